@@ -1,0 +1,166 @@
+"""Storage classes: the kinds of Python object that a dataset may be, whatever file keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from .errors import StorageClassError, closest
+
+__all__ = ["StorageClass", "register_storage_class", "storage_class", "storage_class_for", "storage_classes"]
+
+_TABLE_COMPONENTS = {"schema": "ArrowSchema", "columns": "List", "rowcount": "Integer"}
+_TABLE_PARAMETERS = frozenset({"columns", "filters", "rows"})
+_IMAGE_PARAMETERS = frozenset({"bbox", "origin"})
+_PLANE_COMPONENTS = {"bbox": "Box", "xy0": "Point", "dimensions": "Extent", "metadata": "Header"}
+
+
+@dataclass(frozen=True, slots=True)
+class StorageClass:
+    """A kind of Python object that a dataset may be."""
+
+    name: str
+    """What it is called in dataset types."""
+    pytype: str
+    """Dotted path of the Python type; imported when it is needed."""
+    components: dict[str, str] = field(default_factory=dict, hash=False)
+    """Parts that may be read alone (``calexp.wcs``), by the storage class of each."""
+    parameters: frozenset[str] = frozenset()
+    """Names that ``get(parameters=…)`` takes."""
+    tabular: bool = False
+    """Whether it is kept as Parquet, and so reads back as any other tabular class."""
+
+    @property
+    def type(self) -> type:
+        """The Python type itself.
+
+        Raises
+        ------
+        StorageClassError
+            What defines it is not installed.
+        """
+        module, _, name = self.pytype.rpartition(".")
+        try:
+            found: type = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise StorageClassError(f"storage class {self.name} needs {self.pytype}: {error}.") from error
+        return found
+
+    def check(self, obj: Any) -> None:
+        """Raise `StorageClassError` unless an object is of this class."""
+        if not isinstance(obj, self.type):
+            raise StorageClassError(
+                f"storage class {self.name} takes {self.pytype}, not {type(obj).__module__}.{type(obj).__qualname__}."
+            )
+
+    def component(self, name: str) -> StorageClass:
+        """Return the storage class of one of its components.
+
+        Raises
+        ------
+        StorageClassError
+            It has no such component.
+        """
+        if name not in self.components:
+            known = ", ".join(self.components) or "none"
+            raise StorageClassError(
+                f"{self.name} has no component {name!r}.{closest(name, self.components)} It has: {known}."
+            )
+        return storage_class(self.components[name])
+
+
+_IMAGING = "skybutler.imaging"
+_KNOWN: dict[str, StorageClass] = {}
+
+
+def register_storage_class(new: StorageClass) -> None:
+    """Make a storage class known by its name.
+
+    Raises
+    ------
+    StorageClassError
+        Another of that name is known already.
+    """
+    if _KNOWN.setdefault(new.name, new) != new:
+        raise StorageClassError(f"storage class {new.name!r} is {_KNOWN[new.name].pytype} already, not {new.pytype}.")
+
+
+for _new in [
+    StorageClass(
+        "Exposure",
+        f"{_IMAGING}.Exposure",
+        {
+            "image": "Image", "mask": "Mask", "variance": "Image", "masked_image": "MaskedImage", "wcs": "Wcs",
+            "psf": "Psf", "photo_calib": "PhotoCalib", "background": "Background", "visit_info": "VisitInfo",
+            "filter": "Filter", "detector": "Detector", "summary_stats": "Dict", "id": "Integer", **_PLANE_COMPONENTS,
+        },
+        _IMAGE_PARAMETERS,
+    ),
+    StorageClass("MaskedImage", f"{_IMAGING}.MaskedImage",
+                 {"image": "Image", "mask": "Mask", "variance": "Image", **_PLANE_COMPONENTS}, _IMAGE_PARAMETERS),
+    StorageClass("Image", f"{_IMAGING}.Image", _PLANE_COMPONENTS, _IMAGE_PARAMETERS),
+    StorageClass("Mask", f"{_IMAGING}.Mask", _PLANE_COMPONENTS, _IMAGE_PARAMETERS),
+    *(StorageClass(name, f"{_IMAGING}.{name}") for name in
+      ("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList", "VisitInfo", "Filter", "Detector", "Camera", "Header")),
+    StorageClass("Box", f"{_IMAGING}.Box2I"),
+    StorageClass("Point", f"{_IMAGING}.Point2I"),
+    StorageClass("Extent", f"{_IMAGING}.Extent2I"),
+    StorageClass("SourceCatalog", f"{_IMAGING}.SourceCatalog", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
+    StorageClass("DataFrame", "pandas.DataFrame", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
+    StorageClass("ArrowTable", "pyarrow.Table", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
+    StorageClass("AstropyTable", "astropy.table.Table", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
+    StorageClass("NumpyRecords", "numpy.ndarray", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
+    StorageClass("ArrowSchema", "pyarrow.Schema"),
+    StorageClass("Dict", "builtins.dict"),
+    StorageClass("List", "builtins.list"),
+    StorageClass("Integer", "builtins.int"),
+    StorageClass("Text", "builtins.str"),
+    StorageClass("Config", "builtins.dict"),
+    StorageClass("Log", "builtins.list"),
+    StorageClass("TaskMetadata", "builtins.dict"),
+    StorageClass("Packages", "builtins.dict"),
+    StorageClass("Figure", "matplotlib.figure.Figure"),
+]:  # fmt: skip
+    register_storage_class(_new)
+
+
+def storage_class(name: str | StorageClass) -> StorageClass:
+    """Return the storage class of that name.
+
+    Raises
+    ------
+    StorageClassError
+        There is none.
+    """
+    if isinstance(name, StorageClass):
+        return name
+    try:
+        return _KNOWN[name]
+    except KeyError:
+        raise StorageClassError(
+            f"no storage class {name!r}.{closest(name, _KNOWN)} Known: {', '.join(sorted(_KNOWN))}."
+        ) from None
+
+
+def storage_classes() -> tuple[StorageClass, ...]:
+    """Return all storage classes that are known."""
+    return tuple(_KNOWN.values())
+
+
+def storage_class_for(obj: Any) -> StorageClass:
+    """Return the storage class that keeps an object, found by its type's name first, so that nothing is imported.
+
+    Raises
+    ------
+    StorageClassError
+        None takes objects of its type.
+    """
+    for cls in type(obj).__mro__:
+        for known in _KNOWN.values():
+            module, _, name = known.pytype.rpartition(".")
+            if cls.__qualname__ == name and (
+                cls.__module__ == module or cls.__module__.startswith(module.split(".")[0] + ".")
+            ):
+                return known
+    raise StorageClassError(f"no storage class keeps a {type(obj).__module__}.{type(obj).__qualname__}.")
