@@ -1,0 +1,71 @@
+"""Pixels, masks, catalogs and what belongs to them, in memory.
+
+Every public name is reached from here (``from skybutler.imaging import MaskedImage``), and its module is loaded when it
+is first asked for. Functions also answer to their camelCase names: ``makeStatistics`` is ``make_statistics``.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..model.lsst_names import lazy_exports
+
+if TYPE_CHECKING:
+    from .geometry import *  # noqa: F403 - names are listed below; a type checker needs the types
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "geometry": (
+            "LOCAL",
+            "PARENT",
+            "Box2D",
+            "Box2I",
+            "EdgeHandling",
+            "Extent2D",
+            "Extent2I",
+            "ImageOrigin",
+            "Point2D",
+            "Point2I",
+        ),
+        "image": ("Image", "make_image"),
+        "mask": ("Mask", "MaskPlane", "MaskSchema"),
+        "masked_image": ("MaskedImage", "make_masked_image", "make_masked_image_from_arrays"),
+        "statistics": (
+            "ERRORS",
+            "IQRANGE",
+            "MAX",
+            "MEAN",
+            "MEANCLIP",
+            "MEANSQUARE",
+            "MEDIAN",
+            "MIN",
+            "NCLIPPED",
+            "NMASKED",
+            "NOTHING",
+            "NPOINT",
+            "ORMASK",
+            "STDEV",
+            "STDEVCLIP",
+            "SUM",
+            "VARIANCE",
+            "VARIANCECLIP",
+            "Property",
+            "Statistics",
+            "StatisticsControl",
+            "make_statistics",
+            "string_to_statistics_property",
+        ),
+        "stack": ("statistics_stack",),
+        "detector": ("Amplifier", "Camera", "Detector"),
+        "wcs": ("Wcs",),
+        "psf": ("GaussianPsf", "Psf"),
+        "photo_calib": ("ChebyshevField", "PhotoCalib"),
+        "background": ("Background", "BackgroundControl", "make_background"),
+        "visit_info": ("VisitInfo",),
+        "filter": ("Filter",),
+        "header": ("Header",),
+        "exposure": ("Exposure",),
+        "schema": ("Field", "Key", "Schema"),
+        "catalog": ("SourceCatalog", "SourceRecord"),
+        "display": ("display",),
+    },
+)
