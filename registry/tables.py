@@ -1,0 +1,222 @@
+"""The registry's tables.
+
+Those of every repository are the attributes of `Tables`; each dimension element has one more (`Tables.dimension`), each
+element with a region a table of the sky pixels that it covers (`Tables.pixels`), and each group of dimensions that
+dataset types are kept by has a table of tags (`Tables.tag`).
+
+A dimension's table names its own key as the element does (``visit.id``, ``detector.id``, ``physical_filter.name``) and
+other dimensions by their names (``visit.instrument``). Implied dimensions may be NULL (a bias has no filter), so queries
+reach their records by LEFT JOIN.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..model.dimensions import DimensionGroup, DimensionUniverse, Element
+from .database import DatasetId
+
+__all__ = ["Tables"]
+
+_TYPES: dict[str, Any] = {
+    "int": sa.BigInteger, "float": sa.Double, "str": sa.Text, "bool": sa.Boolean, "bytes": sa.LargeBinary,
+    "region": sa.Text,
+}  # fmt: skip
+_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""SQLite numbers rows by itself only where the key is spelt INTEGER."""
+
+
+class Tables:
+    """The tables of a repository whose dimensions are those of a universe."""
+
+    def __init__(self, universe: DimensionUniverse):
+        self.universe = universe
+        self.metadata = sa.MetaData()
+        column, key = sa.Column, sa.ForeignKey
+
+        self.attribute = self._table(
+            "attribute",
+            column("name", sa.Text, primary_key=True),
+            column("value", sa.Text, nullable=False),
+        )
+        """What holds for the repository as a whole: its universe, and the version that caches are checked by."""
+        self.collection = self._table(
+            "collection",
+            column("id", _KEY, primary_key=True),
+            column("name", sa.Text, nullable=False, unique=True),
+            column("type", sa.SmallInteger, nullable=False),
+            column("doc", sa.Text, nullable=False, server_default=""),
+            rowid=True,
+        )
+        self.collection_chain = self._table(
+            "collection_chain",
+            column("parent_id", _KEY, key("collection.id", ondelete="CASCADE"), primary_key=True),
+            column("position", sa.Integer, primary_key=True),
+            column("child_id", _KEY, key("collection.id"), nullable=False, index=True),
+        )
+        self.dataset_type = self._table(
+            "dataset_type",
+            column("id", _KEY, primary_key=True),
+            column("name", sa.Text, nullable=False, unique=True),
+            column("dimensions", sa.Text, nullable=False),
+            column("storage_class", sa.Text, nullable=False),
+            column("is_calibration", sa.Boolean, nullable=False),
+            column("tag_table", sa.Text, nullable=False),
+            rowid=True,
+        )
+        self.dataset = self._table(
+            "dataset",
+            column("id", DatasetId, primary_key=True),
+            column("dataset_type_id", _KEY, key("dataset_type.id"), nullable=False),
+            column("run_id", _KEY, key("collection.id"), nullable=False),
+            column("ingest_date", sa.BigInteger, nullable=False),
+            sa.Index("dataset_run", "run_id", "dataset_type_id"),
+        )
+        self.stored_file = self._table(
+            "stored_file",
+            column("dataset_id", DatasetId, key("dataset.id", ondelete="CASCADE"), primary_key=True),
+            column("component", sa.Text, primary_key=True),
+            column("path", sa.Text, nullable=False),
+            column("formatter", sa.Text, nullable=False),
+            column("storage_class", sa.Text, nullable=False),
+            column("size", sa.BigInteger, nullable=False),
+            column("checksum", sa.Text),
+            column("shared", sa.Boolean, nullable=False),
+        )
+        alone = sa.not_(self.stored_file.c.shared)
+        sa.Index("stored_file_path", self.stored_file.c.path)
+        sa.Index("stored_file_alone", self.stored_file.c.path, unique=True, sqlite_where=alone, postgresql_where=alone)
+        self.collection_summary = self._table(
+            "collection_summary",
+            column("collection_id", _KEY, key("collection.id", ondelete="CASCADE"), primary_key=True),
+            column("dataset_type_id", _KEY, key("dataset_type.id", ondelete="CASCADE"), primary_key=True),
+        )
+        self.quantum = self._table(
+            "quantum",
+            column("id", DatasetId, primary_key=True),
+            column("task", sa.Text, nullable=False),
+            column("label", sa.Text, nullable=False),
+            column("run_id", _KEY, key("collection.id", ondelete="CASCADE"), nullable=False, index=True),
+            column("data_id", sa.Text, nullable=False),
+            column("fingerprint", sa.Text, nullable=False, index=True),
+            column("host", sa.Text, nullable=False),
+            column("begin_ns", sa.BigInteger, nullable=False),
+            column("end_ns", sa.BigInteger, nullable=False),
+            column("outcome", sa.Text, nullable=False),
+            column("versions", sa.Text, nullable=False),
+        )
+        self.quantum_dataset = self._table(
+            "quantum_dataset",
+            column("quantum_id", DatasetId, key("quantum.id", ondelete="CASCADE"), primary_key=True),
+            column("is_output", sa.Boolean, primary_key=True),
+            column("dataset_id", DatasetId, primary_key=True, index=True),
+        )
+        self.fixed = list(self.metadata.sorted_tables)
+        """The tables that every repository has, whatever its universe."""
+        self.dimension: dict[str, sa.Table] = {}
+        self.pixels: dict[str, sa.Table] = {}
+        for element in universe.elements:
+            if element.has_table:
+                self.dimension[element.name] = self._dimension_table(element)
+                if element.has_region:
+                    self.pixels[element.name] = self._pixel_table(element)
+        self._tags: dict[str, sa.Table] = {}
+
+    def _table(self, name: str, *items: Any, rowid: bool = False) -> sa.Table:
+        return sa.Table(name, self.metadata, *items, sqlite_with_rowid=rowid)
+
+    @property
+    def dimension_tables(self) -> Iterator[sa.Table]:
+        """The tables that the universe asks for, in the order in which they refer to each other."""
+        mine = {*self.dimension.values(), *self.pixels.values()}
+        return (table for table in self.metadata.sorted_tables if table in mine)
+
+    def _dimension_table(self, element: Element) -> sa.Table:
+        columns: list[Any] = []
+        for c in element.columns:
+            if c.role == "timespan":
+                columns += [sa.Column(f"timespan_{end}", sa.BigInteger) for end in ("begin", "end")]
+            else:
+                columns.append(
+                    sa.Column(c.name, _TYPES[c.type], primary_key=c.role == "key" or not element.is_dimension
+                              and c.role == "required" or c.name in element.requires, nullable=c.nullable,
+                              autoincrement=False)  # fmt: skip
+                )
+        for c in element.columns:
+            if c.role == "alternate":
+                columns.append(sa.UniqueConstraint(*element.requires, c.name))
+            elif c.role in ("required", "implied"):
+                columns += self._references(element, c.name)
+        return self._table(element.name, *columns)
+
+    def _references(self, element: Element | DimensionGroup, dimension: str) -> list[sa.ForeignKeyConstraint]:
+        """Return the foreign key by which values of a dimension refer to its records."""
+        other = self.universe[dimension]
+        mine = element.columns if isinstance(element, Element) else ()
+        names = {c.name for c in mine} if mine else set(element.names if isinstance(element, DimensionGroup) else ())
+        if not other.has_table or not names.issuperset(other.required):
+            return []
+        return [
+            sa.ForeignKeyConstraint(
+                list(other.required), [f"{dimension}.{other.column_of(name)}" for name in other.required]
+            )
+        ]
+
+    def _pixel_table(self, element: Element) -> sa.Table:
+        keys = [
+            sa.Column(name, _TYPES[self.universe[name].key.type], primary_key=True, autoincrement=False)  # type: ignore[union-attr]
+            for name in element.required
+        ]
+        name = f"{element.name}_pixels"
+        return self._table(
+            name,
+            sa.Column("pixel", sa.BigInteger, primary_key=True, autoincrement=False),
+            *keys,
+            sa.ForeignKeyConstraint(
+                list(element.required),
+                [f"{element.name}.{element.column_of(n)}" for n in element.required],
+                ondelete="CASCADE",
+            ),
+            sa.Index(f"{name}_key", *element.required),
+        )
+
+    def tag(self, group: DimensionGroup) -> sa.Table:
+        """Return the table that finds datasets kept by a group of dimensions.
+
+        Its key, (dataset type, data ID, collection), lists all collections that hold a data ID side by side: a search
+        through a chain is one probe, however long the chain.
+        """
+        name = tag_table_name(group)
+        table = self._tags.get(name)
+        if table is None:
+            dimensions = [
+                sa.Column(n, _TYPES[self.universe[n].key.type], primary_key=True, autoincrement=False)  # type: ignore[union-attr]
+                for n in group.required
+            ]
+            references = [r for n in group.required for r in self._references(group, n)]
+            table = self._table(
+                name,
+                sa.Column("dataset_type_id", _KEY, sa.ForeignKey("dataset_type.id"), primary_key=True,
+                          autoincrement=False),
+                *dimensions,
+                sa.Column("collection_id", _KEY, sa.ForeignKey("collection.id", ondelete="CASCADE"),
+                          primary_key=True, autoincrement=False),
+                sa.Column("dataset_id", DatasetId, sa.ForeignKey("dataset.id", ondelete="CASCADE"), nullable=False),
+                *references,
+                sa.Index(f"{name}_dataset", "dataset_id"),
+                sa.Index(f"{name}_collection", "collection_id", "dataset_type_id"),
+            )  # fmt: skip
+            self._tags[name] = table
+        return table
+
+
+def tag_table_name(group: DimensionGroup) -> str:
+    """Return the name of a group's table of tags, short enough for PostgreSQL's 63 bytes with what indexes add."""
+    name = "tag_" + "_".join(group.required) if group.required else "tag"
+    if len(name) > 44:
+        name = f"{name[:35]}_{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
+    return name
