@@ -1,0 +1,1 @@
+"""Ways to run the quanta of a graph; each has the same semantics."""
