@@ -1,0 +1,313 @@
+"""Catalogs of sources: records on numpy columns of a fixed schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .schema import Field, Schema
+from .source_record import SourceMeasurements, SourceRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from astropy.table import Table
+
+__all__ = ["SourceCatalog"]
+
+Column = np.ndarray[Any, Any]
+
+
+class SourceCatalog(SourceMeasurements):
+    """Sources as rows over columns.
+
+    ``catalog["flux"]`` is a column, ``catalog[3]`` a record, ``catalog[2:5]`` a view of rows, ``catalog[good]`` with a
+    boolean or integer array a copy of rows. Columns are numpy arrays that share memory with what the catalog was made
+    of, where types agree. They are writable, unless they came without a copy from Arrow, which forbids it: then setting
+    through the catalog or a record copies the column first, and `copy` gives a writable catalog.
+
+    Parameters
+    ----------
+    schema : `Schema`, optional
+        Columns; `minimal_schema` by default. The catalog keeps a frozen copy.
+    columns : `Mapping`, optional
+        Values by column name, each of shape ``(n, *field.shape)``; columns left out hold their defaults.
+    metadata : `Mapping`, optional
+        Anything that is to travel along; numbers, texts, lists and dictionaries survive files.
+
+    Raises
+    ------
+    KeyError
+        If a column is not in the schema.
+    ValueError
+        If columns differ in length, or texts are longer than the schema allows.
+    TypeError
+        If values cannot become the column's type without loss.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        schema: Schema | None = None,
+        columns: Mapping[str, ArrayLike] | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._schema = (self.minimal_schema() if schema is None else schema).frozen()
+        self.metadata: dict[str, Any] = dict(metadata or {})
+        given = {(field := self._schema.find(name)).name: _as_column(field, v) for name, v in (columns or {}).items()}
+        lengths = {name: len(column) for name, column in given.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"The columns of a catalog must have the same length, not {lengths}.")
+        self._rows = next(iter(lengths.values()), 0)
+        self._columns = {
+            field.name: given[field.name] if field.name in given else field.empty(self._rows) for field in self._schema
+        }
+
+    @staticmethod
+    def minimal_schema() -> Schema:
+        """Return a schema of ``id``, ``coord_ra``, ``coord_dec`` and ``parent``, to which columns can be added."""
+        schema = Schema()
+        schema.add_field("id", "L", "unique id of the source")
+        schema.add_field("coord_ra", "Angle", "right ascension, ICRS")
+        schema.add_field("coord_dec", "Angle", "declination, ICRS")
+        schema.add_field("parent", "L", "id of the source that this one was deblended from, or 0")
+        return schema
+
+    @property
+    def schema(self) -> Schema:
+        """The columns; fixed, except for aliases."""
+        return self._schema
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Every column by name, in the schema's order."""
+        return {name: column[: self._rows] for name, column in self._columns.items()}
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __iter__(self) -> Iterator[SourceRecord]:
+        return (SourceRecord(self, row) for row in range(self._rows))
+
+    @overload
+    def __getitem__(self, key: str | Field) -> Column: ...
+    @overload
+    def __getitem__(self, key: int | np.integer[Any]) -> SourceRecord: ...
+    @overload
+    def __getitem__(self, key: slice | NDArray[Any] | list[bool] | list[int]) -> Self: ...
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str | Field):
+            return self._columns[self._schema.find(key).name][: self._rows]
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
+            return SourceRecord(self, self._row(int(key)))
+        if isinstance(key, slice):
+            return self._with({name: column[key] for name, column in self.columns.items()})
+        return self.subset(key)
+
+    def __setitem__(self, key: str | Field, value: ArrayLike) -> None:
+        field = self._schema.find(key)
+        column = _as_column(field, np.broadcast_to(np.asarray(value), self._shape_for(field, value)))
+        target = self._columns[field.name]
+        if target.flags.writeable and column.dtype.itemsize <= target.dtype.itemsize:
+            target[: self._rows] = column
+        else:
+            self._columns[field.name] = np.array(column)
+
+    def __delitem__(self, key: int | slice) -> None:
+        if isinstance(key, int):
+            self._row(key)
+        elif key.step not in (None, 1):
+            raise IndexError(f"Rows are deleted singly or in one run, not in steps of {key.step}.")
+        self._set_columns({name: np.delete(column, key, axis=0) for name, column in self.columns.items()})
+
+    def get(self, key: str | Field) -> Column:
+        """Return a column by name, alias or field; shape ``(n, *field.shape)``."""
+        return self[key]
+
+    def set_value(self, row: int, key: str | Field, value: Any) -> None:
+        """Set one value of one row; what ``catalog[row][key] = value`` does."""
+        field = self._schema.find(key)
+        cell = _as_column(field, np.asarray(value)[np.newaxis])
+        target = self._columns[field.name]
+        if not target.flags.writeable or cell.dtype.itemsize > target.dtype.itemsize:
+            target = self._columns[field.name] = target.astype(max(target.dtype, cell.dtype), copy=True)
+        target[self._row(row)] = cell[0]
+
+    def add_new(self) -> SourceRecord:
+        """Append a record of defaults (0, NaN, False, no text) and return it."""
+        self._grow(1)
+        for field in self._schema:
+            self._columns[field.name][self._rows] = field.default
+        self._rows += 1
+        return SourceRecord(self, self._rows - 1)
+
+    def append(self, record: SourceRecord) -> None:
+        """Append a copy of a record, by column names; columns that it lacks hold their defaults."""
+        self.add_new().assign(record)
+
+    def extend(self, other: SourceCatalog | Iterable[SourceRecord]) -> None:
+        """Append copies of the rows of another catalog with the same columns, or of single records.
+
+        Raises
+        ------
+        ValueError
+            If the catalog's columns differ; names the ones that do.
+        """
+        if not isinstance(other, SourceCatalog):
+            for record in other:
+                self.append(record)
+            return
+        theirs, ours = ({f.name: (f.type, f.shape) for f in c.schema} for c in (other, self))
+        if theirs != ours:
+            differing = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+            raise ValueError(f"Catalogs must have the same columns to be joined; they differ in {differing}.")
+        self._set_columns({name: np.concatenate([column, other[name]]) for name, column in self.columns.items()})
+
+    def subset(self, rows: ArrayLike) -> Self:
+        """Return a copy of the rows that a boolean array selects, or an integer array lists.
+
+        Raises
+        ------
+        IndexError
+            If a boolean array has another length than the catalog, or a row is outside.
+        TypeError
+            If the array is neither boolean nor integer.
+        """
+        index = np.asarray(rows)
+        if index.size == 0 and index.dtype.kind == "f":
+            index = index.astype(np.intp)
+        if index.dtype.kind not in "biu" or index.ndim != 1:
+            raise TypeError(f"Rows are chosen by a boolean or integer array of one dimension, not by {rows!r}.")
+        return self._with({name: column[index] for name, column in self.columns.items()})
+
+    def sort(self, key: str | Field = "id") -> None:
+        """Sort the rows by a column, stably, NaN last; columns obtained earlier keep the old order."""
+        order = np.argsort(self[key], kind="stable")
+        self._set_columns({name: column[order] for name, column in self.columns.items()})
+
+    def is_sorted(self, key: str | Field = "id") -> bool:
+        """Whether a column never falls from one row to the next."""
+        column = self[key]
+        return bool(np.all(column[:-1] <= column[1:]))
+
+    def find(self, value: Any, key: str | Field = "id") -> SourceRecord | None:
+        """Return the first record whose column has a value, or None; needs no sorting."""
+        rows = np.flatnonzero(self[key] == value)
+        return SourceRecord(self, int(rows[0])) if len(rows) else None
+
+    def get_children(self, parent_id: int) -> Self:
+        """Return a copy of the records that were deblended from a source."""
+        return self.subset(self["parent"] == parent_id)
+
+    def copy(self) -> Self:
+        """Return a catalog with columns and metadata of its own, all writable."""
+        return self._with({name: column.copy() for name, column in self.columns.items()})
+
+    def as_astropy(self, *, copy: bool = False) -> Table:
+        """Return an `astropy.table.Table` with units, descriptions and metadata; it shares memory unless `copy`."""
+        from .catalog_tables import as_astropy
+
+        return as_astropy(self, copy=copy)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a `pandas.DataFrame`; an array column becomes one column an element, ``name_0`` and so on."""
+        from .catalog_tables import to_pandas
+
+        return to_pandas(self)
+
+    def to_arrow(self) -> pa.Table:
+        """Return a `pyarrow.Table`, sharing numbers and arrays; units and docs are in the fields' metadata."""
+        from .catalog_tables import to_arrow
+
+        return to_arrow(self)
+
+    @classmethod
+    def from_astropy(cls, table: Table) -> Self:
+        """Make a catalog of an `astropy.table.Table`, sharing its columns where types allow; masked values default."""
+        from .catalog_tables import from_astropy
+
+        return from_astropy(cls, table)
+
+    @classmethod
+    def from_pandas(cls, frame: pd.DataFrame, schema: Schema | None = None) -> Self:
+        """Make a catalog of a `pandas.DataFrame`; without a schema, columns have no units and no docs."""
+        from .catalog_tables import from_pandas
+
+        return from_pandas(cls, frame, schema)
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> Self:
+        """Make a catalog of a `pyarrow.Table`, sharing numbers and arrays of a single chunk; nulls become defaults."""
+        from .catalog_tables import from_arrow
+
+        return from_arrow(cls, table)
+
+    def __repr__(self) -> str:
+        return f"SourceCatalog({self._rows} rows, {len(self._schema)} columns)"
+
+    def _repr_html_(self) -> str:
+        html: str = self[:20].as_astropy()._repr_html_()
+        return f"<p>{self!r}{', the first 20' if self._rows > 20 else ''}</p>{html}"
+
+    def _row(self, row: int) -> int:
+        if not -self._rows <= row < self._rows:
+            raise IndexError(f"There is no row {row} in a catalog of {self._rows}.")
+        return row % self._rows
+
+    def _shape_for(self, field: Field, value: ArrayLike) -> tuple[int, ...]:
+        if np.ndim(value) > len(field.shape) and np.shape(value)[0] != self._rows:
+            raise ValueError(f"{field.name}: {np.shape(value)[0]} values for a catalog of {self._rows} rows.")
+        return (self._rows, *field.shape)
+
+    def _with(self, columns: dict[str, Column]) -> Self:
+        made = type(self)(self._schema, metadata=self.metadata)
+        made._set_columns(columns)
+        return made
+
+    def _set_columns(self, columns: dict[str, Column]) -> None:
+        self._columns = columns
+        self._rows = len(next(iter(columns.values()))) if columns else 0
+
+    def _grow(self, rows: int) -> None:
+        """Make room; capacity doubles, so that adding records one by one costs linear time."""
+        needed = self._rows + rows
+        for field in self._schema:
+            column = self._columns[field.name]
+            if len(column) < needed or not column.flags.writeable:
+                larger = np.empty((max(needed, 2 * self._rows, 16), *field.shape), dtype=column.dtype)
+                larger[: self._rows] = column[: self._rows]
+                self._columns[field.name] = larger
+
+
+def _as_column(field: Field, values: ArrayLike) -> Column:
+    """Return values as a column of a field, shared where the type is the field's already."""
+    given = np.ma.getdata(values) if not np.ma.is_masked(values) else np.ma.filled(values, field.default)
+    if given.ndim != 1 + len(field.shape) or given.shape[1:] != field.shape:
+        raise ValueError(f"{field.name}: rows of shape {field.shape} are needed, the values have {given.shape}.")
+    wanted = field.dtype
+    if field.type == "String":
+        column = given if given.dtype.kind == "U" else _as_text(given)
+        if field.size and column.size and column.dtype.itemsize > wanted.itemsize:
+            longest = max(np.char.str_len(column))
+            if longest > field.size:
+                raise ValueError(f"{field.name}: a text of {longest} characters, where {field.size} are allowed.")
+            column = column.astype(wanted)
+        return column
+    if given.dtype == wanted and given.dtype.isnative:
+        return given
+    safe = np.can_cast(given.dtype, wanted, "same_kind") or (wanted.kind in "buif" and given.dtype.kind in "bui")
+    column = given.astype(wanted) if safe or given.size == 0 else given
+    if (not safe and given.size) or (wanted.kind in "bui" and not np.array_equal(column, given)):
+        raise TypeError(f"{field.name}: values of {given.dtype} cannot become {wanted} without loss.")
+    return column
+
+
+def _as_text(given: Column) -> Column:
+    if given.dtype.kind == "S":
+        return np.char.decode(given, "utf-8")
+    return np.asarray(["" if value is None else str(value) for value in given], dtype="U")

@@ -1,0 +1,233 @@
+"""One source of a catalog, and the measurements that a record and a whole catalog give under the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..model.lsst_names import LsstNames
+from .schema import Field, Schema
+
+if TYPE_CHECKING:
+    from astropy.coordinates import Angle, SkyCoord
+
+    from .catalog import SourceCatalog
+    from .wcs import Wcs
+
+__all__ = ["SlotField", "SourceMeasurements", "SourceRecord"]
+
+
+class SlotField:
+    """An attribute that reads and writes one column of a slot, and the ``get_`` method beside it.
+
+    Parameters
+    ----------
+    slot : `str`
+        Slot, such as ``PsfFlux``; what it stands for is the alias ``slot_PsfFlux`` of the schema.
+    column : `str`
+        Which of its columns, such as ``instFlux``.
+    """
+
+    def __init__(self, slot: str, column: str) -> None:
+        self.slot = slot
+        self.column = f"slot_{slot}_{column}"
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        def getter(measured: SourceMeasurements) -> Any:
+            return getattr(measured, name)
+
+        getter.__name__ = f"get_{name}"
+        getter.__doc__ = f"Return the column ``{self.column}``; an undefined slot is a LookupError."
+        setattr(owner, getter.__name__, getter)
+
+    def __get__(self, measured: SourceMeasurements | None, owner: type) -> Any:
+        if measured is None:
+            return self
+        self._check(measured)
+        return measured[self.column]
+
+    def __set__(self, measured: SourceMeasurements, value: Any) -> None:
+        self._check(measured)
+        measured[self.column] = value
+
+    def _check(self, measured: SourceMeasurements) -> None:
+        if f"slot_{self.slot}" not in measured.schema.aliases and self.column not in measured.schema:
+            raise LookupError(
+                f"The slot {self.slot} is not defined in this catalog; say which measurement it is with "
+                f"catalog.schema.define_slot({self.slot!r}, 'base_…')."
+            )
+
+
+class SourceMeasurements(LsstNames):
+    """What both a record and a catalog can say of sources; numbers of the one, columns of the other.
+
+    Each slot attribute such as `psf_inst_flux` also has its ``get_`` method.
+    """
+
+    x = SlotField("Centroid", "x")
+    y = SlotField("Centroid", "y")
+    centroid_flag = SlotField("Centroid", "flag")
+    ixx = SlotField("Shape", "xx")
+    iyy = SlotField("Shape", "yy")
+    ixy = SlotField("Shape", "xy")
+    shape_flag = SlotField("Shape", "flag")
+    psf_inst_flux = SlotField("PsfFlux", "instFlux")
+    psf_inst_flux_err = SlotField("PsfFlux", "instFluxErr")
+    psf_flux_flag = SlotField("PsfFlux", "flag")
+    ap_inst_flux = SlotField("ApFlux", "instFlux")
+    ap_inst_flux_err = SlotField("ApFlux", "instFluxErr")
+    ap_flux_flag = SlotField("ApFlux", "flag")
+    model_inst_flux = SlotField("ModelFlux", "instFlux")
+    model_inst_flux_err = SlotField("ModelFlux", "instFluxErr")
+    model_flux_flag = SlotField("ModelFlux", "flag")
+    gaussian_inst_flux = SlotField("GaussianFlux", "instFlux")
+    gaussian_inst_flux_err = SlotField("GaussianFlux", "instFluxErr")
+    gaussian_flux_flag = SlotField("GaussianFlux", "flag")
+    calib_inst_flux = SlotField("CalibFlux", "instFlux")
+    calib_inst_flux_err = SlotField("CalibFlux", "instFluxErr")
+    calib_flux_flag = SlotField("CalibFlux", "flag")
+
+    if TYPE_CHECKING:
+
+        @property
+        def schema(self) -> Schema:
+            """The columns."""
+            ...
+
+        def __getitem__(self, key: str | Field) -> Any: ...
+        def __setitem__(self, key: str | Field, value: Any) -> None: ...
+
+    @property
+    def id(self) -> Any:
+        """The ``id`` column."""
+        return self["id"]
+
+    @id.setter
+    def id(self, value: Any) -> None:
+        self["id"] = value
+
+    @property
+    def parent(self) -> Any:
+        """The id of the source that this one was deblended from; 0 where it was none."""
+        return self["parent"]
+
+    @parent.setter
+    def parent(self, value: Any) -> None:
+        self["parent"] = value
+
+    @property
+    def ra(self) -> Angle:
+        """Right ascension, ICRS."""
+        return self._angle("coord_ra")
+
+    @property
+    def dec(self) -> Angle:
+        """Declination, ICRS."""
+        return self._angle("coord_dec")
+
+    @property
+    def coord(self) -> SkyCoord:
+        """Positions on the sky, ICRS: of all rows of a catalog, or of the one record."""
+        from astropy.coordinates import SkyCoord
+
+        return SkyCoord(self.ra, self.dec, frame="icrs")
+
+    @coord.setter
+    def coord(self, value: SkyCoord) -> None:
+        sky = value.icrs
+        for column, angle in (("coord_ra", sky.ra), ("coord_dec", sky.dec)):
+            self[column] = angle.to_value(self.schema[column].units or "rad")
+
+    def get_coord(self) -> SkyCoord:
+        """Return positions on the sky, as `coord`."""
+        return self.coord
+
+    @property
+    def centroid(self) -> Any:
+        """Positions in pixels by the slot Centroid: `Point2D` of a record, array of shape (n, 2) of a catalog."""
+        if isinstance(self, SourceRecord):
+            from .geometry import Point2D
+
+            return Point2D(self.x, self.y)
+        return np.stack([self.x, self.y], axis=-1)
+
+    def update_coord(self, wcs: Wcs) -> None:
+        """Set the sky positions from the centroids.
+
+        Parameters
+        ----------
+        wcs : `Wcs`
+            Sky of the image that was measured.
+        """
+        self.coord = wcs.pixel_to_sky(self.x, self.y)
+
+    def _angle(self, column: str) -> Angle:
+        from astropy.coordinates import Angle
+
+        return Angle(self[column], unit=self.schema[column].units or "rad")
+
+
+class SourceRecord(SourceMeasurements):
+    """A row of a catalog. It holds no values itself: what is set here is set in the catalog.
+
+    Parameters
+    ----------
+    catalog : `SourceCatalog`
+        Where the values are.
+    row : `int`
+        Which row, from 0.
+    """
+
+    __slots__ = ("_catalog", "_row")
+
+    def __init__(self, catalog: SourceCatalog, row: int) -> None:
+        self._catalog = catalog
+        self._row = row
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of the catalog."""
+        return self._catalog.schema
+
+    @property
+    def row(self) -> int:
+        """Which row of its catalog this is, from 0."""
+        return self._row
+
+    def __getitem__(self, key: str | Field) -> Any:
+        value = self._catalog[key][self._row]
+        # numpy's times would become bare integers, and rows of array columns shall stay views
+        return value.item() if isinstance(value, np.generic) and value.dtype.kind not in "mM" else value
+
+    def __setitem__(self, key: str | Field, value: Any) -> None:
+        self._catalog.set_value(self._row, key, value)
+
+    def get(self, key: str | Field) -> Any:
+        """Return one value, as ``record[key]``."""
+        return self[key]
+
+    def set(self, key: str | Field, value: Any) -> None:
+        """Set one value, as ``record[key] = value``."""
+        self[key] = value
+
+    def extract(self, *patterns: str) -> dict[str, Any]:
+        """Return the values of the columns whose names match some patterns, such as ``"base_Psf*"``, by name."""
+        return {name: self[name] for name in self.schema.extract(*(patterns or ("*",)))}
+
+    def assign(self, values: SourceRecord | Mapping[str, Any]) -> None:
+        """Set every value that another record, or a mapping, has for the columns of this one."""
+        given = values.extract("*") if isinstance(values, SourceRecord) else values
+        for name, value in given.items():
+            self[name] = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SourceRecord) and self._catalog is other._catalog and self._row == other._row
+
+    def __hash__(self) -> int:
+        return hash((id(self._catalog), self._row))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self.extract("*").items())
+        return f"SourceRecord({values})"
