@@ -1,0 +1,83 @@
+"""Which formatter writes which storage class; each is imported when it is first needed.
+
+A formatter of one's own is made known by `register_formatter`; from then on it is found by its name and by its storage
+classes.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ...model.errors import FileFormatError, StorageClassError, closest
+from .formatter import Formatter
+
+if TYPE_CHECKING:
+    from ...model.storage_class import StorageClass
+
+__all__ = ["Formatter", "formatter", "formatter_for", "register_formatter"]
+
+_SHIPPED = {
+    "fits": ("fits_exposure", "FitsFormatter"),
+    "parquet": ("parquet", "ParquetFormatter"),
+    "json": ("json_yaml", "JsonFormatter"),
+    "yaml": ("json_yaml", "YamlFormatter"),
+    "text": ("text", "TextFormatter"),
+    "figure": ("figure", "FigureFormatter"),
+}
+"""Formatter name -> (module in this package, class)."""
+
+_BY_STORAGE_CLASS = {
+    **dict.fromkeys(("Exposure", "MaskedImage", "Image", "Mask", "Header"), "fits"),
+    **dict.fromkeys(("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList"), "fits"),
+    **dict.fromkeys(("SourceCatalog", "DataFrame", "ArrowTable", "AstropyTable", "NumpyRecords"), "parquet"),
+    **dict.fromkeys(("Dict", "List", "Integer", "Config", "Log", "TaskMetadata", "Packages"), "json"),
+    **dict.fromkeys(("VisitInfo", "Filter", "Detector", "Camera"), "json"),
+    "Text": "text",
+    "Figure": "figure",
+}
+
+_loaded: dict[str, Formatter] = {}
+
+
+def formatter(name: str) -> Formatter:
+    """Return the formatter of a name, as the registry remembers it for each file.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such formatter.
+    """
+    found = _loaded.get(name)
+    if found is not None:
+        return found
+    if name not in _SHIPPED:
+        known = sorted({*_SHIPPED, *_loaded})
+        raise FileFormatError(f"no formatter is called {name!r}; there are {', '.join(known)}.{closest(name, known)}")
+    module, class_name = _SHIPPED[name]
+    made: Formatter = getattr(import_module(f".{module}", __name__), class_name)()
+    return _loaded.setdefault(name, made)
+
+
+def formatter_for(storage_class: "StorageClass") -> Formatter:
+    """Return the formatter that writes objects of a storage class.
+
+    Raises
+    ------
+    StorageClassError
+        If none does.
+    """
+    name = _BY_STORAGE_CLASS.get(storage_class.name)
+    if name is None and hasattr(storage_class.type, "model_validate_json"):  # a pydantic model of the user's
+        name = "json"
+    if name is None:
+        raise StorageClassError(
+            f"no formatter writes storage class {storage_class.name!r}; make one known by register_formatter(), "
+            f"or use one of {', '.join(_BY_STORAGE_CLASS)}.{closest(storage_class.name, _BY_STORAGE_CLASS)}"
+        )
+    return formatter(name)
+
+
+def register_formatter(new: Formatter, *storage_classes: str) -> None:
+    """Make a formatter known, by its name and as the one that writes some storage classes."""
+    _loaded[new.name] = new
+    for name in storage_classes:
+        _BY_STORAGE_CLASS[name] = new.name

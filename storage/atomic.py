@@ -1,0 +1,173 @@
+"""Files that are whole or absent: written beside their place, flushed to the disk, then renamed into it."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
+from secrets import token_hex
+from threading import Thread
+from typing import Any
+
+__all__ = ["TEMPORARY_PREFIX", "HashingFile", "make_folder", "remove_empty_folders", "write_whole"]
+
+TEMPORARY_PREFIX = ".skybutler-"
+"""How the name of a file begins that is not whole yet; followed by the writer's process id and a random number."""
+
+_DIGEST_SIZE = 16
+_PARALLEL = 1 << 20  # bytes; below, starting a thread costs more than it saves
+
+
+class HashingFile:
+    """A file being written from start to end, which knows its size and checksum at once.
+
+    Parameters
+    ----------
+    descriptor
+        An open file descriptor; with None, the bytes are only counted and hashed.
+
+    Attributes
+    ----------
+    size : `int`
+        Bytes written so far.
+    """
+
+    closed = False  # pyarrow asks before each write
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._hash = blake2b(digest_size=_DIGEST_SIZE)
+        self.size = 0
+
+    @property
+    def checksum(self) -> str:
+        """``blake2b:`` and the digest (16 bytes, hexadecimal) of all bytes written so far."""
+        return f"blake2b:{self._hash.hexdigest()}"
+
+    def write(self, data: Any, /) -> int:
+        """Write all of a bytes-like object; large ones are hashed by a second thread meanwhile."""
+        view = memoryview(data)
+        if view.format != "B" or view.ndim != 1:
+            view = view.cast("B")
+        if len(view) < _PARALLEL or self._descriptor is None:
+            self._hash.update(view)
+            self._put(view)
+        else:
+            hashing = Thread(target=self._hash.update, args=(view,))
+            hashing.start()
+            try:
+                self._put(view)
+            finally:
+                hashing.join()
+        self.size += len(view)
+        return len(view)
+
+    def _put(self, view: memoryview) -> None:
+        if self._descriptor is None:
+            return
+        written = os.write(self._descriptor, view)
+        while written < len(view):
+            written += os.write(self._descriptor, view[written:])
+
+    def tell(self) -> int:
+        """Return the number of bytes written so far."""
+        return self.size
+
+    def flush(self) -> None:
+        """Do nothing: what is written has left this process already."""
+
+    def close(self) -> None:
+        """Do nothing: who opened the file closes it."""
+
+    def readable(self) -> bool:
+        """Tell that nothing can be read from it."""
+        return False
+
+    def writable(self) -> bool:
+        """Tell that it can be written."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it goes only forward."""
+        return False
+
+
+def write_whole(path: str, write: Callable[[HashingFile], None]) -> tuple[int, str]:
+    """Make a file that appears under its name only when all of it is on the disk.
+
+    Parameters
+    ----------
+    path
+        Where the file shall lie; folders are made as needed.
+    write
+        What writes its content; whatever it raises removes all that it has written.
+
+    Returns
+    -------
+    size, checksum : `int`, `str`
+        Of the file's content: bytes, and blake2b digest.
+    """
+    folder = os.path.dirname(path)  # noqa: PTH120 - this is the path of every put: strings, not Path objects
+    temporary, descriptor = _open_beside(folder)
+    try:
+        try:
+            sink = HashingFile(descriptor)
+            write(sink)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)  # noqa: PTH104
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    _flush_folder(folder)
+    return sink.size, sink.checksum
+
+
+def _open_beside(folder: str) -> tuple[str, int]:
+    """Open a new hidden file in a folder; return its path and descriptor."""
+    temporary = f"{folder}/{TEMPORARY_PREFIX}{os.getpid()}-{token_hex(6)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    for _ in range(10):  # another process may remove the folder while it is still empty
+        try:
+            return temporary, os.open(temporary, flags, 0o666)
+        except FileNotFoundError:
+            make_folder(folder)
+    return temporary, os.open(temporary, flags, 0o666)
+
+
+def make_folder(path: str) -> None:
+    """Make a folder and those above it, and flush the entry of each new one to the disk."""
+    try:
+        os.mkdir(path)  # noqa: PTH102
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))  # noqa: PTH120
+        with suppress(FileExistsError):
+            os.mkdir(path)  # noqa: PTH102
+    _flush_folder(os.path.dirname(path))  # noqa: PTH120
+
+
+def remove_empty_folders(folder: str, root: str) -> None:
+    """Remove a folder and those above it, below `root`, as far as they are empty."""
+    while len(folder) > len(root) and folder.startswith(root):
+        try:
+            os.rmdir(folder)  # noqa: PTH106
+        except FileNotFoundError:
+            pass
+        except OSError:  # not empty, or not ours to remove
+            return
+        folder = os.path.dirname(folder)  # noqa: PTH120
+
+
+def _flush_folder(folder: str) -> None:
+    """Flush a folder's entries to the disk, where the system can."""
+    try:
+        descriptor = os.open(folder or ".", os.O_RDONLY)
+    except (PermissionError, IsADirectoryError):  # Windows opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
