@@ -1,0 +1,1 @@
+"""Migrations of the registry schema (Alembic); `skybutler.registry.schema` runs them."""

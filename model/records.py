@@ -117,11 +117,11 @@ def _checked(element: Element, name: str, kind: str, value: Any) -> Any:
         return bool(value)
     if not isinstance(value, _EXPECTED[kind]) or (isinstance(value, bool) and kind != "bool"):
         raise DataIdError(f"{element.name}.{name} is of type {kind}; {value!r} is {type(value).__name__}.")
-    if kind == "str" and "\0" in value:
+    if isinstance(value, str) and "\0" in value:
         raise DataIdError(f"{element.name}.{name} may not hold a NUL character: {value!r}.")
-    if kind == "int" and not -(2**63) <= value < 2**63:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise DataIdError(f"{element.name}.{name} does not fit 64 bits: {value}.")
-    return float(value) if kind == "float" else value
+    return float(value) if kind == "float" and isinstance(value, int) else value
 
 
 def _brief(row: Mapping[str, Any]) -> str:

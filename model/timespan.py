@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Timespan", "nanoseconds", "nanoseconds_from_isot", "now_ns", "time_from_ns"]
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - TAI has no time zone
+_EPOCH = datetime(1970, 1, 1)
 _MIN_NS = -(2**63) + 1
 _MAX_NS = 2**63 - 1
 _DAY_NS = 86_400 * 10**9
@@ -114,7 +114,7 @@ class Timespan:
         offset
             Seconds after midnight TAI at which it begins.
         """
-        day = datetime.strptime(str(day_obs), "%Y%m%d")  # noqa: DTZ007 - TAI has no time zone
+        day = datetime.strptime(str(day_obs), "%Y%m%d")
         begin = (day - _EPOCH).days * _DAY_NS + offset * 10**9
         return cls(begin, begin + _DAY_NS)
 

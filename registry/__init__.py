@@ -1,0 +1,1 @@
+"""The SQL side: tables, collections, dimension records, datasets, provenance and queries. No file is touched here."""

@@ -142,9 +142,16 @@ class Tables:
                 columns += [sa.Column(f"timespan_{end}", sa.BigInteger) for end in ("begin", "end")]
             else:
                 columns.append(
-                    sa.Column(c.name, _TYPES[c.type], primary_key=c.role == "key" or not element.is_dimension
-                              and c.role == "required" or c.name in element.requires, nullable=c.nullable,
-                              autoincrement=False)  # fmt: skip
+                    sa.Column(
+                        c.name,
+                        _TYPES[c.type],
+                        primary_key=c.role == "key"
+                        or not element.is_dimension
+                        and c.role == "required"
+                        or c.name in element.requires,
+                        nullable=c.nullable,
+                        autoincrement=False,
+                    )  # fmt: skip
                 )
         for c in element.columns:
             if c.role == "alternate":
@@ -197,7 +204,8 @@ class Tables:
                 sa.Column(n, _TYPES[self.universe[n].key.type], primary_key=True, autoincrement=False)  # type: ignore[union-attr]
                 for n in group.required
             ]
-            references = [r for n in group.required for r in self._references(group, n)]
+            covered = {r for n in group.required for r in self.universe[n].requires}  # by the key of what requires them
+            references = [r for n in group.required if n not in covered for r in self._references(group, n)]
             table = self._table(
                 name,
                 sa.Column("dataset_type_id", _KEY, sa.ForeignKey("dataset_type.id"), primary_key=True,

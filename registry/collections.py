@@ -1,0 +1,191 @@
+"""Collections: registering, chaining, deleting, listing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..model.collections import CollectionInfo, CollectionType
+from ..model.errors import CollectionCycleError, CollectionTypeError, ConflictingDefinitionError
+from .catalog import CollectionRow
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+__all__ = ["Collections"]
+
+
+class Collections:
+    """The collections of a repository; reached as ``butler.collections``."""
+
+    def __init__(self, registry: Registry):
+        self._registry = registry
+
+    def register(self, name: str, type: CollectionType | str = CollectionType.RUN, doc: str = "") -> bool:  # noqa: A002
+        """Make a collection, unless it is there already.
+
+        Parameters
+        ----------
+        name
+            Its name; slashes make folders of it.
+        type
+            RUN, TAGGED, CHAINED or CALIBRATION.
+        doc
+            A sentence on what it is for.
+
+        Returns
+        -------
+        bool
+            Whether it is new.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            It is there, and of another type.
+        """
+        kind = CollectionType.from_name(type)
+        _check_name(name)
+        known = self._registry.catalog.collections.get(name)
+        if known is None:
+            table = self._registry.tables.collection
+            with self._registry.database.write() as connection:
+                known = self._registry.catalog.collections.get(name)  # another process may have been faster
+                if known is None:
+                    connection.execute(sa.insert(table).values(name=name, type=int(kind), doc=doc))
+                    self._registry.catalog_changed(connection)
+                    return True
+        if known.type is not kind:
+            raise ConflictingDefinitionError(f"collection {name!r} is {known.type.name} already, not {kind.name}.")
+        return False
+
+    def list(self, glob: str | Iterable[str] = "*") -> list[str]:
+        """Return the names of collections that match names or globs, sorted where a glob finds several."""
+        return [row.name for row in self._registry.catalog.matching(glob)]
+
+    def info(self, name: str) -> CollectionInfo:
+        """Return a collection's type, children, parents and documentation."""
+        return self._registry.catalog.info(name)
+
+    def dataset_types(self, name: str) -> Sequence[str]:
+        """Return the names of the dataset types that a collection, or what it chains, holds or once held."""
+        catalog = self._registry.catalog
+        ids = {row.id for row in catalog.flatten((name,))}
+        held = {kind for collection, kind in catalog.summary if collection in ids}
+        return sorted(n for n, kind in catalog.type_ids.items() if kind in held)
+
+    def resolve(
+        self, expression: str | Iterable[str], dataset_type: str, *, find_first: bool = True
+    ) -> Sequence[tuple[int, str]]:
+        """Return (id, name) of the collections that hold a dataset type, chains opened, in search order.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            A name without wildcards is not there.
+        InvalidQueryError
+            A wildcard stands where ``find_first`` wants an order.
+        """
+        names = (expression,) if isinstance(expression, str) else tuple(expression)
+        rows = self._registry.catalog.search(names, dataset_type, find_first=find_first)
+        return [(key, name) for key, name, _ in rows]
+
+    def redefine_chain(self, parent: str, children: str | Iterable[str]) -> None:
+        """Make a CHAINED collection search just these, in this order.
+
+        Raises
+        ------
+        CollectionCycleError
+            It would come to hold itself.
+        CollectionTypeError
+            The parent is not CHAINED.
+        """
+        self._edit(parent, lambda old, new: new, children)
+
+    def prepend_chain(self, parent: str, children: str | Iterable[str]) -> None:
+        """Make a CHAINED collection search these first; those that it held already move."""
+        self._edit(parent, lambda old, new: [*new, *(c for c in old if c not in new)], children)
+
+    def extend_chain(self, parent: str, children: str | Iterable[str]) -> None:
+        """Make a CHAINED collection search these last; those that it held already move."""
+        self._edit(parent, lambda old, new: [*(c for c in old if c not in new), *new], children)
+
+    def remove_from_chain(self, parent: str, children: str | Iterable[str]) -> None:
+        """Make a CHAINED collection search these no more."""
+        self._edit(parent, lambda old, new: [c for c in old if c not in new], children)
+
+    def _edit(
+        self, parent: str, change: Callable[[list[int], list[int]], list[int]], children: str | Iterable[str]
+    ) -> None:
+        with self._registry.database.write() as connection:
+            catalog = self._registry.catalog
+            row = catalog.collection(parent)
+            if row.type is not CollectionType.CHAINED:
+                raise CollectionTypeError(f"collection {parent!r} is {row.type.name}; only a CHAINED one has children.")
+            names = [children] if isinstance(children, str) else children
+            given = list(dict.fromkeys(catalog.collection(name).id for name in names))
+            new = change(list(catalog.children.get(row.id, ())), given)
+            for child in new:
+                self._check_cycle(row, child)
+            self._write_chain(connection, row.id, new)
+
+    def _check_cycle(self, parent: CollectionRow, child: int) -> None:
+        catalog = self._registry.catalog
+        waiting = [child]
+        while waiting:
+            current = waiting.pop()
+            if current == parent.id:
+                raise CollectionCycleError(
+                    f"{catalog.by_id[child].name!r} holds {parent.name!r} already; {parent.name!r} cannot hold it."
+                )
+            waiting += catalog.children.get(current, ())
+
+    def _write_chain(self, connection: Connection, parent: int, children: Sequence[int]) -> None:
+        chain = self._registry.tables.collection_chain
+        connection.execute(sa.delete(chain).where(chain.c.parent_id == parent))
+        if children:
+            rows = [{"parent_id": parent, "position": i, "child_id": child} for i, child in enumerate(children)]
+            connection.execute(sa.insert(chain), rows)
+        self._registry.catalog_changed(connection)
+
+    def delete(self, name: str) -> None:
+        """Delete a collection that is not a RUN; what it referred to stays.
+
+        Raises
+        ------
+        CollectionTypeError
+            It is a RUN, which owns its datasets (see `Butler.remove_run`).
+        ConflictingDefinitionError
+            A CHAINED collection holds it.
+        """
+        row = self._registry.catalog.collection(name)
+        if row.type is CollectionType.RUN:
+            raise CollectionTypeError(f"{name!r} is a RUN and owns its datasets; remove_run({name!r}) removes both.")
+        self.delete_row(row)
+
+    def delete_row(self, row: CollectionRow) -> None:
+        """Delete a collection that owns nothing any more."""
+        if parents := self.info(row.name).parents:
+            raise ConflictingDefinitionError(
+                f"collection {row.name!r} is held by {', '.join(parents)}; take it out there first (remove_from_chain)."
+            )
+        table = self._registry.tables.collection
+        with self._registry.database.write() as connection:
+            connection.execute(sa.delete(table).where(table.c.id == row.id))
+            self._registry.catalog_changed(connection)
+
+    def __repr__(self) -> str:
+        return f"Collections({', '.join(self.list())})"
+
+
+def _check_name(name: str) -> None:
+    parts = name.split("/")
+    if not name or any(not part or part.strip(".") == "" for part in parts) or any(c < " " for c in name):
+        raise ConflictingDefinitionError(
+            f"{name!r} cannot name a collection: its parts, between slashes, may be neither empty nor only dots, "
+            "and it has no control characters."
+        )
+    if wild := set(name) & set("*?["):
+        raise ConflictingDefinitionError(f"{name!r} cannot name a collection: {', '.join(wild)} is a wildcard.")

@@ -1,0 +1,291 @@
+"""Datasets: finding them, registering them with their files, forgetting them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..model.collections import CollectionType
+from ..model.data_id import DataId
+from ..model.datasets import DatasetRef, DatasetType, StoredFile
+from ..model.dimensions import DimensionGroup
+from ..model.errors import CollectionTypeError, DatasetExistsError
+from ..model.timespan import now_ns
+from .catalog import Catalog
+from .database import Prepared
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+__all__ = ["Datasets"]
+
+_CHUNK = 500
+
+
+class Datasets:
+    """The datasets of a registry."""
+
+    def __init__(self, registry: Registry):
+        self._registry = registry
+        self._database = registry.database
+        self._finds: dict[DimensionGroup, Prepared] = {}
+        self._checks: dict[DimensionGroup, Prepared] = {}
+        self._inserts: dict[DimensionGroup, Prepared] = {}
+        t = registry.tables
+        self._insert_dataset = Prepared(self._database, sa.insert(t.dataset))
+        self._insert_file = Prepared(self._database, sa.insert(t.stored_file))
+        self._files = Prepared(
+            self._database,
+            sa.select(*_file_columns(t.stored_file)).where(t.stored_file.c.dataset_id == sa.bindparam("dataset_id")),
+        )
+
+    def find(
+        self, dataset_type: DatasetType, data_id: DataId, collections: tuple[str, ...]
+    ) -> tuple[DatasetRef, list[StoredFile]] | None:
+        """Return the first dataset of a type and data ID in a search of collections, with its files; or None.
+
+        One SELECT: the tags of a data ID lie side by side, whatever collections hold it.
+        """
+        catalog = self._registry.catalog
+        type_id = catalog.type_ids[dataset_type.name]
+        group = dataset_type.dimensions
+        prepared = self._finds.get(group)
+        if prepared is None:
+            prepared = self._finds[group] = self._prepare_find(group)
+        values: dict[str, Any] = {"dataset_type_id": type_id}
+        values.update(zip(group.required, data_id.required_values, strict=True))
+        rows = self._database.fetch_all(prepared, values)
+        if not rows:
+            return None
+        ranks = catalog.ranks(collections)
+        best: Any = None
+        best_rank = len(ranks)
+        files: list[StoredFile] = []
+        for row in rows:
+            rank = ranks.get(row[0])
+            if rank is None or rank > best_rank:
+                continue
+            if rank < best_rank:
+                best, best_rank, files = row, rank, []
+            if row[3] is not None:
+                files.append(StoredFile(*row[3:]))
+        if best is None:
+            return None
+        run = catalog.by_id[best[2]].name
+        return DatasetRef(dataset_type, data_id, run, self._database.decode_id(best[1])), files
+
+    def _prepare_find(self, group: DimensionGroup) -> Prepared:
+        t, tag = self._registry.tables, self._registry.tables.tag(group)
+        dataset, stored = t.dataset, t.stored_file
+        query = (
+            sa.select(tag.c.collection_id, tag.c.dataset_id, dataset.c.run_id, *_file_columns(stored))
+            .join_from(tag, dataset, dataset.c.id == tag.c.dataset_id)
+            .outerjoin(stored, stored.c.dataset_id == tag.c.dataset_id)
+            .where(tag.c.dataset_type_id == sa.bindparam("dataset_type_id"))
+            .where(*(tag.c[name] == sa.bindparam(name) for name in group.required))
+        )
+        return Prepared(self._database, query)
+
+    def files(self, dataset_id: uuid.UUID) -> list[StoredFile]:
+        """Return the files of a dataset."""
+        rows = self._database.fetch_all(self._files, {"dataset_id": self._database.encode_id(dataset_id)})
+        return [StoredFile(*row) for row in rows]
+
+    def check_absent(self, ref: DatasetRef) -> None:
+        """Raise unless a dataset may be put: its records are there, and its RUN has none of that type and data ID.
+
+        Raises
+        ------
+        DataIdError
+            A dimension has no such record.
+        DatasetExistsError
+            The RUN has it.
+        """
+        catalog = self._registry.catalog
+        group = ref.dataset_type.dimensions
+        prepared = self._checks.get(group)
+        if prepared is None:
+            prepared = self._checks[group] = self._prepare_check(group)
+        row = catalog.collections.get(ref.run)
+        values: dict[str, Any] = {
+            "dataset_type_id": catalog.type_ids[ref.dataset_type.name], "collection_id": row.id if row else -1,
+        }  # fmt: skip
+        values.update(zip(group.required, ref.data_id.required_values, strict=True))
+        taken, *known = self._database.fetch_one(prepared, values)
+        if not all(known):
+            self._registry.dimension_records.explain_missing(ref.data_id)
+        if taken:
+            raise DatasetExistsError(f"{ref} is there already, and nothing is overwritten; put it into another RUN.")
+
+    def _prepare_check(self, group: DimensionGroup) -> Prepared:
+        tables, tag = self._registry.tables, self._registry.tables.tag(group)
+        same = [tag.c[name] == sa.bindparam(name) for name in ("dataset_type_id", *group.required, "collection_id")]
+        tests: list[Any] = [sa.exists().where(*same)]
+        covered = {required for name in group.required for required in group.universe[name].requires}
+        for name in group.required:
+            element = group.universe[name]
+            if element.has_table and name not in covered:
+                columns = tables.dimension[name].c
+                tests.append(
+                    sa.exists().where(*(columns[element.column_of(n)] == sa.bindparam(n) for n in element.required))
+                )
+        return Prepared(self._database, sa.select(*tests))
+
+    def insert(self, items: Sequence[tuple[DatasetRef, StoredFile | None]], *, shared: bool = False) -> None:
+        """Register datasets, and the file of each, in one transaction.
+
+        Parameters
+        ----------
+        items
+            A dataset and its file, or None where it has none.
+        shared
+            Whether a file holds several of them.
+
+        Raises
+        ------
+        DatasetExistsError
+            A RUN holds one of them, or a file is another dataset's.
+        DataIdError
+            A dimension has no such record.
+        """
+        by_type: dict[str, list[DatasetRef]] = {}
+        for ref, _ in items:
+            by_type.setdefault(ref.dataset_type.name, []).append(ref)
+        encode, date = self._database.encode_id, now_ns()
+        with self._database.write() as connection:
+            catalog = self._registry.catalog
+            cursor = self._database.cursor()
+            try:
+                for name, refs in by_type.items():
+                    type_id = catalog.type_ids[name]
+                    runs = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
+                    cursor.executemany(
+                        self._insert_dataset.sql,
+                        [
+                            self._insert_dataset.parameters(
+                                {"id": encode(ref.id), "dataset_type_id": type_id, "run_id": runs[ref.run],
+                                 "ingest_date": date}
+                            )
+                            for ref in refs
+                        ],
+                    )  # fmt: skip
+                    self._insert_tags(cursor, refs[0].dataset_type.dimensions, type_id, refs, runs)
+                    self._summarise(connection, catalog, type_id, runs.values())
+                cursor.executemany(
+                    self._insert_file.sql,
+                    [
+                        self._insert_file.parameters(
+                            {"dataset_id": encode(ref.id), "component": file.component, "path": file.path,
+                             "formatter": file.formatter, "storage_class": file.storage_class, "size": file.size,
+                             "checksum": file.checksum, "shared": shared}
+                        )
+                        for ref, file in items if file is not None
+                    ],
+                )  # fmt: skip
+            except Exception as error:
+                if _is_integrity_error(error):
+                    self._explain(items, error)
+                raise
+
+    def _run_id(self, catalog: Catalog, run: str) -> int:
+        row = catalog.collection(run)
+        if row.type is not CollectionType.RUN:
+            raise CollectionTypeError(f"datasets are put into RUNs; {run!r} is {row.type.name}.")
+        return row.id
+
+    def _insert_tags(
+        self, cursor: Any, group: DimensionGroup, type_id: int, refs: list[DatasetRef], runs: Mapping[str, int]
+    ) -> None:
+        insert = self._inserts.get(group)
+        if insert is None:
+            insert = self._inserts[group] = Prepared(self._database, sa.insert(self._registry.tables.tag(group)))
+        encode = self._database.encode_id
+        rows = []
+        for ref in refs:
+            row = dict(zip(group.required, ref.data_id.required_values, strict=True))
+            row["dataset_type_id"], row["collection_id"], row["dataset_id"] = type_id, runs[ref.run], encode(ref.id)
+            rows.append(insert.parameters(row))
+        cursor.executemany(insert.sql, rows)
+
+    def _summarise(self, connection: Connection, catalog: Catalog, type_id: int, runs: Iterable[int]) -> None:
+        """Note which RUNs now hold the type, where that is new."""
+        if new := [run for run in runs if (run, type_id) not in catalog.summary]:
+            table = self._registry.tables.collection_summary
+            connection.execute(sa.insert(table), [{"collection_id": r, "dataset_type_id": type_id} for r in new])
+            self._registry.catalog_changed(connection)
+
+    def _explain(self, items: Sequence[tuple[DatasetRef, StoredFile | None]], error: Exception) -> None:
+        """Raise the error that says which of some datasets could not be registered, and why."""
+        seen = set()
+        for ref, _ in items:
+            key = (ref.dataset_type.name, ref.run, ref.data_id.required_values)
+            if key in seen:
+                raise DatasetExistsError(f"{ref} is given twice.") from error
+            seen.add(key)
+        paths = [file.path for _, file in items if file is not None]
+        table = self._registry.tables.stored_file
+        with self._database.read() as connection:
+            for start in range(0, len(paths), _CHUNK):
+                taken = connection.execute(
+                    sa.select(table.c.path).where(table.c.path.in_(paths[start : start + _CHUNK])).limit(1)
+                ).scalar()
+                if taken is not None and not any(ref.id in self._ids_of(connection, taken) for ref, _ in items):
+                    raise DatasetExistsError(f"{taken} keeps another dataset already.") from error
+        for ref, _ in items:
+            self.check_absent(ref)
+            if self.files(ref.id):
+                raise DatasetExistsError(f"a dataset with the id {ref.id} is registered already.") from error
+
+    def _ids_of(self, connection: Connection, path: str) -> set[uuid.UUID]:
+        table = self._registry.tables.stored_file
+        return set(connection.execute(sa.select(table.c.dataset_id).where(table.c.path == path)).scalars())
+
+    def existing(self, refs: Iterable[DatasetRef]) -> set[uuid.UUID]:
+        """Return those of the ids of some datasets that are registered."""
+        table = self._registry.tables.dataset
+        ids = [ref.id for ref in refs]
+        found: set[uuid.UUID] = set()
+        with self._database.read() as connection:
+            for start in range(0, len(ids), _CHUNK):
+                found |= set(
+                    connection.execute(
+                        sa.select(table.c.id).where(table.c.id.in_(ids[start : start + _CHUNK]))
+                    ).scalars()
+                )
+        return found
+
+    def forget(self, ids: Sequence[uuid.UUID]) -> list[StoredFile]:
+        """Remove datasets from the registry and return the files that no other dataset needs."""
+        t = self._registry.tables
+        freed: list[StoredFile] = []
+        with self._database.write() as connection:
+            for start in range(0, len(ids), _CHUNK):
+                chunk = list(ids[start : start + _CHUNK])
+                mine = t.stored_file.c.dataset_id.in_(chunk)
+                rows = connection.execute(sa.select(*_file_columns(t.stored_file)).where(mine)).all()
+                connection.execute(sa.delete(t.dataset).where(t.dataset.c.id.in_(chunk)))
+                paths = {row[0]: StoredFile(*row) for row in rows}
+                kept = connection.execute(sa.select(t.stored_file.c.path).where(t.stored_file.c.path.in_(paths)))
+                for path in kept.scalars():
+                    paths.pop(path, None)
+                freed += paths.values()
+        return freed
+
+    def ids_in_run(self, run: str) -> list[uuid.UUID]:
+        """Return the ids of all datasets that a RUN owns."""
+        row = self._registry.catalog.collection(run)
+        table = self._registry.tables.dataset
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(table.c.id).where(table.c.run_id == row.id)).scalars())
+
+
+def _file_columns(table: sa.Table) -> list[sa.Column[Any]]:
+    return [table.c[name] for name in ("path", "formatter", "storage_class", "size", "checksum", "component")]
+
+
+def _is_integrity_error(error: Exception) -> bool:
+    return any(cls.__name__ == "IntegrityError" for cls in type(error).__mro__)

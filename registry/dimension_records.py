@@ -1,0 +1,226 @@
+"""Dimension records: inserting, synchronising, and saying which one is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..model.data_id import DataId
+from ..model.dimensions import Element
+from ..model.errors import ConflictingDefinitionError, DataIdError, closest
+from ..model.records import DimensionRecord
+from ..model.region import Region
+from ..model.timespan import Timespan
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+__all__ = ["DimensionRecords", "record_from_row", "row_from_record"]
+
+
+class DimensionRecords:
+    """The dimension records of a registry."""
+
+    def __init__(self, registry: Registry):
+        self._registry = registry
+
+    def insert(self, element_name: str, rows: Iterable[Mapping[str, Any] | DimensionRecord]) -> int:
+        """Insert records in bulk; all of them, or none.
+
+        Returns
+        -------
+        int
+            How many.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            One of them is there already; both are shown.
+        DataIdError
+            A row lacks what it needs, or refers to what is not there.
+        """
+        element = self._element(element_name)
+        records = [
+            row if isinstance(row, DimensionRecord) else DimensionRecord.from_mapping(element, row) for row in rows
+        ]
+        if not records:
+            return 0
+        table = self._registry.tables.dimension[element_name]
+        try:
+            with self._registry.database.write() as connection:
+                connection.execute(sa.insert(table), [row_from_record(record) for record in records])
+                self._insert_pixels(connection, records)
+        except sa.exc.IntegrityError as error:
+            self._explain(records, error)
+        return len(records)
+
+    def sync(
+        self, element_name: str, row: Mapping[str, Any] | DimensionRecord, *, update: bool = False
+    ) -> bool | dict[str, Any]:
+        """Insert a record if it is absent, compare it if it is there.
+
+        Parameters
+        ----------
+        element_name
+            The element.
+        row
+            The record.
+        update
+            Whether a different one is changed to this.
+
+        Returns
+        -------
+        bool or dict
+            True where it was inserted, False where it was there, the old values where it was changed.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            Another definition is there, and ``update`` is not set.
+        """
+        element = self._element(element_name)
+        record = row if isinstance(row, DimensionRecord) else DimensionRecord.from_mapping(element, row)
+        table = self._registry.tables.dimension[element_name]
+        try:
+            with self._registry.database.write() as connection:
+                old = self._same_key(connection, record)
+                if old is None:
+                    connection.execute(sa.insert(table), [row_from_record(record)])
+                    self._insert_pixels(connection, [record])
+                    return True
+                changed = {k: v for k, v in old.to_dict().items() if v != getattr(record, k)}
+                if changed and not update:
+                    raise ConflictingDefinitionError(
+                        f"{element_name} is defined otherwise already:\n  there: {old}\n  given: {record}"
+                    )
+                if changed:
+                    where = self._key_equals(record)
+                    connection.execute(sa.update(table).where(*where).values(row_from_record(record)))
+                    if "region" in changed:
+                        pixels = self._registry.tables.pixels[element_name]
+                        same = (pixels.c[n] == getattr(record, element.column_of(n)) for n in element.required)
+                        connection.execute(sa.delete(pixels).where(*same))
+                        self._insert_pixels(connection, [record])
+                return changed or False
+        except sa.exc.IntegrityError as error:
+            self._explain([record], error)
+
+    def _element(self, name: str) -> Element:
+        element = self._registry.universe[name]
+        if not element.has_table:
+            source = f"records of {element.union_of} define it" if element.union_of else "its records are computed"
+            raise DataIdError(f"{name} has no records of its own: {source}.")
+        return element
+
+    def _insert_pixels(self, connection: Connection, records: Iterable[DimensionRecord]) -> None:
+        """Note the common pixels that each record's region may touch."""
+        level = self._registry.universe[self._registry.universe.common_pixels].pixels[1]  # type: ignore[index]
+        rows: list[dict[str, Any]] = []
+        table: sa.Table | None = None
+        for record in records:
+            element = record.element
+            if not element.has_region or record.region is None:
+                continue
+            table = self._registry.tables.pixels[element.name]
+            key = {name: getattr(record, element.column_of(name)) for name in element.required}
+            rows += [
+                {**key, "pixel": pixel} for begin, end in record.region.htm_pixels(level) for pixel in range(begin, end)
+            ]
+        if table is not None and rows:
+            connection.execute(sa.insert(table), rows)
+
+    def _key_equals(self, record: DimensionRecord) -> list[sa.ColumnElement[bool]]:
+        element = record.element
+        columns = self._registry.tables.dimension[element.name].c
+        return [columns[c] == getattr(record, c) for c in (element.column_of(n) for n in element.required)]
+
+    def _same_key(self, connection: Connection, record: DimensionRecord) -> DimensionRecord | None:
+        table = self._registry.tables.dimension[record.element.name]
+        row = connection.execute(sa.select(table).where(*self._key_equals(record))).mappings().first()
+        return None if row is None else record_from_row(record.element, row)
+
+    def _explain(self, records: Iterable[DimensionRecord], error: Exception) -> NoReturn:
+        """Raise the error that says which record could not be inserted, and why."""
+        seen: dict[tuple[Any, ...], DimensionRecord] = {}
+        with self._registry.database.read() as connection:
+            for record in records:
+                element = record.element
+                old = self._same_key(connection, record) or seen.get(record.values[: len(element.required)])
+                if old is not None:
+                    raise ConflictingDefinitionError(
+                        f"{element.name} is there already:\n  there: {old}\n  given: {record}"
+                    ) from error
+                seen[record.values[: len(element.required)]] = record
+                for name in (*element.requires, *element.implies):
+                    other = self._registry.universe[name]
+                    if other.has_table and getattr(record, name) is not None:
+                        self._check_there(connection, name, {n: getattr(record, n) for n in other.required})
+                for column in element.columns:
+                    if column.role == "alternate":
+                        self._check_alternate(connection, record, column.name, error)
+        raise ConflictingDefinitionError(f"the records contradict what is there: {error}") from error
+
+    def _check_alternate(self, connection: Connection, record: DimensionRecord, column: str, error: Exception) -> None:
+        table = self._registry.tables.dimension[record.element.name]
+        same = [table.c[n] == getattr(record, n) for n in (*record.element.requires, column)]
+        row = connection.execute(sa.select(table).where(*same)).mappings().first()
+        if row is not None:
+            old = record_from_row(record.element, row)
+            raise ConflictingDefinitionError(
+                f"another {record.element.name} has the {column} {getattr(record, column)!r}:\n"
+                f"  there: {old}\n  given: {record}"
+            ) from error
+
+    def explain_missing(self, data_id: DataId) -> None:
+        """Raise `DataIdError` where a data ID names a record that is not there, with those that are."""
+        with self._registry.database.read() as connection:
+            for name in data_id.dimensions.required:
+                element = self._registry.universe[name]
+                if element.has_table:
+                    self._check_there(connection, name, {n: data_id[n] for n in element.required})
+
+    def _check_there(self, connection: Connection, name: str, key: Mapping[str, Any]) -> None:
+        element = self._registry.universe[name]
+        table = self._registry.tables.dimension[name]
+        assert element.key is not None
+        own = table.c[element.key.name]
+        within = [table.c[n] == key[n] for n in element.requires]
+        if connection.execute(sa.select(sa.exists().where(own == key[name], *within))).scalar_one():
+            return
+        there = list(connection.execute(sa.select(own).where(*within).order_by(own).limit(2000)).scalars())
+        if not there:
+            found = "there are none yet"
+        elif len(there) <= 12:
+            found = "there are " + ", ".join(map(str, there))
+        else:
+            found = f"there are {len(there)}{'' if len(there) < 2000 else ' and more'}, {there[0]} … {there[-1]}"
+        of = "".join(f" of {n} {key[n]!r}" for n in element.requires)
+        raise DataIdError(f"no {name} {key[name]!r}{of}: {found}.{closest(str(key[name]), map(str, there))}")
+
+
+def row_from_record(record: DimensionRecord) -> dict[str, Any]:
+    """Return a record as columns of its table."""
+    row: dict[str, Any] = {}
+    for column, value in zip(record.element.columns, record.values, strict=True):
+        if column.role == "timespan":
+            row["timespan_begin"] = None if value is None else value.begin_ns
+            row["timespan_end"] = None if value is None else value.end_ns
+        else:
+            row[column.name] = value.ivoa if isinstance(value, Region) else value
+    return row
+
+
+def record_from_row(element: Element, row: Mapping[str, Any]) -> DimensionRecord:
+    """Return a record from columns of its table."""
+    values: list[Any] = []
+    for column in element.columns:
+        if column.role == "timespan":
+            begin = row["timespan_begin"]
+            values.append(None if begin is None else Timespan(begin, row["timespan_end"]))
+        else:
+            value = row[column.name]
+            values.append(Region(value) if column.role == "region" and value is not None else value)
+    return DimensionRecord(element, tuple(values))

@@ -1,0 +1,125 @@
+"""The registry: what a repository knows, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from ..model.datasets import DatasetType
+from ..model.dimensions import DimensionUniverse, default_universe
+from ..model.provenance import QuantumRecord
+from . import provenance
+from .catalog import Catalog, CatalogCache
+from .collections import Collections
+from .data_ids import DataIds
+from .database import Database
+from .dataset_types import register_dataset_type
+from .datasets import Datasets
+from .dimension_records import DimensionRecords
+from .schema import check_version, create_schema, read_universe
+from .tables import Tables
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """What a repository knows: dimension records, collections, dataset types, datasets, stored files, provenance.
+
+    Parameters
+    ----------
+    database
+        An open database that holds a registry (`Registry.create` makes one).
+    """
+
+    def __init__(self, database: Database):
+        self.database = database
+        self.universe: DimensionUniverse = read_universe(database)
+        if self.universe == default_universe():
+            self.universe = default_universe()  # one object, so that groups compare by identity
+        self.tables = Tables(self.universe)
+        self._catalog = CatalogCache(database, self.tables)
+        self.collections = Collections(self)
+        self.dimension_records = DimensionRecords(self)
+        self.datasets = Datasets(self)
+        self.data_ids = DataIds(self)
+
+    @classmethod
+    def create(cls, url: str | Path, universe: DimensionUniverse | None = None) -> Registry:
+        """Make the schema in an empty database, and open it."""
+        database = Database(url)
+        create_schema(database, universe or default_universe())
+        return cls(database)
+
+    @classmethod
+    def open(cls, url: str | Path, *, writeable: bool = True) -> Registry:
+        """Open a registry.
+
+        Raises
+        ------
+        RepositoryVersionError
+            Its schema is not the one that this version reads.
+        """
+        database = Database(url, writeable=writeable)
+        check_version(database)
+        return cls(database)
+
+    @property
+    def catalog(self) -> Catalog:
+        """Collections and dataset types, as this thread's transaction or the last commit has them."""
+        return self._catalog.current()
+
+    def catalog_changed(self, connection: Connection) -> None:
+        """Note, in the transaction that does it, that collections or dataset types change."""
+        self._catalog.changed(connection)
+
+    def dataset_type(self, name: str) -> DatasetType:
+        """Return a dataset type by its name.
+
+        Raises
+        ------
+        DatasetTypeNotFoundError
+            There is none.
+        """
+        return self.catalog.dataset_type(name)
+
+    def dataset_types(self, glob: str = "*") -> list[DatasetType]:
+        """Return the dataset types whose names match a glob, in order of their names."""
+        import fnmatch
+
+        return [t for name, t in sorted(self.catalog.dataset_types.items()) if fnmatch.fnmatchcase(name, glob)]
+
+    def register_dataset_type(self, dataset_type: DatasetType, *, replace: bool = False) -> bool:
+        """Make a dataset type known; see `registry.dataset_types.register_dataset_type`."""
+        return register_dataset_type(self, dataset_type, replace=replace)
+
+    def record_quanta(self, records: Iterable[QuantumRecord]) -> None:
+        """Write down quanta that ran."""
+        provenance.record_quanta(self, list(records))
+
+    def finished_quanta(
+        self, fingerprints: Iterable[str], collections: str | Iterable[str]
+    ) -> dict[str, QuantumRecord]:
+        """Return quanta that need not run again, by fingerprint."""
+        return provenance.finished_quanta(self, fingerprints, collections)
+
+    def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run an SQL query and return its column names and rows; the connection refuses whatever would write.
+
+        Raises
+        ------
+        InvalidQueryError
+            The database does not take it.
+        """
+        from .sql import run_read_only
+
+        return run_read_only(self.database, text, parameters)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def __repr__(self) -> str:
+        return f"Registry({self.database!r})"

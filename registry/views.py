@@ -1,0 +1,126 @@
+"""The views by which any SQL client reads the registry: ``v_datasets``, ``v_collections``, ``v_quanta``, ``v_<type>``.
+
+Their columns are an interface: they are documented in ``docs/sql.md`` and change only with a new name.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..model.collections import CollectionType
+from ..model.datasets import DatasetType
+from .tables import Tables
+
+__all__ = ["create_dataset_view", "create_views"]
+
+
+def create_views(connection: Connection, tables: Tables) -> None:
+    """Create the views that every repository has."""
+    t = tables
+    c, d, s = t.collection.c, t.dataset.c, t.stored_file.c
+    chain = t.collection_chain
+    child = t.collection.alias("child")
+    kind = sa.case(*((c.type == int(k), sa.literal(k.name)) for k in CollectionType))
+    _create(
+        connection,
+        "v_collections",
+        sa.select(
+            c.name.label("collection"), kind.label("type"), chain.c.position, child.c.name.label("child"), c.doc
+        ).select_from(
+            t.collection.outerjoin(chain, chain.c.parent_id == c.id).outerjoin(child, child.c.id == chain.c.child_id)
+        ),
+    )
+    _create(
+        connection,
+        "v_datasets",
+        sa.select(
+            _text(connection, d.id).label("dataset_id"),
+            t.dataset_type.c.name.label("dataset_type"),
+            c.name.label("run"),
+            _instant(connection, d.ingest_date).label("ingest_date"),
+            s.component,
+            s.path,
+            s.size,
+            s.storage_class,
+            s.formatter,
+            s.checksum,
+        )
+        .join_from(t.dataset, t.dataset_type, t.dataset_type.c.id == d.dataset_type_id)
+        .join(t.collection, c.id == d.run_id)
+        .outerjoin(t.stored_file, s.dataset_id == d.id),
+    )
+    q = t.quantum.c
+    _create(
+        connection,
+        "v_quanta",
+        sa.select(
+            _text(connection, q.id).label("quantum_id"),
+            q.label,
+            q.task,
+            c.name.label("run"),
+            q.data_id,
+            q.outcome,
+            _instant(connection, q.begin_ns).label("begin_date"),
+            ((q.end_ns - q.begin_ns) / sa.literal(1e9)).label("seconds"),
+            q.host,
+            q.fingerprint,
+            q.versions,
+        ).join_from(t.quantum, t.collection, c.id == q.run_id),
+    )
+
+
+def create_dataset_view(connection: Connection, tables: Tables, dataset_type: DatasetType, type_id: int) -> None:
+    """Create the view of one dataset type, anew where there is one: a row a dataset and collection."""
+    t, tag = tables, tables.tag(dataset_type.dimensions)
+    run = t.collection.alias("run")
+    values = [tag.c[name] for name in dataset_type.dimensions.required]
+    query = (
+        sa.select(
+            t.collection.c.name.label("collection"),
+            *values,
+            _text(connection, tag.c.dataset_id).label("dataset_id"),
+            run.c.name.label("run"),
+            _instant(connection, t.dataset.c.ingest_date).label("ingest_date"),
+            t.stored_file.c.path,
+            t.stored_file.c.size,
+        )
+        .join_from(tag, t.dataset, t.dataset.c.id == tag.c.dataset_id)
+        .join(t.collection, t.collection.c.id == tag.c.collection_id)
+        .join(run, run.c.id == t.dataset.c.run_id)
+        .outerjoin(
+            t.stored_file, sa.and_(t.stored_file.c.dataset_id == tag.c.dataset_id, t.stored_file.c.component == "")
+        )
+        .where(tag.c.dataset_type_id == type_id)
+    )
+    _create(connection, f"v_{dataset_type.name}", query)
+
+
+def _create(connection: Connection, name: str, query: sa.Select[tuple[object, ...]]) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(name)
+    text = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted}")
+    connection.exec_driver_sql(f"CREATE VIEW {quoted} AS {str(text).replace('%%', '%')}")
+
+
+def _text(connection: Connection, column: sa.ColumnElement[object]) -> sa.ColumnElement[str]:
+    """Return a UUID as its usual text."""
+    if connection.dialect.name == "postgresql":
+        return sa.cast(column, sa.Text)
+    digits = sa.func.lower(sa.func.hex(column), type_=sa.Text)
+    parts = [
+        sa.func.substr(digits, start, length, type_=sa.Text)
+        for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    ]
+    text: sa.ColumnElement[str] = parts[0]
+    for part in parts[1:]:
+        text = text + "-" + part
+    return text
+
+
+def _instant(connection: Connection, nanoseconds: sa.ColumnElement[int]) -> sa.ColumnElement[object]:
+    """Return TAI nanoseconds as a readable date and time (TAI)."""
+    seconds = nanoseconds / sa.literal(1e9)
+    if connection.dialect.name == "postgresql":
+        return sa.func.to_timestamp(seconds)
+    return sa.func.strftime("%Y-%m-%dT%H:%M:%f", seconds, "unixepoch")
