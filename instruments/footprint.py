@@ -15,7 +15,7 @@ def is_plain_tan(header: Mapping[str, object]) -> bool:
     return (
         header.get("CTYPE1") == "RA---TAN"
         and header.get("CTYPE2") == "DEC--TAN"
-        and all(header.get(f"CUNIT{axis}", "deg") == "deg" for axis in (1, 2))
+        and all(header[key] == "deg" for key in ("CUNIT1", "CUNIT2") if key in header)
         and not any(key in header for key in _DISTORTED)
     )
 
@@ -44,7 +44,7 @@ def tan_to_sky(header: Mapping[str, object], pixels: Sequence[tuple[float, float
     """
 
     def number(key: str, default: float | None = None) -> float:
-        value = header.get(key)
+        value = header[key] if key in header else None  # noqa: SIM401 - Header.get is slow for a key that is not there
         if value is None:
             if default is None:
                 raise KeyError(key)

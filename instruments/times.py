@@ -15,7 +15,7 @@ SCALES = ("utc", "tai")
 TIME_FORMATS = ("isot", "mjd", "jd")
 """Forms in which a header may give a time: ISO 8601 text, or a number of days."""
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a count of days, in whichever scale
+_EPOCH = datetime(1970, 1, 1)  # without a zone: a count of days, in whichever scale
 _SECOND_NS = 10**9
 _DAY_NS = 86_400 * _SECOND_NS
 _FIRST_DAY = {"mjd": 40587, "jd": 2440587.5}  # 1970-01-01
@@ -30,7 +30,7 @@ def _leap_seconds() -> tuple[list[int], list[int]]:
     begins, offsets = [], []
     for year, month, offset in erfa.leap_seconds.get().tolist():
         if year >= 1972:
-            begins.append((datetime(year, month, 1) - _EPOCH).days * _DAY_NS)  # noqa: DTZ001 - see _EPOCH
+            begins.append((datetime(year, month, 1) - _EPOCH).days * _DAY_NS)
             offsets.append(round(offset) * _SECOND_NS)
     return begins, offsets
 
@@ -69,7 +69,7 @@ def tai_from_header(value: str | float, time_format: str, scale: str) -> int:
 
 
 def utc_datetime(tai_ns: int) -> datetime:
-    """Return the UTC date and time, without a zone, of TAI nanoseconds; a leap second shows as the next minute's first."""
+    """Return the UTC date and time, without a zone, of TAI nanoseconds."""
     begins, offsets = _leap_seconds()
     for begin, offset in zip(reversed(begins), reversed(offsets), strict=True):
         if tai_ns >= begin + offset:
