@@ -1,0 +1,181 @@
+"""Tables of every kind as Parquet, read by columns, row filters and slices."""
+
+import json
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...model.errors import FileFormatError, InvalidQueryError, StorageClassError, closest
+from ..filters import row_filter
+from ..tables import LENGTH, ROW_COUNT, SHAPE, from_arrow, is_table, to_arrow
+from .formatter import ByteSink, Formatter, check_parameters, no_component
+
+if TYPE_CHECKING:
+    from ...model.storage_class import StorageClass
+
+__all__ = ["PROVENANCE", "ParquetFormatter"]
+
+PROVENANCE = b"skybutler"
+"""Key of the schema's metadata under which JSON says which dataset the file is."""
+
+_COMPONENTS = ("schema", "columns", "rowcount")
+_PARAMETERS = ("columns", "filters", "rows")
+
+
+class ParquetFormatter(Formatter):
+    """Writes any table as one Parquet file; any such file reads back as a table of any kind.
+
+    Parameters of `read`:
+
+    * ``columns``: a name or a list of names and globs (``"psf_*"``), in the order wanted; a DataFrame keeps its index.
+    * ``filters``: see `skybutler.storage.filters`; row groups that cannot match are not read.
+    * ``rows``: a slice of the rows (of those that the filters leave).
+    """
+
+    name = "parquet"
+    suffix = ".parquet"
+
+    def check(self, obj: Any, storage_class: "StorageClass") -> None:
+        """Take a table of any kind: each becomes any other."""
+        if not is_table(obj):
+            storage_class.check(obj)
+            raise StorageClassError(
+                f"storage class {storage_class.name!r} takes a table with named columns, not a {type(obj).__name__} "
+                "without"
+            )
+
+    def write(self, obj: Any, sink: ByteSink, storage_class: "StorageClass", provenance: Mapping[str, Any]) -> None:
+        """Write the table."""
+        table = to_arrow(obj)
+        metadata = _fresh_metadata(table)
+        if provenance:
+            said = {**provenance, "data_id": dict(provenance.get("data_id", {}))}
+            metadata[PROVENANCE] = json.dumps(said, default=str).encode()
+        try:
+            pq.write_table(table.replace_schema_metadata(metadata), pa.PythonFile(sink, mode="w"))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise StorageClassError(f"this table cannot be kept as Parquet: {error}") from error
+
+    def read(
+        self, path: Path, storage_class: "StorageClass", component: str | None, parameters: Mapping[str, Any]
+    ) -> Any:
+        """Read the table, a part of it, or its schema, column names or number of rows (from the file's footer)."""
+        check_parameters(parameters, _PARAMETERS, storage_class)
+        try:
+            with pq.ParquetFile(path, memory_map=True) as file:
+                if component is not None:
+                    return _component(file, component, storage_class)
+                table = _read_table(file, path, storage_class, parameters)
+        except (pa.ArrowInvalid, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise FileFormatError(f"{path} is not a Parquet file that can be read: {error}") from error
+        return from_arrow(table, storage_class.name)
+
+
+def _fresh_metadata(table: pa.Table) -> dict[bytes, bytes]:
+    """Return a schema's metadata, without what is no longer true of a table that was cut from another."""
+    kept = {}
+    for key, value in (table.schema.metadata or {}).items():
+        name = key.decode("utf-8", "replace")
+        prefix = next((prefix for prefix in (SHAPE, LENGTH) if name.startswith(prefix)), None)
+        if key != PROVENANCE and (prefix is None or name.removeprefix(prefix) in table.column_names):
+            kept[key] = value
+    kept[ROW_COUNT] = str(table.num_rows).encode()
+    return kept
+
+
+def _component(file: pq.ParquetFile, component: str, storage_class: "StorageClass") -> Any:
+    """Read from the footer alone."""
+    match component:
+        case "rowcount":
+            return file.metadata.num_rows
+        case "columns":
+            index = _index_columns(file.schema_arrow)
+            return [name for name in file.schema_arrow.names if name not in index]
+        case "schema":
+            if storage_class.name == "SourceCatalog":
+                return from_arrow(file.schema_arrow.empty_table(), "SourceCatalog").schema
+            return file.schema_arrow
+    raise no_component(component, _COMPONENTS, storage_class)
+
+
+def _read_table(
+    file: pq.ParquetFile, path: Path, storage_class: "StorageClass", parameters: Mapping[str, Any]
+) -> pa.Table:
+    """Read what the parameters ask for, and no other columns or row groups."""
+    schema = file.schema_arrow
+    columns = None
+    if parameters.get("columns") is not None:
+        columns = _wanted(parameters["columns"], schema, path)
+        if storage_class.name == "DataFrame":
+            columns += [name for name in _index_columns(schema) if name not in columns]
+    rows = parameters.get("rows")
+    if rows is not None and not isinstance(rows, slice):
+        raise InvalidQueryError(f"rows={rows!r} is not a slice; for the first hundred rows give slice(100)")
+    filters = parameters.get("filters")
+    if filters is None:
+        return _some_rows(file, columns, rows)
+    expression = row_filter(filters, schema.names)
+    try:
+        table = pq.read_table(path, columns=columns, filters=expression, memory_map=True, partitioning=None)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise InvalidQueryError(f"filters={filters!r} cannot be applied to {path}: {error}") from error
+    return table if rows is None else _sliced(table, rows)
+
+
+def _some_rows(file: pq.ParquetFile, columns: list[str] | None, rows: slice | None) -> pa.Table:
+    """Read a slice of the rows from the row groups that hold it."""
+    if rows is None:
+        return file.read(columns)
+    total = file.metadata.num_rows
+    wanted = range(total)[rows]
+    if not wanted:
+        return file.schema_arrow.empty_table() if columns is None else file.schema_arrow.empty_table().select(columns)
+    first, last = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
+    groups, begin, before = [], 0, 0
+    for number in range(file.metadata.num_row_groups):
+        end = begin + file.metadata.row_group(number).num_rows
+        if end > first and begin <= last:
+            if not groups:
+                before = begin
+            groups.append(number)
+        begin = end
+    table = file.read_row_groups(groups, columns)
+    return _taken(table, range(wanted.start - before, wanted.stop - before, wanted.step))
+
+
+def _sliced(table: pa.Table, rows: slice) -> pa.Table:
+    return _taken(table, range(table.num_rows)[rows])
+
+
+def _taken(table: pa.Table, wanted: range) -> pa.Table:
+    if wanted.step == 1:
+        return table.slice(wanted.start, len(wanted))
+    return table.take(pa.array(wanted, pa.int64()))
+
+
+def _index_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that are a DataFrame's index."""
+    stored = schema.pandas_metadata if schema.metadata else None
+    return [name for name in (stored or {}).get("index_columns", ()) if isinstance(name, str) and name in schema.names]
+
+
+def _wanted(columns: str | Sequence[Any], schema: pa.Schema, path: Path) -> list[str]:
+    """Return the names of the columns asked for, in that order and each once."""
+    found: dict[str, None] = {}
+    for asked in [columns] if isinstance(columns, str | tuple) else columns:
+        pattern = asked if isinstance(asked, str) else str(asked)  # pandas' MultiIndex columns: ('a', 'b')
+        if pattern in schema.names:
+            found[pattern] = None
+            continue
+        matches = [name for name in schema.names if fnmatchcase(name, pattern)]
+        if not matches:
+            near = closest(pattern, schema.names)
+            raise InvalidQueryError(f"{path.name} has no column {pattern!r}.{near} It has: {', '.join(schema.names)}.")
+        found.update(dict.fromkeys(matches))
+    return list(found)
