@@ -1,7 +1,7 @@
-"""A folder of datasets: objects go in as whole files or not at all, and come out only if they are what went in.
+"""A folder of datasets: objects go in as whole files or not at all, and come out only as what went in.
 
-The datastore keeps no list of its own. `write` says in a `StoredFile` what it has made, the registry remembers that, and
-`read` and `remove` are told it again.
+The datastore keeps no list of its own. `write` says in a `StoredFile` what it has made, the registry remembers that,
+and `read` and `remove` are told it again.
 """
 
 import os

@@ -1,7 +1,8 @@
 """Row filters of tables: an expression in text, a list of tuples, or pyarrow's own, as one pyarrow expression.
 
-The text is Python's or SQL's way of comparing columns: ``psf_flux > 100 and not flag``, ``band IN ('g', 'r')``,
-``0.5 * a + b <= c``, ``x IS NOT NULL``. Names that are no identifiers stand in backquotes. It is parsed, never executed.
+The text is Python's or SQL's way of comparing columns: ``psf_flux > 100 and not flag``,
+``band IN ('g', 'r')``, ``0.5 * a + b <= c``, ``x IS NOT NULL``. Names that are no identifiers stand in backquotes.
+It is parsed, never executed.
 """
 
 import ast
@@ -154,21 +155,21 @@ class _Reader:
                 return -value if isinstance(value, int | float) else 0 - value
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return self._read(operand)
-            case ast.BoolOp(op=sign, values=values):
-                how = operator.and_ if isinstance(sign, ast.And) else operator.or_
+            case ast.BoolOp(op=joint, values=values):
+                how = operator.and_ if isinstance(joint, ast.And) else operator.or_
                 return _joined(how, [self._column(value) for value in values])
             case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _COMBINE:
                 return _COMBINE[type(sign)](self._read(left), self._read(right))
             case ast.Compare(left=left, ops=signs, comparators=others):
                 terms = []
-                for sign, other in zip(signs, others, strict=True):
-                    terms.append(self._compare(left, sign, other))
+                for comparison, other in zip(signs, others, strict=True):
+                    terms.append(self._compare(left, comparison, other))
                     left = other
                 return _joined(operator.and_, terms)
             case ast.Call(func=ast.Name(id=name), args=[one]) if name.lower() in ("isnan", "is_nan"):
                 return self._column(one).is_nan()
         raise InvalidQueryError(
-            f"the filter {self._text!r} has {ast.unparse(node)!r}, which is no comparison of columns and numbers or text"
+            f"the filter {self._text!r} has {ast.unparse(node)!r}, which compares no columns with numbers or text"
         )
 
     def _column(self, node: ast.AST) -> Any:

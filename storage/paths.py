@@ -94,7 +94,7 @@ def dataset_path(ref: "DatasetRef", suffix: str) -> str:
 
 
 def file_suffix(name: str) -> str:
-    """Return the ending that tells a file's format, in full: ``".fits.fz"``, not ``".fz"``; ``""`` where there is none."""
+    """Return the ending that tells a file's format, in full: ``".fits.fz"``, not ``".fz"``; or ``""``."""
     suffixes = PurePosixPath(name).suffixes[-2:]
     if len(suffixes) == 2 and suffixes[1].lower() not in _COMPRESSED:
         suffixes = suffixes[1:]

@@ -2,11 +2,12 @@
 
 What belongs to a table travels in the Arrow schema, so that it survives every trip:
 
-* a column's ``unit`` and ``description`` are metadata of its field; a column of arrays is a FixedSizeList, its shape a
-  ``lsst::arrow::shape::<column>`` (as LSST writes it); the width of numpy text is ``lsst::arrow::len::<column>``;
-* the table's own metadata are JSON under ``skybutler::meta``, and whatever else the schema's metadata held stays there;
-* pandas' indexes are in ``pandas``, written by pyarrow; astropy's mixin columns (Time, SkyCoord) in ``table_meta_yaml``,
-  written by astropy, which LSST's and astropy's own readers know.
+* a column's ``unit`` and ``description`` are metadata of its field; a column of arrays is a FixedSizeList, its shape
+  a ``lsst::arrow::shape::<column>`` (as LSST writes it); the width of numpy text is ``lsst::arrow::len::<column>``;
+* the table's own metadata are JSON, ``metadata`` in ``skybutler`` (as SourceCatalog has it), and whatever else the
+  schema's metadata held stays there;
+* pandas' indexes are in ``pandas``, written by pyarrow; astropy's mixin columns (Time, SkyCoord) are in
+  ``table_meta_yaml``, written by astropy, which LSST's and astropy's own readers know.
 
 Nothing here changes the object it is given.
 """
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["META", "from_arrow", "is_table", "to_arrow"]
 
-META = b"skybutler::meta"
+META = b"skybutler"
 SHAPE = "lsst::arrow::shape::"
 LENGTH = "lsst::arrow::len::"
 ROW_COUNT = b"lsst::arrow::rowcount"
@@ -88,8 +89,8 @@ def to_arrow(obj: Any) -> "pa.Table":
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise StorageClassError(f"this {type(obj).__name__} cannot become a table: {error}") from error
     raise StorageClassError(
-        f"a {type(obj).__module__}.{type(obj).__qualname__} is no table; a SourceCatalog, pandas.DataFrame, pyarrow.Table, "
-        "astropy.table.Table or structured numpy array is"
+        f"a {type(obj).__module__}.{type(obj).__qualname__} is no table; a SourceCatalog, pandas.DataFrame, "
+        "pyarrow.Table, astropy.table.Table or structured numpy array is"
     )
 
 
@@ -125,13 +126,13 @@ def from_arrow(table: "pa.Table", storage_class: str) -> Any:
 def table_meta(table: "pa.Table") -> dict[str, Any]:
     """Return a table's own metadata."""
     text = (table.schema.metadata or {}).get(META)
-    meta: dict[str, Any] = json.loads(text) if text else {}
+    meta: dict[str, Any] = json.loads(text).get("metadata", {}) if text else {}
     return meta
 
 
 def meta_json(meta: Mapping[str, Any]) -> bytes:
-    """Return a table's own metadata as JSON; what JSON cannot hold is kept as its text."""
-    return json.dumps(dict(meta), default=_as_json).encode()
+    """Return what the schema says of a table's own metadata; what JSON cannot hold is kept as its text."""
+    return json.dumps({"metadata": dict(meta)}, default=_as_json).encode()
 
 
 def _as_json(value: Any) -> Any:
@@ -150,8 +151,8 @@ def column_to_arrow(
     values
         Shape ``(rows, ...)``; any byte order.
     mask
-        True where a value is missing, shape of `values` or ``(rows,)``. An array cell is null where all of it is masked;
-        single elements of one are null in it.
+        True where a value is missing, shape of `values` or ``(rows,)``. An array cell is null where all of it is
+        masked; single elements of one are null in it.
     """
     import numpy as np
     import pyarrow as pa

@@ -20,8 +20,8 @@ _FIELD_ATTRIBUTES = {"unit": "units", "description": "descriptions"}
 def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """Return a DataFrame as an Arrow table.
 
-    Units and descriptions are taken from ``frame.attrs["units"]`` and ``["descriptions"]`` (column -> text), the table's
-    metadata from the other attributes. Columns whose cells are numpy arrays of one shape become FixedSizeLists.
+    Units and descriptions are taken from ``frame.attrs["units"]`` and ``["descriptions"]`` (column -> text), the
+    table's metadata from the other attributes. Columns whose cells are numpy arrays of one shape become FixedSizeLists.
     """
     attributes = dict(frame.attrs)
     said = {key: attributes.pop(name, {}) for key, name in _FIELD_ATTRIBUTES.items()}
@@ -42,21 +42,19 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     metadata = dict(table.schema.metadata or {})
     table = table.cast(_with_field_metadata(table.schema, said)) if any(said.values()) else table
     if attributes:
-        metadata[META] = meta_json(attributes)
+        metadata[META] = meta_json({str(key): value for key, value in attributes.items()})
     return table.replace_schema_metadata({**metadata, **schema_said})
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """Make a DataFrame of an Arrow table; indexes that pandas had recorded are restored.
 
-    Numbers and booleans with nulls become pandas' nullable types, not NaN among floats and None among objects. Units, descriptions and the
+    Numbers and booleans with nulls become pandas' nullable types (among whose floats a NaN is null, too). Units, descriptions and the
     table's metadata are in ``attrs``.
     """
     frame: pd.DataFrame = table.to_pandas()
     stored = (table.schema.pandas_metadata if table.schema.metadata else None) or {}
-    plain_floats = {
-        said["field_name"] for said in stored.get("columns", ()) if said["numpy_type"] in ("float32", "float64")
-    }
+    types = {said["field_name"]: said["numpy_type"] for said in stored.get("columns", ())}
     for field in table.schema:
         column = table.column(field.name)
         shape = cell_shape(table, field.name)
@@ -65,7 +63,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
             frame[field.name] = pd.Series(list(cells), index=frame.index, dtype=object)
         if not column.null_count or field.name not in frame.columns or not _has_nullable(field.type):
             continue
-        if isinstance(frame[field.name].dtype, np.dtype) and field.name not in plain_floats:
+        if isinstance(frame[field.name].dtype, np.dtype) and not types.get(field.name, "").startswith("float"):
             frame[field.name] = _nullable(column, frame.index)
     attributes: dict[str, Any] = table_meta(table)
     for key, name in _FIELD_ATTRIBUTES.items():
@@ -96,7 +94,9 @@ def _array_columns(frame: pd.DataFrame) -> "dict[int, np.ndarray[Any, Any]]":
 
 
 def _has_nullable(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind) or kind in (pa.float32(), pa.float64()))
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind)
+    )
 
 
 def _nullable(column: pa.ChunkedArray, index: "pd.Index[Any]") -> "pd.Series[Any]":

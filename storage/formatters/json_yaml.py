@@ -17,9 +17,9 @@ __all__ = ["JsonFormatter", "YamlFormatter"]
 class JsonFormatter(Formatter):
     """Writes plain data, pydantic models and objects with ``to_dict``/``from_dict`` as JSON.
 
-    numpy scalars and arrays are written as numbers and lists, tuples as lists, NaN and infinities as Python's ``NaN`` and
-    ``Infinity``. What JSON would change unseen (keys that are not text) or cannot hold is refused. A component is one key
-    of a dict, or one item of a list.
+    numpy scalars and arrays are written as numbers and lists, tuples as lists, NaN and infinities as Python's ``NaN``
+    and ``Infinity``. What JSON would change unseen (keys that are not text) or cannot hold is refused. A component is
+    one key of a dict, or one item of a list.
     """
 
     name = "json"
@@ -83,8 +83,8 @@ def _plain(obj: Any, storage_class: "StorageClass", where: str = "") -> Any:
         for key, value in obj.items():
             if not isinstance(key, str):
                 raise StorageClassError(
-                    f"storage class {storage_class.name!r} is kept as JSON, whose keys are text: {where or 'it'} has the "
-                    f"key {key!r}"
+                    f"storage class {storage_class.name!r} is kept as JSON, whose keys are text: {where or 'it'} "
+                    f"has the key {key!r}"
                 )
             plain[key] = _plain(value, storage_class, f"{where}[{key!r}]")
         return plain

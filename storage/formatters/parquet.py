@@ -11,16 +11,15 @@ import pyarrow.parquet as pq
 
 from ...model.errors import FileFormatError, InvalidQueryError, StorageClassError, closest
 from ..filters import row_filter
-from ..tables import LENGTH, ROW_COUNT, SHAPE, from_arrow, is_table, to_arrow
+from ..tables import LENGTH, META, ROW_COUNT, SHAPE, from_arrow, is_table, to_arrow
 from .formatter import ByteSink, Formatter, check_parameters, no_component
 
 if TYPE_CHECKING:
     from ...model.storage_class import StorageClass
 
-__all__ = ["PROVENANCE", "ParquetFormatter"]
+__all__ = ["ParquetFormatter"]
 
-PROVENANCE = b"skybutler"
-"""Key of the schema's metadata under which JSON says which dataset the file is."""
+_OF_A_DATASET = ("dataset_type", "data_id", "run", "id")
 
 _COMPONENTS = ("schema", "columns", "rowcount")
 _PARAMETERS = ("columns", "filters", "rows")
@@ -52,9 +51,11 @@ class ParquetFormatter(Formatter):
         """Write the table."""
         table = to_arrow(obj)
         metadata = _fresh_metadata(table)
+        own = {key: value for key, value in json.loads(metadata.pop(META, b"{}")).items() if key not in _OF_A_DATASET}
         if provenance:
-            said = {**provenance, "data_id": dict(provenance.get("data_id", {}))}
-            metadata[PROVENANCE] = json.dumps(said, default=str).encode()
+            own |= {**provenance, "data_id": dict(provenance["data_id"])}
+        if own:
+            metadata[META] = json.dumps(own, default=str).encode()
         try:
             pq.write_table(table.replace_schema_metadata(metadata), pa.PythonFile(sink, mode="w"))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -83,7 +84,7 @@ def _fresh_metadata(table: pa.Table) -> dict[bytes, bytes]:
     for key, value in (table.schema.metadata or {}).items():
         name = key.decode("utf-8", "replace")
         prefix = next((prefix for prefix in (SHAPE, LENGTH) if name.startswith(prefix)), None)
-        if key != PROVENANCE and (prefix is None or name.removeprefix(prefix) in table.column_names):
+        if prefix is None or name.removeprefix(prefix) in table.column_names:
             kept[key] = value
     kept[ROW_COUNT] = str(table.num_rows).encode()
     return kept
@@ -137,7 +138,8 @@ def _some_rows(file: pq.ParquetFile, columns: list[str] | None, rows: slice | No
     if not wanted:
         return file.schema_arrow.empty_table() if columns is None else file.schema_arrow.empty_table().select(columns)
     first, last = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
-    groups, begin, before = [], 0, 0
+    groups: list[int] = []
+    begin = before = 0
     for number in range(file.metadata.num_row_groups):
         end = begin + file.metadata.row_group(number).num_rows
         if end > first and begin <= last:

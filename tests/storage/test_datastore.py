@@ -12,9 +12,9 @@ from skybutler.storage.datastore import Datastore
 DICT = storage_class("Dict")
 
 
-def a_ref(exposure: int = 7, *, run: str = "u/me", kind: str = "Dict", id=None) -> DatasetRef:
+def a_ref(exposure: int = 7, *, run: str = "u/me", kind: str = "Dict") -> DatasetRef:
     dataset_type = DatasetType("numbers", ["exposure"], kind)
-    return DatasetRef(dataset_type, {"instrument": "Cam", "exposure": exposure}, run, id)
+    return DatasetRef(dataset_type, {"instrument": "Cam", "exposure": exposure}, run)
 
 
 def files_below(root: Path) -> list[Path]:

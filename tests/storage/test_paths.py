@@ -9,25 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skybutler.storage.paths import dataset_path, escape, file_suffix
 
-HOSTILE = ["../", "..", ".", "", "a/b", "/etc/passwd", "r 1", "r_1", "r/1", "\0", "ü", "é", "e\u0301", "\ud800", "x" * 500,
-           "x" * 501, "ü" * 200, "%", "%20", " ", "con:", "a\nb", "~", "$HOME", ".hidden", "a" * 82 + "%-0123456789abcdef",
-           "-", "+", "'", '"', "*", "\\", "1.0", "-5"]  # fmt: skip
+HOSTILE = [
+    "../", "..", ".", "", "a/b", "/etc/passwd", "r 1", "r_1", "r/1", "\0", "ü", "é", "e\u0301", "\ud800", "x" * 500,
+    "x" * 501, "ü" * 200, "%", "%20", " ", "con:", "a\nb", "~", "$HOME", ".hidden", "-", "+", "'", '"', "*", "\\",
+    "1.0", "a" * 82 + "%-0123456789abcdef", "-5",
+]  # fmt: skip
 NAME = re.compile(r"(?:[A-Za-z0-9_+%-])(?:[A-Za-z0-9._+%-])*")
 
 
-def ref(values: dict[str, object], *, run="run", name="raw", id=None):
+def ref(values: dict[str, object], *, run="run", name="raw", uid=None):
     dataset_type = SimpleNamespace(name=name, dimensions=SimpleNamespace(required=tuple(values)))
-    return SimpleNamespace(dataset_type=dataset_type, data_id=values, run=run, id=id or uuid.uuid4())
+    return SimpleNamespace(dataset_type=dataset_type, data_id=values, run=run, id=uid or uuid.uuid4())
 
 
 def test_a_path_reads_as_what_the_file_is():
     dataset = ref(
         {"instrument": "ARCSAT", "exposure": 20190503, "detector": 0},
         run="u/me/try1",
-        id=uuid.UUID("12345678-1234-5678-1234-56789abcdef0"),
+        uid=uuid.UUID("12345678-1234-5678-1234-56789abcdef0"),
     )
     assert dataset_path(dataset, ".fits") == "u/me/try1/raw/ARCSAT/20190503/raw_ARCSAT_20190503_0-56789abcdef0.fits"
-    assert dataset_path(ref({}, id=dataset.id), ".json") == "run/raw/raw-56789abcdef0.json"
+    assert dataset_path(ref({}, uid=dataset.id), ".json") == "run/raw/raw-56789abcdef0.json"
 
 
 def test_hostile_values_give_distinct_safe_names():
