@@ -1,1 +1,126 @@
-"""SkyButler."""
+"""SkyButler: the data butler for imaging surveys.
+
+Ask for data by what it is, not where it lies::
+
+    from skybutler import Butler
+
+    butler = Butler("repo")
+    calexp = butler.get("calexp", visit=1234, detector=0)
+
+Names are imported when they are first used, so that ``import skybutler`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .butler import Butler
+    from .instruments.instrument import Instrument
+    from .model.collections import CollectionInfo, CollectionType
+    from .model.data_id import DataId
+    from .model.datasets import DatasetRef, DatasetType, FileDataset
+    from .model.errors import (
+        CollectionCycleError,
+        CollectionNotFoundError,
+        CollectionTypeError,
+        ConfigError,
+        ConflictingDefinitionError,
+        DataIdError,
+        DatasetExistsError,
+        DatasetNotFoundError,
+        DatasetTypeNotFoundError,
+        FileFormatError,
+        FileIntegrityError,
+        HeaderError,
+        InvalidQueryError,
+        NoWorkFound,
+        PipelineError,
+        ReadOnlyError,
+        RepositoryNotFoundError,
+        RepositoryVersionError,
+        SkyButlerError,
+        StorageClassError,
+        TaskError,
+    )
+    from .model.records import DimensionRecord
+    from .model.region import Region
+    from .model.storage_class import StorageClass
+    from .model.timespan import Timespan
+    from .storage.files import read, write
+
+__version__ = "0.1.0"
+
+_ERRORS = (
+    "CollectionCycleError", "CollectionNotFoundError", "CollectionTypeError", "ConfigError",
+    "ConflictingDefinitionError", "DataIdError", "DatasetExistsError", "DatasetNotFoundError",
+    "DatasetTypeNotFoundError", "FileFormatError", "FileIntegrityError", "HeaderError", "InvalidQueryError",
+    "NoWorkFound", "PipelineError", "ReadOnlyError", "RepositoryNotFoundError", "RepositoryVersionError",
+    "SkyButlerError", "StorageClassError", "TaskError",
+)  # fmt: skip
+_PLACES = {
+    "Butler": "butler",
+    "Instrument": "instruments.instrument",
+    "CollectionInfo": "model.collections",
+    "CollectionType": "model.collections",
+    "DataId": "model.data_id",
+    "DatasetRef": "model.datasets",
+    "DatasetType": "model.datasets",
+    "FileDataset": "model.datasets",
+    "DimensionRecord": "model.records",
+    "Region": "model.region",
+    "StorageClass": "model.storage_class",
+    "Timespan": "model.timespan",
+    "read": "storage.files",
+    "write": "storage.files",
+    **dict.fromkeys(_ERRORS, "model.errors"),
+}
+
+__all__ = [
+    "Butler",
+    "CollectionCycleError",
+    "CollectionInfo",
+    "CollectionNotFoundError",
+    "CollectionType",
+    "CollectionTypeError",
+    "ConfigError",
+    "ConflictingDefinitionError",
+    "DataId",
+    "DataIdError",
+    "DatasetExistsError",
+    "DatasetNotFoundError",
+    "DatasetRef",
+    "DatasetType",
+    "DatasetTypeNotFoundError",
+    "DimensionRecord",
+    "FileDataset",
+    "FileFormatError",
+    "FileIntegrityError",
+    "HeaderError",
+    "Instrument",
+    "InvalidQueryError",
+    "NoWorkFound",
+    "PipelineError",
+    "ReadOnlyError",
+    "Region",
+    "RepositoryNotFoundError",
+    "RepositoryVersionError",
+    "SkyButlerError",
+    "StorageClass",
+    "StorageClassError",
+    "TaskError",
+    "Timespan",
+    "read",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_PLACES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

@@ -90,6 +90,35 @@ class Datasets:
         )
         return Prepared(self._database, query)
 
+    def collections_with(self, dataset_type: DatasetType, data_id: DataId) -> list[str]:
+        """Return the names of all collections that hold a dataset of a type and data ID."""
+        tag = self._registry.tables.tag(dataset_type.dimensions)
+        catalog = self._registry.catalog
+        same = (tag.c[name] == data_id[name] for name in dataset_type.dimensions.required)
+        query = sa.select(tag.c.collection_id).where(
+            tag.c.dataset_type_id == catalog.type_ids[dataset_type.name], *same
+        )
+        with self._database.read() as connection:
+            return sorted(catalog.by_id[key].name for key in connection.execute(query).scalars())
+
+    def similar(
+        self, dataset_type: DatasetType, data_id: DataId, collections: tuple[str, ...], limit: int = 3
+    ) -> list[DataId]:
+        """Return data IDs of datasets of a type that share the most with one that is not there."""
+        group, catalog = dataset_type.dimensions, self._registry.catalog
+        tag = self._registry.tables.tag(group)
+        columns = [tag.c[name] for name in group.required]
+        searched = [row.id for row in catalog.flatten(collections)]
+        shared = sum((sa.case((tag.c[name] == data_id[name], 1), else_=0) for name in group.required), sa.literal(0))
+        query = (
+            sa.select(*columns)
+            .where(tag.c.dataset_type_id == catalog.type_ids[dataset_type.name], tag.c.collection_id.in_(searched))
+            .order_by(shared.desc(), *columns)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [DataId(group, tuple(row)) for row in connection.execute(query)]
+
     def files(self, dataset_id: uuid.UUID) -> list[StoredFile]:
         """Return the files of a dataset."""
         rows = self._database.fetch_all(self._files, {"dataset_id": self._database.encode_id(dataset_id)})

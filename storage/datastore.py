@@ -43,6 +43,10 @@ class Datastore:
     def __repr__(self) -> str:
         return f"Datastore({self._root!r})"
 
+    def check(self, obj: Any, storage_class: "StorageClass") -> None:
+        """Raise `StorageClassError` unless a storage class takes an object."""
+        formatter_for(storage_class).check(obj, storage_class)
+
     def write(self, obj: Any, ref: "DatasetRef", storage_class: "StorageClass") -> StoredFile:
         """Write an object as the file of a dataset.
 

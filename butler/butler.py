@@ -1,0 +1,656 @@
+"""The Butler: ask for data by what it is, not where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..model.collections import CollectionType
+from ..model.data_id import DataId
+from ..model.datasets import DatasetRef, DatasetType, FileDataset, StoredFile
+from ..model.errors import (
+    CollectionTypeError,
+    ConflictingDefinitionError,
+    DatasetNotFoundError,
+    ReadOnlyError,
+    StorageClassError,
+)
+from ..model.records import DimensionRecord
+from ..model import storage_class as storage_classes
+from ..model.storage_class import StorageClass
+from ..registry.registry import Registry
+from ..storage.datastore import Datastore
+from .config import FILE_NAME, RepositoryConfig
+from .deferred import DeferredDataset
+from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
+from .transaction import FileJournal
+
+if TYPE_CHECKING:
+    from ..model.dimensions import DimensionUniverse
+    from ..registry.collections import Collections
+    from ..registry.queries import DataIdQuery, DatasetQuery, DatasetsQuery, RecordQuery
+
+__all__ = ["Butler"]
+
+
+class Butler:
+    """A repository: datasets found by dataset type and data ID.
+
+    Parameters
+    ----------
+    root
+        The repository's folder.
+    collections
+        Names of the collections that are searched, in order; ``defaults`` where left out, after ``run`` where that
+        is given.
+    run
+        The RUN that is put into; ``user`` where left out.
+    instrument
+        The instrument of data IDs that name none; the repository's only one where left out.
+    writeable
+        Whether changes are allowed; by default, where the folder's permissions allow them.
+
+    Raises
+    ------
+    RepositoryNotFoundError
+        The folder is no repository.
+    RepositoryVersionError
+        Another version of SkyButler made it.
+
+    Examples
+    --------
+    >>> butler = Butler("repo")  # doctest: +SKIP
+    >>> calexp = butler.get("calexp", visit=1234, detector=0)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        collections: str | Iterable[str] | None = None,
+        run: str | None = None,
+        instrument: str | None = None,
+        writeable: bool | None = None,
+    ):
+        config = RepositoryConfig.load(root)
+        self.root = config.root
+        if writeable is None:
+            writeable = _may_write(config)
+        self.registry = Registry.open(config.database, writeable=writeable)
+        self.datastore = Datastore(config.root)
+        self.run = run or DEFAULT_RUN
+        if collections is None:
+            self.search: tuple[str, ...] = (run, DEFAULT_COLLECTION) if run else (DEFAULT_COLLECTION,)
+        else:
+            self.search = (collections,) if isinstance(collections, str) else tuple(collections)
+        self.instrument = instrument
+        self._journal = FileJournal(self.registry.database, self.datastore)
+
+    @classmethod
+    def create(
+        cls, root: str | Path, *, registry: str | None = None, universe: DimensionUniverse | None = None
+    ) -> Butler:
+        """Make a repository, with the standard dataset types, and open it.
+
+        Parameters
+        ----------
+        root
+            Its folder; made where it is not there.
+        registry
+            SQLAlchemy URL of the registry's database; an SQLite file in the folder where left out.
+        universe
+            Dimensions of its own; the default ones where left out.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            The folder is a repository already.
+        """
+        root = Path(root)
+        if root.is_file():
+            raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
+        config = RepositoryConfig.new(root, registry)
+        database = config.database
+        if (root / FILE_NAME).exists() or (isinstance(database, Path) and database.exists()):
+            raise ConflictingDefinitionError(
+                f"{str(root)!r} is a repository already; open it with Butler({str(root)!r})."
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            made = Registry.create(database, universe)
+            with made.database.write():
+                for dataset_type in standard_dataset_types(made.universe):
+                    made.register_dataset_type(dataset_type)
+                made.collections.register(DEFAULT_RUN, CollectionType.RUN, "What is put without naming a RUN.")
+                made.collections.register(DEFAULT_COLLECTION, CollectionType.CHAINED, "What is searched by default.")
+                made.collections.prepend_chain(DEFAULT_COLLECTION, DEFAULT_RUN)
+            made.close()
+            config.save()
+        except BaseException:
+            if isinstance(database, Path):
+                for suffix in ("", "-wal", "-shm"):
+                    database.with_name(database.name + suffix).unlink(missing_ok=True)
+            raise
+        return cls(root)
+
+    # What the repository is made of
+
+    @property
+    def collections(self) -> Collections:
+        """The collections: list, info, register, chains, delete."""
+        return self.registry.collections
+
+    @property
+    def universe(self) -> DimensionUniverse:
+        """The dimensions that data IDs may speak of."""
+        return self.registry.universe
+
+    def dataset_type(self, name: str) -> DatasetType:
+        """Return a dataset type by its name."""
+        return self.registry.dataset_type(name)
+
+    def dataset_types(self, glob: str = "*") -> list[DatasetType]:
+        """Return the dataset types whose names match a glob."""
+        return self.registry.dataset_types(glob)
+
+    def register_dataset_type(self, dataset_type: DatasetType, *, replace: bool = False) -> bool:
+        """Make a dataset type known; one of that name without datasets gives way where ``replace`` is set."""
+        return self.registry.register_dataset_type(dataset_type, replace=replace)
+
+    def insert_dimension_records(self, element: str, rows: Iterable[Mapping[str, Any] | DimensionRecord]) -> int:
+        """Insert dimension records in bulk; all of them, or none. Returns how many."""
+        return self.registry.dimension_records.insert(element, rows)
+
+    def sync_dimension_records(
+        self, element: str, row: Mapping[str, Any] | DimensionRecord, update: bool = False
+    ) -> bool | dict[str, Any]:
+        """Insert a dimension record if absent, compare it if present, change it if told to."""
+        return self.registry.dimension_records.sync(element, row, update=update)
+
+    # Datasets
+
+    def get(
+        self,
+        dataset: DatasetRef | DatasetType | str,
+        data_id: Mapping[str, Any] | None = None,
+        *,
+        collections: str | Iterable[str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        storage_class: str | StorageClass | None = None,
+        component: str | None = None,
+        **keywords: Any,
+    ) -> Any:
+        """Return a dataset, or a component of one.
+
+        Parameters
+        ----------
+        dataset
+            A reference, or a dataset type's name, with ``.component`` behind it for a part (``"calexp.wcs"``).
+        data_id, **keywords
+            Values of dimensions, and whatever else pins them down.
+        collections
+            What is searched instead of the Butler's own.
+        parameters
+            What part is read: ``bbox`` of an exposure; ``columns``, ``filters``, ``rows`` of a table.
+        storage_class
+            What it is read as: any table as any other (``"DataFrame"``, ``"ArrowTable"``, ``"AstropyTable"``, …).
+        component
+            The part that is read, where a reference says the whole.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            It is not there; says what was searched, and what comes closest.
+        DataIdError
+            The data ID is incomplete, unknown or ambiguous.
+        FileIntegrityError
+            Its file is gone, or is not what was written.
+        """
+        named, ref, files = self._locate(dataset, data_id, collections, keywords)
+        component = named or component
+        wanted = (
+            ref.dataset_type.storage_class if storage_class is None else storage_classes.storage_class(storage_class)
+        )
+        if component and component in (by_component := {file.component: file for file in files}):
+            return self.datastore.read(by_component[component], wanted, None, parameters)
+        whole = next((file for file in files if not file.component), None)
+        if whole is None:
+            raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
+        return self.datastore.read(whole, wanted, component, parameters)
+
+    def get_deferred(
+        self,
+        dataset: DatasetRef | DatasetType | str,
+        data_id: Mapping[str, Any] | None = None,
+        *,
+        collections: str | Iterable[str] | None = None,
+        **keywords: Any,
+    ) -> DeferredDataset:
+        """Return a handle to a dataset that is found now and read later, in whole or part."""
+        _, ref, _ = self._locate(dataset, data_id, collections, keywords)
+        return DeferredDataset(self, ref)
+
+    def put(
+        self,
+        dataset: DatasetRef | DatasetType | str,
+        obj: Any,
+        data_id: Mapping[str, Any] | None = None,
+        *,
+        run: str | None = None,
+        **keywords: Any,
+    ) -> DatasetRef:
+        """Store an object as a dataset.
+
+        Parameters
+        ----------
+        dataset
+            A dataset type, by its name mostly; or a reference that says all of it.
+        obj
+            The object.
+        data_id, **keywords
+            Values of dimensions, and whatever else pins them down.
+        run
+            The RUN that will own it, instead of the Butler's own; made where it is not there.
+
+        Returns
+        -------
+        DatasetRef
+            The new dataset.
+
+        Raises
+        ------
+        DatasetExistsError
+            The RUN has it already; nothing is overwritten.
+        DataIdError
+            The data ID is incomplete, unknown or ambiguous.
+        StorageClassError
+            The object is not what the dataset type takes.
+        """
+        if isinstance(obj, str | DatasetType | DatasetRef) and not isinstance(dataset, str | DatasetType | DatasetRef):
+            raise TypeError(f"put takes the dataset type first: butler.put({obj!r}, <{type(dataset).__name__}>, …).")
+        if isinstance(dataset, DatasetRef):
+            ref = dataset
+            self.registry.dataset_type(ref.dataset_type.name)
+        else:
+            name = dataset if isinstance(dataset, str) else dataset.name
+            if "." in name:
+                raise StorageClassError(f"{name!r} is a component; put the whole {name.partition('.')[0]!r}.")
+            dataset_type = self.registry.dataset_type(name)
+            resolved = self._data_id(dataset_type, data_id, keywords)
+            ref = DatasetRef(dataset_type, resolved, run or self.run)
+        self._check_writeable()
+        self.datastore.check(obj, ref.dataset_type.storage_class)
+        self.registry.datasets.check_absent(ref)
+        self._register_run(ref.run)
+        stored = self.datastore.write(obj, ref, ref.dataset_type.storage_class)
+        self._register([(ref, stored)])
+        return ref
+
+    def _register(self, items: Sequence[tuple[DatasetRef, StoredFile]], *, shared: bool = False) -> None:
+        """Register datasets whose files lie there; where that fails, the files go."""
+        try:
+            self.registry.datasets.insert(items, shared=shared)
+        except BaseException:
+            for _, stored in items:
+                self.datastore.remove(stored)
+            raise
+        for _, stored in items:
+            self._journal.wrote(stored)
+
+    def find_dataset(
+        self,
+        dataset_type: DatasetType | str,
+        data_id: Mapping[str, Any] | None = None,
+        *,
+        collections: str | Iterable[str] | None = None,
+        **keywords: Any,
+    ) -> DatasetRef | None:
+        """Return the first dataset of a type and data ID in the collections searched, or None."""
+        known = self.registry.dataset_type(dataset_type if isinstance(dataset_type, str) else dataset_type.name)
+        found = self.registry.datasets.find(known, self._data_id(known, data_id, keywords), self._search(collections))
+        return None if found is None else found[0]
+
+    def exists(
+        self,
+        dataset: DatasetRef | DatasetType | str,
+        data_id: Mapping[str, Any] | None = None,
+        *,
+        collections: str | Iterable[str] | None = None,
+        **keywords: Any,
+    ) -> bool:
+        """Whether a dataset is registered and its file lies there."""
+        try:
+            _, _, files = self._locate(dataset, data_id, collections, keywords)
+        except DatasetNotFoundError:
+            return False
+        return bool(files) and all(self.datastore.path(file).exists() for file in files)
+
+    def get_uri(
+        self,
+        dataset: DatasetRef | DatasetType | str,
+        data_id: Mapping[str, Any] | None = None,
+        *,
+        collections: str | Iterable[str] | None = None,
+        **keywords: Any,
+    ) -> str:
+        """Return the URI of a dataset's file."""
+        component, ref, files = self._locate(dataset, data_id, collections, keywords)
+        for file in files:
+            if file.component in ("", component):
+                return self.datastore.uri(file)
+        raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
+
+    def ingest(
+        self, files: Iterable[FileDataset], transfer: str = "auto", *, skip_existing: bool = False
+    ) -> list[DatasetRef]:
+        """Register files that exist as datasets; all of them, or none.
+
+        Parameters
+        ----------
+        files
+            Files, with the datasets that each holds.
+        transfer
+            ``auto``, ``direct``, ``link``, ``copy``, ``move`` or ``in_place``: what becomes of the file.
+        skip_existing
+            Whether files all of whose datasets (by their ids) are registered already are passed over.
+
+        Returns
+        -------
+        list of DatasetRef
+            What was registered.
+
+        Raises
+        ------
+        DatasetExistsError
+            One of the datasets is there already.
+        """
+        self._check_writeable()
+        files = list(files)
+        if skip_existing:
+            known = self.registry.datasets.existing(ref for file in files for ref in file.refs)
+            files = [file for file in files if any(ref.id not in known for ref in file.refs)]
+        for run in dict.fromkeys(ref.run for file in files for ref in file.refs):
+            self._register_run(run)
+        alone: list[tuple[DatasetRef, StoredFile]] = []
+        shared: list[tuple[DatasetRef, StoredFile]] = []
+        taken: list[StoredFile] = []
+        try:
+            for file in files:
+                # A file that moves is gone from its place only when its new one is certain: linked or copied at first.
+                how = "auto" if transfer == "move" else transfer
+                stored = self.datastore.ingest_file(file.path, file.refs[0], how, file.formatter)
+                if transfer not in ("direct", "in_place") and not self._is_source(file, stored):
+                    taken.append(stored)
+                (shared if len(file.refs) > 1 else alone).extend((ref, stored) for ref in file.refs)
+            with self.registry.database.write():
+                self.registry.datasets.insert(alone)
+                self.registry.datasets.insert(shared, shared=True)
+        except BaseException:
+            for stored in taken:
+                self.datastore.remove(stored)
+            raise
+        for stored in taken:
+            self._journal.wrote(stored)
+        if transfer == "move":
+            for file in files:
+                Path(file.path).unlink(missing_ok=True)
+        return [ref for file in files for ref in file.refs]
+
+    def _is_source(self, file: FileDataset, stored: StoredFile) -> bool:
+        return self.datastore.path(stored) == Path(file.path).absolute()
+
+    def remove_datasets(self, refs: Iterable[DatasetRef]) -> None:
+        """Remove datasets from the registry, and their files."""
+        self._check_writeable()
+        self._journal.remove(self.registry.datasets.forget([ref.id for ref in refs]))
+
+    def remove_run(self, name: str, unlink_from_chains: bool = False) -> None:
+        """Remove a RUN, the datasets that it owns, and their files.
+
+        Raises
+        ------
+        CollectionTypeError
+            The collection is no RUN.
+        ConflictingDefinitionError
+            A CHAINED collection holds it, and ``unlink_from_chains`` is not set.
+        """
+        self._check_writeable()
+        row = self.registry.catalog.collection(name)
+        if row.type is not CollectionType.RUN:
+            raise CollectionTypeError(f"{name!r} is {row.type.name}, no RUN; collections.delete({name!r}) deletes it.")
+        with self.transaction():
+            if unlink_from_chains:
+                for parent in self.collections.info(name).parents:
+                    self.collections.remove_from_chain(parent, name)
+            elif parents := self.collections.info(name).parents:
+                raise ConflictingDefinitionError(
+                    f"{name!r} is held by {', '.join(parents)}; pass unlink_from_chains=True to take it out there."
+                )
+            freed = self.registry.datasets.forget(self.registry.datasets.ids_in_run(name))
+            self.collections.delete_row(row)
+            self._journal.remove(freed)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do all that the block does, or nothing of it, files included.
+
+        Transactions nest: an inner one that fails, its exception caught, undoes itself alone.
+        """
+        self._check_writeable()
+        with self._journal.transaction():
+            yield
+
+    # Queries
+
+    def query_datasets(
+        self,
+        dataset_type: DatasetType | str,
+        collections: str | Iterable[str] | None = None,
+        *,
+        find_first: bool = True,
+        where: str = "",
+        bind: Mapping[str, Any] | None = None,
+        order_by: str | Iterable[str] = (),
+        limit: int | None = None,
+        **data_id: Any,
+    ) -> DatasetQuery:
+        """Return the datasets of one type for which an expression holds.
+
+        Parameters
+        ----------
+        dataset_type
+            Which.
+        collections
+            What is searched instead of the Butler's own; globs are allowed where ``find_first`` is False.
+        find_first
+            Whether only the first dataset of each data ID, in the order of the collections, counts.
+        where
+            A query expression, such as ``"visit > 100 AND band = 'r'"`` (``docs/queries.md``).
+        bind
+            Values of the ``:names`` in it.
+        order_by
+            Names to sort by; ``-`` before one reverses it.
+        limit
+            How many at most.
+        **data_id
+            Values of dimensions that must hold.
+
+        Raises
+        ------
+        InvalidQueryError
+            The expression means nothing; says where and why.
+        """
+        from ..registry.queries import query_datasets
+
+        return query_datasets(
+            self.registry, _type_name(dataset_type), self._search(collections), find_first=find_first, where=where,
+            bind=bind, order_by=order_by, limit=limit, data_id=self._constraint(data_id),
+        )  # fmt: skip
+
+    def query_data_ids(
+        self,
+        dimensions: str | Iterable[str],
+        *,
+        datasets: str | Iterable[str] | None = None,
+        collections: str | Iterable[str] | None = None,
+        where: str = "",
+        bind: Mapping[str, Any] | None = None,
+        order_by: str | Iterable[str] = (),
+        limit: int | None = None,
+        **data_id: Any,
+    ) -> DataIdQuery:
+        """Return the data IDs, implied values included, for which an expression holds.
+
+        ``datasets`` names dataset types of which each data ID must have one in the collections searched; the other
+        parameters are those of `query_datasets`.
+        """
+        from ..registry.queries import query_data_ids
+
+        return query_data_ids(
+            self.registry, [dimensions] if isinstance(dimensions, str) else list(dimensions), datasets=datasets,
+            collections=self._search(collections), where=where, bind=bind, order_by=order_by, limit=limit,
+            data_id=self._constraint(data_id),
+        )  # fmt: skip
+
+    def query_dimension_records(
+        self,
+        element: str,
+        *,
+        datasets: str | Iterable[str] | None = None,
+        collections: str | Iterable[str] | None = None,
+        where: str = "",
+        bind: Mapping[str, Any] | None = None,
+        order_by: str | Iterable[str] = (),
+        limit: int | None = None,
+        **data_id: Any,
+    ) -> RecordQuery:
+        """Return the records of a dimension element for which an expression holds; see `query_data_ids`."""
+        from ..registry.queries import query_dimension_records
+
+        return query_dimension_records(
+            self.registry, element, datasets=datasets, collections=self._search(collections), where=where, bind=bind,
+            order_by=order_by, limit=limit, data_id=self._constraint(data_id),
+        )  # fmt: skip
+
+    def query_all_datasets(
+        self,
+        name: str = "*",
+        *,
+        collections: str | Iterable[str] | None = None,
+        find_first: bool = True,
+        where: str = "",
+        bind: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        **data_id: Any,
+    ) -> DatasetsQuery:
+        """Return the datasets of all types whose names match a glob; see `query_datasets`."""
+        from ..registry.queries import query_all_datasets
+
+        return query_all_datasets(
+            self.registry, name, collections=self._search(collections), find_first=find_first, where=where, bind=bind,
+            limit=limit, data_id=self._constraint(data_id),
+        )  # fmt: skip
+
+    def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run an SQL query on the registry and return column names and rows; it cannot write."""
+        return self.registry.sql(text, parameters)
+
+    # How the above find their way
+
+    def _search(self, collections: str | Iterable[str] | None) -> tuple[str, ...]:
+        if collections is None:
+            return self.search
+        return (collections,) if isinstance(collections, str) else tuple(collections)
+
+    def _constraint(self, data_id: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.instrument is not None and "instrument" not in data_id:
+            return {"instrument": self.instrument, **data_id}
+        return data_id
+
+    def _data_id(
+        self, dataset_type: DatasetType, data_id: Mapping[str, Any] | None, keywords: Mapping[str, Any]
+    ) -> DataId:
+        given = data_id if not keywords and data_id is not None else {**(data_id or {}), **keywords}
+        return self.registry.data_ids.resolve(dataset_type.dimensions, given, self.instrument)
+
+    def _locate(
+        self,
+        dataset: DatasetRef | DatasetType | str,
+        data_id: Mapping[str, Any] | None,
+        collections: str | Iterable[str] | None,
+        keywords: Mapping[str, Any],
+    ) -> tuple[str | None, DatasetRef, list[StoredFile]]:
+        """Find a dataset and its files, and the component of it that is asked for."""
+        if isinstance(dataset, DatasetRef):
+            files = self.registry.datasets.files(dataset.id)
+            if not files:
+                raise DatasetNotFoundError(f"no file of {dataset} (id {dataset.id}) is registered.")
+            return None, dataset, files
+        name, _, component = (dataset if isinstance(dataset, str) else dataset.name).partition(".")
+        dataset_type = self.registry.dataset_type(name)
+        if component:
+            dataset_type.storage_class.component(component)
+        resolved = self._data_id(dataset_type, data_id, keywords)
+        search = self._search(collections)
+        found = self.registry.datasets.find(dataset_type, resolved, search)
+        if found is None:
+            raise self._not_found(dataset_type, resolved, search)
+        return component or None, *found
+
+    def _not_found(self, dataset_type: DatasetType, data_id: DataId, search: tuple[str, ...]) -> Exception:
+        """Say what was searched for a dataset that is not there, and what comes closest."""
+        self.registry.dimension_records.explain_missing(data_id)
+        elsewhere = self.registry.datasets.collections_with(dataset_type, data_id)
+        if elsewhere:
+            hint = f"It is in {', '.join(repr(name) for name in elsewhere)}; pass collections={elsewhere[0]!r}."
+        else:
+            similar = self.registry.datasets.similar(dataset_type, data_id, search)
+            hint = (
+                f"There is {'; '.join(map(str, similar))}." if similar else f"They hold no {dataset_type.name} at all."
+            )
+        return DatasetNotFoundError(
+            f"no {dataset_type.name} for {data_id} in {', '.join(repr(name) for name in search)}. {hint}"
+        )
+
+    def _register_run(self, run: str) -> None:
+        row = self.registry.catalog.collections.get(run)
+        if row is None:
+            self.collections.register(run, CollectionType.RUN)
+        elif row.type is not CollectionType.RUN:
+            raise CollectionTypeError(f"datasets are put into RUNs; {run!r} is {row.type.name}.")
+
+    def _check_writeable(self) -> None:
+        if not self.registry.database.writeable:
+            raise ReadOnlyError(f"{str(self.root)!r} was opened for reading only.")
+
+    def close(self) -> None:
+        """Close the registry's connections."""
+        self.registry.close()
+
+    def __enter__(self) -> Butler:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        known = len(self.registry.catalog.collections)
+        readonly = "" if self.registry.database.writeable else ", read-only"
+        return (
+            f"Butler({str(self.root)!r}, run={self.run!r}, search={list(self.search)}, {known} collections{readonly})"
+        )
+
+
+def _type_name(dataset_type: DatasetType | str) -> str:
+    return dataset_type if isinstance(dataset_type, str) else dataset_type.name
+
+
+def _may_write(config: RepositoryConfig) -> bool:
+    import os
+
+    database = config.database
+    if isinstance(database, Path):
+        return os.access(config.root, os.W_OK) and (not database.exists() or os.access(database, os.W_OK))
+    return os.access(config.root, os.W_OK)

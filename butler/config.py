@@ -1,0 +1,85 @@
+"""The repository's own file, ``skybutler.yaml``: where its registry and its files are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..model.errors import RepositoryNotFoundError, RepositoryVersionError
+
+__all__ = ["FILE_NAME", "RepositoryConfig"]
+
+FILE_NAME = "skybutler.yaml"
+_VERSION = 1
+_SQLITE_NAME = "registry.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryConfig:
+    """What ``skybutler.yaml`` says."""
+
+    root: Path
+    """The folder that the file lies in, and that the datasets lie below."""
+    registry: str
+    """The registry's database: a file below the root, or an SQLAlchemy URL."""
+
+    @property
+    def database(self) -> str | Path:
+        """The database as `Database` takes it."""
+        return self.registry if "://" in self.registry else self.root / self.registry
+
+    @classmethod
+    def new(cls, root: Path, registry: str | None = None) -> RepositoryConfig:
+        """Return the configuration of a repository that is about to be made."""
+        return cls(root, registry or _SQLITE_NAME)
+
+    @classmethod
+    def load(cls, path: str | Path) -> RepositoryConfig:
+        """Read the configuration of a repository.
+
+        Parameters
+        ----------
+        path
+            The repository's folder, or its ``skybutler.yaml``.
+
+        Raises
+        ------
+        RepositoryNotFoundError
+            There is none.
+        RepositoryVersionError
+            It was written by a later SkyButler.
+        """
+        import yaml
+
+        path = Path(path)
+        file = path if path.name == FILE_NAME else path / FILE_NAME
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            what = "is a folder without" if path.is_dir() else "is not there, nor a" if not path.exists() else "has no"
+            raise RepositoryNotFoundError(
+                f"{str(path)!r} is no SkyButler repository: it {what} {FILE_NAME}. Make one with `skybutler create`."
+            ) from None
+        try:
+            content: Any = yaml.safe_load(text)
+            version, registry = content["version"], content["registry"]
+        except (yaml.YAMLError, KeyError, TypeError) as error:
+            raise RepositoryNotFoundError(f"{file} does not say what a repository is: {error}.") from error
+        if version != _VERSION:
+            raise RepositoryVersionError(f"{file} is of version {version}; this SkyButler reads version {_VERSION}.")
+        return cls(file.parent, registry)
+
+    def save(self) -> None:
+        """Write ``skybutler.yaml``, whole or not at all."""
+        import yaml
+
+        header = "# A SkyButler repository. The registry is a file beside this one, or an SQLAlchemy URL.\n"
+        text = header + yaml.safe_dump({"version": _VERSION, "registry": self.registry}, sort_keys=False)
+        temporary = self.root / f".{FILE_NAME}.{os.getpid()}"
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(self.root / FILE_NAME)
