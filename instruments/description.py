@@ -201,11 +201,12 @@ def describe(content: Any, source: str = "camera description") -> CameraDescript
     )
     for section in (top, day):
         section.done()
-    for key, values in {
+    names: dict[str, list[Any]] = {
         "detectors.id": [one.id for one in described.detectors],
         "detectors.full_name": [one.full_name for one in described.detectors],
         "filters.physical": [one.physical for one in described.filters],
-    }.items():
+    }
+    for key, values in names.items():
         if twice := {value for value in values if values.count(value) > 1}:
             raise top.error(key, f"{twice.pop()!r} is given twice")
     return described
@@ -314,7 +315,7 @@ def _check_type(section: _Section, value_type: str) -> Callable[[str, Any], Any]
     def checked(key: str, value: Any) -> Any:
         allowed = (int, str) if section.place == "detector" else kinds[value_type]
         if value is None or (isinstance(value, allowed) and isinstance(value, bool) == (value_type == "bool")):
-            return float(value) if value_type == "float" and value is not None else value
+            return float(value) if value_type == "float" and isinstance(value, int) else value
         raise section.error(key, f"must be of type {value_type}, not {value!r}")
 
     return checked

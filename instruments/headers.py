@@ -11,15 +11,17 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
+from io import FileIO
 from itertools import islice
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 from ..imaging.header import Header, HeaderValue
 from ..model.errors import FileFormatError
 
 __all__ = ["iter_headers", "parse_cards", "read_headers"]
 
+_Stream: TypeAlias = FileIO | gzip.GzipFile
 _Card: TypeAlias = tuple[str, HeaderValue, str]
 
 _BLOCK = 2880
@@ -95,7 +97,7 @@ def iter_headers(path: str | Path) -> Iterator[Header]:
             raise FileFormatError(f"{path}: the gzipped file is damaged or cut short ({error})") from error
 
 
-def _walk(path: Path, stream: IO[bytes], size: int | None) -> Iterator[Header]:
+def _walk(path: Path, stream: _Stream, size: int | None) -> Iterator[Header]:
     offset, number = 0, 0
     while True:
         text, length = _header_text(path, stream, offset, number)
@@ -115,7 +117,7 @@ def _walk(path: Path, stream: IO[bytes], size: int | None) -> Iterator[Header]:
         number += 1
 
 
-def _header_text(path: Path, stream: IO[bytes], offset: int, number: int) -> tuple[str, int]:
+def _header_text(path: Path, stream: _Stream, offset: int, number: int) -> tuple[str, int]:
     """Return the cards before END, and the length of the header in whole blocks; no text where no HDU follows."""
     stream.seek(offset)
     block = stream.read(_FIRST_READ)

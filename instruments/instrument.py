@@ -155,7 +155,7 @@ def _detector(one: DetectorDescription) -> Detector:
     box = Box2I()
     for amplifier in amplifiers:
         box = box.expanded_to(amplifier.bbox)
-    return Detector(one.id, one.full_name, box, amplifiers, serial=one.serial, pixel_scale=one.pixel_scale)
+    return Detector(one.id, one.full_name, box, tuple(amplifiers), serial=one.serial, pixel_scale=one.pixel_scale)
 
 
 def _amplifier(amp: AmplifierDescription) -> Amplifier:

@@ -21,7 +21,7 @@ def _sexagesimal(value: str | float) -> float:
     parts = value.replace(":", " ").split()
     if not 1 <= len(parts) <= 3 or any(part.startswith(("-", "+")) for part in parts[1:]):
         raise ValueError(value)
-    size = sum(abs(float(part)) / 60**i for i, part in enumerate(parts))
+    size = sum(abs(float(part)) / 60.0**i for i, part in enumerate(parts))
     return -size if parts[0].startswith("-") else size
 
 

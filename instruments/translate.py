@@ -101,7 +101,7 @@ def _observation(camera: CameraDescription, frame: Frame, hdu: int) -> Observati
         "instrument": camera.name,
         "day_obs": day,
         # A bias takes no time, but a span without any would be of no day: it lasts its first nanosecond.
-        "timespan": Timespan(begin, begin + max(1, round(exposure_time * 1e9))),
+        "timespan": Timespan(begin, begin + max(1, round(1e9 * max(exposure_time, row.get("dark_time") or 0.0)))),
     }
     return Observation(
         detector=detector.id,
