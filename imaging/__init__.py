@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from ..model.lsst_names import lazy_exports
 
 if TYPE_CHECKING:
-    from .geometry import *  # noqa: F403 - names are listed below; a type checker needs the types
+    # The names are listed below; a type checker needs their types.
+    from .geometry import *  # noqa: F403
+    from .image import Image as Image
+    from .mask import Mask as Mask
+    from .mask_schema import *  # noqa: F403
+    from .masked_image import *  # noqa: F403
+    from .stack import *  # noqa: F403
+    from .statistics import *  # noqa: F403
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -26,8 +33,9 @@ __getattr__, __dir__ = lazy_exports(
             "Point2D",
             "Point2I",
         ),
-        "image": ("Image", "make_image"),
-        "mask": ("Mask", "MaskPlane", "MaskSchema"),
+        "image": ("Image",),
+        "mask": ("Mask",),
+        "mask_schema": ("MaskPlane", "MaskSchema"),
         "masked_image": ("MaskedImage", "make_masked_image", "make_masked_image_from_arrays"),
         "statistics": (
             "ERRORS",

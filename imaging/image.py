@@ -1,0 +1,114 @@
+"""Images: one plane of numbers, with in-place arithmetic."""
+
+from typing import TYPE_CHECKING, Any, Never, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import kernels
+from .geometry import Box2I, Extent2I, Point2I
+from .plane import Plane, as_box
+
+__all__ = ["Image", "operand_pixels", "refuse_binary"]
+
+
+class Image(Plane):
+    """One plane of pixels.
+
+    Parameters
+    ----------
+    array : array_like, shape (height, width)
+        The pixels; shared, not copied, where it is an array.
+    xy0 : `Point2I`, optional
+        PARENT coordinates of the lower left pixel.
+
+    Raises
+    ------
+    TypeError
+        If the pixels are not numbers.
+    ValueError
+        If the array is not 2-D.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, array: ArrayLike, xy0: Point2I | tuple[int, int] = (0, 0)) -> None:
+        pixels = np.asarray(array)
+        if pixels.dtype.kind not in "biuf":
+            raise TypeError(f"an image is made of numbers, not of {pixels.dtype}")
+        super().__init__(pixels, xy0)
+
+    @classmethod
+    def full(
+        cls, size: Box2I | Extent2I | tuple[int, int], value: complex = 0.0, *, dtype: DTypeLike = "float32"
+    ) -> "Image":
+        """Make an image of one value over a box, or of a size (width, height) with its origin at (0, 0)."""
+        box = as_box(size)
+        return cls(np.full((box.height, box.width), value, dtype), box.min)
+
+    def scaled_plus(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
+        """Add a multiple: ``l + factor * r``."""
+        self._operate(kernels.SCALED_PLUS, other, factor)
+
+    def scaled_minus(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
+        """Subtract a multiple: ``l - factor * r``."""
+        self._operate(kernels.SCALED_PLUS, other, -factor)
+
+    def scaled_multiplies(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
+        """Multiply by a multiple: ``l * (factor * r)``."""
+        self._operate(kernels.SCALED_MULTIPLIES, other, factor)
+
+    def scaled_divides(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
+        """Divide by a multiple: ``l / (factor * r)``."""
+        self._operate(kernels.SCALED_DIVIDES, other, factor)
+
+    def __iadd__(self, other: "Image | NDArray[Any] | float") -> Self:
+        return self._operate(kernels.PLUS, other)
+
+    def __isub__(self, other: "Image | NDArray[Any] | float") -> Self:
+        return self._operate(kernels.MINUS, other)
+
+    def __imul__(self, other: "Image | NDArray[Any] | float") -> Self:
+        return self._operate(kernels.MULTIPLIES, other)
+
+    def __itruediv__(self, other: "Image | NDArray[Any] | float") -> Self:
+        return self._operate(kernels.DIVIDES, other)
+
+    def _operate(self, arithmetic: kernels.Arithmetic, other: Any, factor: float = 1.0) -> Self:
+        right = operand_pixels(other, self)
+        kernels.require_castable(arithmetic, self.dtype, right)
+        if isinstance(right, np.ndarray):
+            right = kernels.safe_operand(right, self._array)
+        kernels.run(arithmetic, kernels.Operands(self._array, right, factor=factor))
+        return self
+
+    if not TYPE_CHECKING:  # a type checker refuses these by itself
+
+        def _no_binary(self, _other: object) -> Never:
+            refuse_binary("image")
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _no_binary
+
+
+def operand_pixels(other: Any, left: Plane) -> NDArray[Any] | float:
+    """Return the pixels of the right side of an operation, or its number; ValueError where the sizes differ."""
+    if isinstance(other, (int, float, np.number)) and not isinstance(other, np.complexfloating):
+        if left.dtype.kind in "iu" and isinstance(other, int):
+            np.array(other, left.dtype)  # OverflowError now, rather than in the middle
+        return int(other) if isinstance(other, (int, np.integer)) else float(other)
+    if not isinstance(other, (Image, np.ndarray)):
+        raise TypeError(f"an image is combined with an image, an array or a number, not with {type(other).__name__}")
+    pixels = other.array if isinstance(other, Image) else other
+    if pixels.shape != (left.height, left.width):
+        raise ValueError(
+            f"the operands differ in size: {left.width}x{left.height} pixels, and an array of shape {pixels.shape}"
+        )
+    return pixels
+
+
+def refuse_binary(what: str) -> Never:
+    """Say why an operator that would make a new image is not there."""
+    raise NotImplementedError(
+        f"{what}s are combined in place (+=, -=, *=, /=): an expression would copy whole {what}s behind your back. "
+        "Write `new = left.clone(); new += right`"
+    )

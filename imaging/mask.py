@@ -1,0 +1,266 @@
+"""Masks: for each pixel, which of a number of named things are true of it, one bit each.
+
+Which bit means what belongs to the mask itself (`MaskSchema`), and wherever two masks meet their planes are matched by
+name. A mask and its views share one schema, as they share their pixels.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Never, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .geometry import Box2I, Extent2I, Point2I
+from .kernels import blocks, safe_operand
+from .mask_schema import MaskSchema
+from .plane import Plane, as_box
+
+__all__ = ["Mask", "renumbered"]
+
+
+class _SharedSchema:
+    """Where a mask and its views keep their schema, so that a plane added to one has its name in all."""
+
+    __slots__ = ("schema",)
+
+    def __init__(self, schema: MaskSchema) -> None:
+        self.schema = schema
+
+
+def renumbered(values: NDArray[Any], moves: list[tuple[int, int]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return mask pixels with their bits moved to where another schema has them (see `MaskSchema.moves_from`)."""
+    result = np.zeros(values.shape, dtype)
+    wide = values.astype(np.int64)
+    for bits, shift in moves:
+        chosen = wide & np.int64(_as_signed(bits))
+        result |= (chosen << shift if shift >= 0 else chosen >> -shift).astype(dtype)
+    return result
+
+
+def _as_signed(bits: int) -> int:
+    """Return bits as the int64 that has the same ones."""
+    return bits - 2**64 if bits >= 2**63 else bits
+
+
+class Mask(Plane):
+    """A plane of integers whose bits are the planes of a schema.
+
+    Parameters
+    ----------
+    array : array_like of integers, shape (height, width)
+        The pixels; shared, not copied, where it is an array.
+    schema : `MaskSchema`, optional
+        What the bits mean; LSST's default planes.
+    xy0 : `Point2I`, optional
+        PARENT coordinates of the lower left pixel.
+
+    Raises
+    ------
+    TypeError
+        If the pixels are not integers.
+    ValueError
+        If the array is not 2-D, or its pixels have too few bits for the schema.
+    """
+
+    __slots__ = ("_shared",)
+
+    _shared: _SharedSchema
+
+    def __init__(
+        self,
+        array: NDArray[Any],
+        schema: MaskSchema | None = None,
+        xy0: Point2I | tuple[int, int] = (0, 0),
+    ) -> None:
+        array = np.asarray(array)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"a mask is made of integers, not of {array.dtype}")
+        super().__init__(array, xy0)
+        schema = MaskSchema.default() if schema is None else schema
+        _require_room(schema, array.dtype)
+        self._shared = _SharedSchema(schema)
+
+    @classmethod
+    def full(
+        cls,
+        size: Box2I | Extent2I | tuple[int, int],
+        value: int | str | Iterable[str] = 0,
+        *,
+        schema: MaskSchema | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> "Mask":
+        """Make a mask of one value, a number or the names of planes, over a box or of a size.
+
+        Pixels are int32, or int64 where the schema has a plane beyond bit 30.
+        """
+        schema = MaskSchema.default() if schema is None else schema
+        if dtype is None:
+            dtype = np.int32 if all(plane.bit < 31 for plane in schema) else np.int64
+        box = as_box(size)
+        array = np.full((box.height, box.width), schema.bit_mask(value), dtype)
+        return cls(array, schema, box.min)
+
+    @property
+    def schema(self) -> MaskSchema:
+        """The planes, their bits and meanings."""
+        return self._shared.schema
+
+    @property
+    def plane_dict(self) -> dict[str, int]:
+        """The bit of each plane, by name."""
+        return self.schema.plane_dict
+
+    mask_plane_dict = plane_dict
+
+    def mask_plane(self, name: str) -> int:
+        """Return the bit of a plane."""
+        return self.schema.bit(name)
+
+    def plane_bit_mask(self, names: str | Iterable[str]) -> int:
+        """Return the value of a pixel with exactly these planes set; ValueError for an unknown name."""
+        return self.schema.bit_mask(names)
+
+    def add_mask_plane(self, name: str, doc: str = "") -> int:
+        """Add a plane at the lowest free bit, here and in views of this mask, and return its bit.
+
+        A plane of that name that is there already stays as it is. ValueError where no bit is free: ``astype("int64")``
+        makes a wider mask.
+        """
+        self.adopt_planes(self.schema.with_plane(name, doc))
+        return self.schema.bit(name)
+
+    def clear_mask_plane(self, plane: str | int) -> None:
+        """Unset a plane, given by its name or its bit, in every pixel."""
+        bit = self.schema.bit(plane) if isinstance(plane, str) else plane
+        self._array &= self.dtype.type(~_pixel_value(1 << bit, self.dtype))
+
+    def clear_all_mask_planes(self) -> None:
+        """Unset every plane in every pixel."""
+        self._array[...] = 0
+
+    def remove_and_clear_mask_plane(self, name: str) -> None:
+        """Unset a plane in every pixel, and forget it."""
+        self.clear_mask_plane(name)
+        self._shared.schema = self.schema.without_plane(name)
+
+    def interpret(self, value: int) -> str:
+        """Return the names of the planes set in a pixel's value, alphabetically, joined by commas."""
+        return self.schema.interpret(value)
+
+    def as_string(self, x: int, y: int) -> str:
+        """Return the names of the planes set in a pixel."""
+        return self.interpret(int(self[x, y]))
+
+    def conformed_to(self, schema: MaskSchema) -> "Mask":
+        """Return a copy with the bits of another schema; planes that it lacks are appended at free bits."""
+        target = schema.merged_with(self.schema)
+        copy = Mask.full(self.bbox, schema=target)
+        copy.assign(self)
+        return copy
+
+    def assign(self, value: Any) -> None:
+        """Copy pixels from another mask (planes matched by name), an array, a number or names of planes."""
+        if isinstance(value, Mask):
+            self._require_size(value)
+            self.adopt_planes(value.schema)
+            moves = self.moves_from(value)
+            pixels = value.array if moves is None else renumbered(value.array, moves, self.dtype)
+            self._fill(self._array, pixels)
+        else:
+            super().assign(value)
+
+    def moves_from(self, other: "Mask") -> list[tuple[int, int]] | None:
+        """Return how to renumber another mask's pixels for this one, or None where they can be taken as they are."""
+        return None if self.schema == other.schema else self.schema.moves_from(other.schema)
+
+    def adopt_planes(self, schema: MaskSchema) -> None:
+        """Add the planes that another schema has more; ValueError, and no change, where no bits are free."""
+        if schema != self.schema:
+            merged = self.schema.merged_with(schema)
+            _require_room(merged, self.dtype)
+            self._shared.schema = merged
+
+    def __ior__(self, other: Any) -> Self:
+        if isinstance(other, Mask):
+            self._require_size(other)
+            self.adopt_planes(other.schema)
+        return self._combine(np.bitwise_or, other)
+
+    def __iand__(self, other: Any) -> Self:
+        return self._combine(np.bitwise_and, other)
+
+    def __ixor__(self, other: Any) -> Self:
+        if isinstance(other, Mask):
+            self._require_size(other)
+            self.adopt_planes(other.schema)
+        return self._combine(np.bitwise_xor, other)
+
+    def _combine(self, operation: np.ufunc, other: Any) -> Self:
+        """Apply a bitwise operation in place, with another mask's planes matched by name."""
+        if not isinstance(other, Mask):
+            operation(self._array, self._pixel(other), out=self._array)
+            return self
+        self._require_size(other)
+        moves = self.moves_from(other)
+        values = safe_operand(other.array, self._array)
+        for rows, columns in blocks(self._array.shape):
+            part = self._array[rows, columns]
+            right = values[rows, columns]
+            if moves is not None or right.dtype != part.dtype:
+                right = renumbered(right, moves, part.dtype) if moves is not None else right.astype(part.dtype)
+            operation(part, right, out=part)
+        return self
+
+    def _require_size(self, other: "Mask") -> None:
+        if self.dimensions != other.dimensions:
+            raise ValueError(
+                f"masks of {self.width}x{self.height} and {other.width}x{other.height} pixels do not match"
+            )
+
+    def _like(self, array: NDArray[Any]) -> Self:
+        new = super()._like(array)
+        new._shared = self._shared if np.may_share_memory(array, self._array) else _SharedSchema(self.schema)
+        return new
+
+    def _pixel(self, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value
+        if isinstance(value, (str, list, tuple, set, frozenset)) and not _is_nested(value):
+            value = self.schema.bit_mask(value)
+        return _pixel_value(value, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, {len(self.schema)} planes)"
+
+    if not TYPE_CHECKING:  # a type checker refuses these by itself
+
+        def _no_binary(self, _other: object) -> Never:
+            raise NotImplementedError(
+                "masks are combined in place (|=, &=, ^=): an expression would copy whole masks behind your back. "
+                "Write `new = mask.clone(); new |= other`"
+            )
+
+        __or__ = __ror__ = __and__ = __rand__ = __xor__ = __rxor__ = _no_binary
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether a sequence holds pixels, rather than names of planes."""
+    return any(not isinstance(item, str) for item in value)
+
+
+def _pixel_value(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a number as a mask's pixel, refusing what is not whole."""
+    if isinstance(value, (float, np.floating)):
+        raise TypeError(f"a mask's pixels are integers or names of planes, not {value!r}")
+    return value if not isinstance(value, int) else dtype.type(value)
+
+
+def _require_room(schema: MaskSchema, dtype: np.dtype[Any]) -> None:
+    """Refuse a schema that has more bits than a pixel."""
+    bits = 8 * dtype.itemsize - (dtype.kind == "i")
+    beyond = [plane.name for plane in schema if plane.bit >= bits]
+    if beyond:
+        raise ValueError(
+            f"no room for mask plane {', '.join(beyond)}: pixels of type {dtype} have {bits} planes; "
+            "make a wider mask with astype('int64')"
+        )

@@ -1,0 +1,272 @@
+"""What images and masks have in common: a numpy array that knows where its pixels lie.
+
+Indices are ``(x, y)``, counted from the parent image's origin (PARENT) unless ``LOCAL`` is given as the last index; the
+array itself is ``[y, x]`` and counts from 0. Nothing is clipped silently: what is not inside is an IndexError.
+"""
+
+import operator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..model.lsst_names import LsstNames
+from .geometry import LOCAL, PARENT, Box2I, Extent2I, ImageOrigin, Point2D, Point2I
+
+__all__ = ["Plane", "as_box", "locate"]
+
+_MOST_PIXELS = 2**31 - 1
+
+
+def locate(key: Any, bbox: Box2I) -> Point2I | Box2I:
+    """Return the pixel or the box, in PARENT coordinates, that an index means.
+
+    Parameters
+    ----------
+    key : object
+        ``x, y``, ``Point2I``, ``x0:x1, y0:y1``, ``Box2I`` or ``:``, each with an optional last ``PARENT`` or ``LOCAL``.
+    bbox : `Box2I`
+        What the indexed image covers, in PARENT coordinates.
+
+    Raises
+    ------
+    IndexError
+        If the pixel or any of the box lies outside.
+    TypeError
+        If the index is none of the forms above.
+    ValueError
+        If a slice has a step or ends before it starts.
+    """
+    origin = PARENT
+    if type(key) is tuple and key and isinstance(key[-1], ImageOrigin):
+        *rest, origin = key
+        key = rest[0] if len(rest) == 1 else tuple(rest)
+    offset = Extent2I(bbox.min) if origin is LOCAL else Extent2I(0, 0)
+    where: Point2I | Box2I
+    if isinstance(key, Box2I):
+        where = key.shifted_by(offset)
+    elif isinstance(key, Point2I):
+        where = key + offset
+    elif isinstance(key, slice) and key == slice(None):
+        where = bbox
+    elif type(key) is tuple and len(key) == 2:
+        where = _from_pair(key[0], key[1], bbox, origin)
+    else:
+        raise TypeError(
+            f"an image is indexed by [x, y], [x0:x1, y0:y1], [Point2I], [Box2I] or [:], and LOCAL, not by {key!r}"
+        )
+    if not bbox.contains(where):
+        raise IndexError(f"{where!r} is outside of the image, which covers {bbox!r}")
+    return where
+
+
+def _from_pair(x: Any, y: Any, bbox: Box2I, origin: ImageOrigin) -> Point2I | Box2I:
+    """Resolve ``[x, y]`` of two numbers or of two slices."""
+    if isinstance(x, slice) != isinstance(y, slice):
+        raise TypeError("an image is indexed by two numbers or by two slices; for one column write [x:x+1, y0:y1]")
+    (begin_x, begin_y), (end_x, end_y) = bbox.begin, bbox.end
+    if isinstance(x, slice):
+        columns, rows = _bounds(x, begin_x, end_x, origin), _bounds(y, begin_y, end_y, origin)
+        return Box2I.from_bounds(*columns, *rows)
+    return Point2I(_coordinate(x, begin_x, end_x, origin), _coordinate(y, begin_y, end_y, origin))
+
+
+def _coordinate(index: Any, begin: int, end: int, origin: ImageOrigin) -> int:
+    """Return the PARENT coordinate of one index."""
+    try:
+        given = operator.index(index)
+    except TypeError:
+        raise TypeError(f"pixels are indexed by integers, not by {index!r}") from None
+    if origin is LOCAL:
+        return given + (begin if given >= 0 else end)
+    if given < 0:
+        raise IndexError(
+            f"{given} is negative: in PARENT coordinates it does not count from the end. "
+            "Write [x, y, LOCAL] for that, or [Point2I(x, y)] for a pixel that has negative coordinates"
+        )
+    return given
+
+
+def _bounds(axis: slice, begin: int, end: int, origin: ImageOrigin) -> tuple[int, int]:
+    """Return the half-open PARENT range of one slice, which must lie inside."""
+    if axis.step is not None:
+        raise ValueError(f"an image cannot be sliced with a step ({axis}); use its array for that")
+    start = begin if axis.start is None else _coordinate(axis.start, begin, end, origin)
+    stop = end if axis.stop is None else _coordinate(axis.stop, begin, end, origin)
+    if not (begin <= start <= end and begin <= stop <= end):
+        raise IndexError(f"{start}:{stop} is outside of the image, which covers {begin}:{end} there")
+    if stop < start:
+        raise ValueError(f"{axis} ends before it starts")
+    return start, stop
+
+
+def as_box(size: Box2I | Extent2I | tuple[int, int]) -> Box2I:
+    """Return a box as it is, and dimensions (width, height) as a box at (0, 0)."""
+    box = size if isinstance(size, Box2I) else Box2I(Point2I(0, 0), Extent2I(size), invert=False)
+    if box.area > _MOST_PIXELS:
+        raise ValueError(f"{box!r} has {box.area} pixels; images have at most {_MOST_PIXELS}")
+    return box
+
+
+class Plane(LsstNames):
+    """One array of pixels with the coordinates of its lower left one; what Image and Mask are made from."""
+
+    __slots__ = ("_array", "_xy0")
+    __array_ufunc__ = None  # so that `array + image` comes to us, who can say why not
+    __hash__ = object.__hash__
+
+    _array: NDArray[Any]
+    _xy0: Point2I
+
+    def __init__(self, array: NDArray[Any], xy0: Point2I | tuple[int, int] = (0, 0)) -> None:
+        if array.ndim != 2:
+            raise ValueError(f"{type(self).__name__} takes an array of shape (height, width), not {array.shape}")
+        if array.size > _MOST_PIXELS:
+            raise ValueError(f"an array of shape {array.shape} has more than {_MOST_PIXELS} pixels")
+        self._array = array
+        self._xy0 = Point2I(xy0)
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The pixels, shape (height, width), shared with this object; assigning copies values into them."""
+        return self._array
+
+    @array.setter
+    def array(self, values: NDArray[Any]) -> None:
+        if values is self._array:  # `image.array += 5` ends here: it is done already
+            return
+        if values is None:
+            raise TypeError("the array of an image cannot be None")
+        self._fill(self._array, values)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the pixels."""
+        return self._array.dtype
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self._array.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return int(self._array.shape[0])
+
+    @property
+    def dimensions(self) -> Extent2I:
+        """Width and height."""
+        return Extent2I(self.width, self.height)
+
+    @property
+    def xy0(self) -> Point2I:
+        """PARENT coordinates of the lower left pixel; setting them moves this object, not its parent or views."""
+        return self._xy0
+
+    @xy0.setter
+    def xy0(self, corner: Point2I | tuple[int, int]) -> None:
+        self._xy0 = Point2I(corner)
+
+    def set_xy0(self, x: Point2I | int, y: int | None = None) -> None:
+        """Set `xy0` from a point, or from two numbers."""
+        self.xy0 = Point2I(x) if y is None else Point2I(x, y)
+
+    @property
+    def x0(self) -> int:
+        """PARENT coordinate of the first column."""
+        return self.xy0.x
+
+    @property
+    def y0(self) -> int:
+        """PARENT coordinate of the first row."""
+        return self.xy0.y
+
+    @property
+    def bbox(self) -> Box2I:
+        """The pixels that this covers, in PARENT coordinates."""
+        return Box2I(self._xy0, self.dimensions)
+
+    def get_bbox(self, origin: ImageOrigin = PARENT) -> Box2I:
+        """Return the pixels that this covers, in PARENT or in LOCAL coordinates."""
+        return self.bbox if origin is PARENT else Box2I(Point2I(0, 0), self.dimensions)
+
+    def index_to_position(self, index: float, axis: int) -> float:
+        """Return the PARENT position of an array index along x (axis 0) or y (axis 1)."""
+        return float(index + self._xy0[axis])
+
+    def position_to_index(self, position: float, axis: int) -> tuple[int, float]:
+        """Return the index of the pixel nearest to a PARENT position, and how far from its centre that is."""
+        exact = position - self._xy0[axis]
+        nearest = Point2I(Point2D(exact, 0.0)).x
+        return nearest, exact - nearest
+
+    def __getitem__(self, key: Any) -> Any:
+        where = locate(key, self.bbox)
+        if isinstance(where, Point2I):
+            return self._array[where.y - self._xy0.y, where.x - self._xy0.x]
+        return self._view(where)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        where = locate(key, self.bbox)
+        if isinstance(where, Point2I):
+            self._array[where.y - self._xy0.y, where.x - self._xy0.x] = self._pixel(value)
+        elif not where.is_empty:
+            self._view(where).assign(value)
+
+    def assign(self, value: Any) -> None:
+        """Copy pixels from another image, an array of shape (height, width) or one value; `xy0` is not compared.
+
+        Raises
+        ------
+        ValueError
+            If the dimensions differ.
+        TypeError
+            If the pixels cannot be converted without changing their kind (floats to integers).
+        """
+        self._fill(self._array, value.array if isinstance(value, Plane) else value)
+
+    def _view(self, box: Box2I) -> Self:
+        """Return the same pixels within a box that lies inside."""
+        view = self._like(self._array[box.shifted_by(-Extent2I(self._xy0)).slices])
+        view._xy0 = box.min
+        return view
+
+    def _like(self, array: NDArray[Any]) -> Self:
+        """Return an object of this kind at this place with another array."""
+        new = object.__new__(type(self))
+        new._array, new._xy0 = array, self._xy0
+        return new
+
+    def _pixel(self, value: Any) -> Any:
+        """Return what a pixel is set to for a value."""
+        return value
+
+    def _fill(self, target: NDArray[Any], value: Any) -> None:
+        """Copy one value, or an array of the same shape, into a part of the pixels."""
+        values = np.asarray(self._pixel(value))
+        if values.ndim and values.shape != target.shape:
+            raise ValueError(f"pixels of shape {values.shape} do not fit into {target.shape} (height, width)")
+        if values.ndim and not np.can_cast(values.dtype, target.dtype, "same_kind"):
+            raise TypeError(
+                f"{values.dtype} pixels would lose what they hold as {target.dtype}; convert them with astype"
+            )
+        target[...] = values
+
+    def clone(self) -> Self:
+        """Return a copy that shares no pixels."""
+        return self._like(self._array.copy())
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Return a copy with pixels of another type."""
+        return self._like(self._array.astype(dtype))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        array = self._array if dtype is None else self._array.astype(dtype, copy=False)
+        if copy is False and array is not self._array:
+            raise ValueError(f"pixels of type {self.dtype} cannot be seen as {dtype} without a copy")
+        return array.copy() if copy and array is self._array else array
+
+    def __repr__(self) -> str:
+        x, y = self._xy0
+        return f"{type(self).__name__}({self.width}x{self.height} {self.dtype}, xy0=({x}, {y}))"
