@@ -1,0 +1,35 @@
+"""The glass that an exposure was taken through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from ..model.lsst_names import LsstNames
+
+__all__ = ["Filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter(LsstNames):
+    """A filter: which piece of glass, and which band of the spectrum it stands for."""
+
+    physical: str
+    """Name of the glass, one for each that a camera has: ``HSC-R2``, ``sdss_r``."""
+    band: str = ""
+    """The band, shared between cameras: ``r``; empty where the filter has none."""
+
+    VERSION: ClassVar[int] = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the two names."""
+        return {"physical": self.physical, "band": self.band}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Make a filter of what `to_dict` gave."""
+        return cls(content["physical"], content["band"])
+
+    def __str__(self) -> str:
+        return f"{self.physical} ({self.band})" if self.band else self.physical

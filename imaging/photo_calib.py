@@ -1,0 +1,239 @@
+"""How counts become physical fluxes: nanojanskys and AB magnitudes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..model.lsst_names import LsstNames
+from .chebyshev import ChebyshevField
+
+if TYPE_CHECKING:
+    from .catalog import SourceCatalog
+    from .geometry import Point2D
+    from .masked_image import MaskedImage
+
+__all__ = ["AB_ZERO_NANOJANSKY", "ChebyshevField", "PhotoCalib"]
+
+AB_ZERO_NANOJANSKY = 10.0 ** (48.6 / -2.5) * 1e23 * 1e9
+"""Flux of AB magnitude 0, nJy: 3630780547701.0 (Oke & Gunn 1983: m = -2.5 lg f[erg/s/cm²/Hz] - 48.6)."""
+
+_MAGNITUDES_PER_RELATIVE_ERROR = 2.5 / math.log(10.0)
+
+
+class PhotoCalib(LsstNames):
+    """Nanojanskys per count, constant or varying over the image.
+
+    Parameters
+    ----------
+    mean : `float`
+        nJy per count; with a field, the field's mean.
+    err : `float`, optional
+        Standard deviation of `mean`. It is common to all sources of the image, and therefore not in the errors of
+        single fluxes unless asked for.
+    field : `ChebyshevField`, optional
+        nJy per count by position.
+
+    Raises
+    ------
+    ValueError
+        If the mean or its error is negative or not finite.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    def __init__(self, mean: float, err: float = 0.0, field: ChebyshevField | None = None) -> None:
+        if not (math.isfinite(mean) and mean >= 0 and math.isfinite(err) and err >= 0):
+            raise ValueError(f"A calibration and its error are finite and not negative, not {mean} ± {err}.")
+        self.calibration_mean = float(mean)
+        self.calibration_err = float(err)
+        self.field = field
+
+    @classmethod
+    def from_zero_point(cls, zero_point: float, err: float = 0.0) -> Self:
+        """Make a constant calibration of an AB zero point: the magnitude of one count, and its error."""
+        mean = AB_ZERO_NANOJANSKY * 10.0 ** (-0.4 * zero_point)
+        return cls(mean, mean * err / _MAGNITUDES_PER_RELATIVE_ERROR)
+
+    @classmethod
+    def from_inst_flux_at_zero_magnitude(cls, inst_flux: float, err: float = 0.0) -> Self:
+        """Make a constant calibration of the counts of a source of magnitude 0 (``FLUXMAG0``), and their error."""
+        return cls(AB_ZERO_NANOJANSKY / inst_flux, AB_ZERO_NANOJANSKY * err / inst_flux**2)
+
+    @classmethod
+    def from_field(cls, field: ChebyshevField, err: float = 0.0) -> Self:
+        """Make a varying calibration, in nJy per count, whose mean is the field's."""
+        return cls(field.mean(), err, field)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is the same all over the image."""
+        return self.field is None
+
+    @property
+    def inst_flux_at_zero_magnitude(self) -> float:
+        """Counts of a source of AB magnitude 0."""
+        return AB_ZERO_NANOJANSKY / self.calibration_mean
+
+    @property
+    def zero_point(self) -> float:
+        """AB magnitude of one count."""
+        return 2.5 * math.log10(self.inst_flux_at_zero_magnitude)
+
+    def local_calibration(self, point: Point2D | tuple[ArrayLike, ArrayLike] | None = None) -> Any:
+        """Return nJy per count at a position ``(x, y)``, numbers or arrays; the mean without one."""
+        if self.field is None or point is None:
+            return self.calibration_mean
+        x, y = point
+        return self.field.evaluate(x, y)  # type: ignore[arg-type]
+
+    def inst_flux_to_nanojansky(
+        self,
+        inst_flux: ArrayLike,
+        inst_flux_err: ArrayLike | None = None,
+        point: Point2D | tuple[ArrayLike, ArrayLike] | None = None,
+        *,
+        with_calibration_error: bool = False,
+    ) -> Any:
+        """Return fluxes in nJy, or fluxes and errors where errors are given.
+
+        Parameters
+        ----------
+        inst_flux, inst_flux_err : `float` or array_like
+            Counts and their standard deviation.
+        point : pair, optional
+            Where they were measured, ``(x, y)``; the mean calibration without it.
+        with_calibration_error : `bool`, optional
+            Whether errors also hold that of the calibration, added in quadrature.
+        """
+        scale = self.local_calibration(point)
+        flux = np.asarray(inst_flux, dtype=np.float64) * scale
+        if inst_flux_err is None:
+            return _plain(flux)
+        err = np.asarray(inst_flux_err, dtype=np.float64) * scale
+        if with_calibration_error:
+            err = np.hypot(err, np.asarray(inst_flux, dtype=np.float64) * self.calibration_err)
+        return _plain(flux), _plain(err)
+
+    def inst_flux_to_magnitude(
+        self,
+        inst_flux: ArrayLike,
+        inst_flux_err: ArrayLike | None = None,
+        point: Point2D | tuple[ArrayLike, ArrayLike] | None = None,
+        *,
+        with_calibration_error: bool = False,
+    ) -> Any:
+        """Return AB magnitudes, or magnitudes and errors; NaN for negative fluxes, infinity for none.
+
+        The error is ``2.5 / ln 10 · err / |flux|``; parameters as `inst_flux_to_nanojansky`.
+        """
+        flux = self.inst_flux_to_nanojansky(inst_flux, point=point)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            magnitude = -2.5 * np.log10(np.asarray(flux) / AB_ZERO_NANOJANSKY)
+            if inst_flux_err is None:
+                return _plain(magnitude)
+            _, err = self.inst_flux_to_nanojansky(
+                inst_flux, inst_flux_err, point, with_calibration_error=with_calibration_error
+            )
+            return _plain(magnitude), _plain(_MAGNITUDES_PER_RELATIVE_ERROR * np.divide(err, np.abs(flux)))
+
+    def nanojansky_to_inst_flux(
+        self, flux: ArrayLike, point: Point2D | tuple[ArrayLike, ArrayLike] | None = None
+    ) -> Any:
+        """Return the counts of fluxes in nJy."""
+        return _plain(np.asarray(flux, dtype=np.float64) / self.local_calibration(point))
+
+    def magnitude_to_inst_flux(
+        self, magnitude: ArrayLike, point: Point2D | tuple[ArrayLike, ArrayLike] | None = None
+    ) -> Any:
+        """Return the counts of AB magnitudes."""
+        flux = AB_ZERO_NANOJANSKY * 10.0 ** (-0.4 * np.asarray(magnitude, dtype=np.float64))
+        return self.nanojansky_to_inst_flux(flux, point)
+
+    def calibrate_image(self, masked_image: MaskedImage) -> MaskedImage:
+        """Return an image in nJy: pixels times the local calibration, variance times its square, the same mask."""
+        return self._scaled(masked_image, inverse=False)
+
+    def uncalibrate_image(self, masked_image: MaskedImage) -> MaskedImage:
+        """Return an image in counts, undoing `calibrate_image`."""
+        return self._scaled(masked_image, inverse=True)
+
+    def calibrate_catalog(self, catalog: SourceCatalog, prefixes: Iterable[str] | None = None) -> SourceCatalog:
+        """Return a catalog that also has fluxes and magnitudes.
+
+        For each prefix ``p`` with a column ``p_instFlux``, columns ``p_flux`` (nJy) and ``p_mag`` (AB) are added, and
+        ``p_fluxErr`` and ``p_magErr`` where there is ``p_instFluxErr``. A varying calibration is taken at the slot
+        Centroid.
+
+        Parameters
+        ----------
+        catalog : `SourceCatalog`
+            What was measured; its columns are shared with the result.
+        prefixes : iterable of `str`, optional
+            All that have such a column by default.
+        """
+        if prefixes is None:
+            prefixes = [name.removesuffix("_instFlux") for name in catalog.schema.names if name.endswith("_instFlux")]
+        point = None if self.field is None else (catalog.x, catalog.y)
+        schema, columns = catalog.schema.copy(), dict(catalog.columns)
+        for prefix in prefixes:
+            counts = catalog[f"{prefix}_instFlux"]
+            has_err = f"{prefix}_instFluxErr" in catalog.schema
+            errors = catalog[f"{prefix}_instFluxErr"] if has_err else np.full(len(catalog), np.nan)
+            flux, flux_err = self.inst_flux_to_nanojansky(counts, errors, point)
+            magnitude, magnitude_err = self.inst_flux_to_magnitude(counts, errors, point)
+            made = [("flux", flux, "flux", "nJy"), ("mag", magnitude, "AB magnitude", "mag")]
+            if has_err:
+                made += [("fluxErr", flux_err, "error of the flux", "nJy")]
+                made += [("magErr", magnitude_err, "error of the magnitude", "mag")]
+            for suffix, values, doc, units in made:
+                columns[schema.add_field(f"{prefix}_{suffix}", "D", doc, units).name] = values
+        return type(catalog)(schema, columns, metadata=catalog.metadata)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return mean, error and field as plain values and arrays."""
+        field = None if self.field is None else self.field.to_dict()
+        return {"mean": self.calibration_mean, "err": self.calibration_err, "field": field}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Make a calibration of what `to_dict` gave."""
+        field = content.get("field")
+        return cls(content["mean"], content["err"], None if field is None else ChebyshevField.from_dict(field))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PhotoCalib):
+            return NotImplemented
+        return (self.calibration_mean, self.calibration_err, self.field) == (
+            other.calibration_mean,
+            other.calibration_err,
+            other.field,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.calibration_mean, self.calibration_err, self.field))
+
+    def __repr__(self) -> str:
+        zero_point = f"{self.zero_point:.4f} mag" if self.calibration_mean else "none"
+        varying = "" if self.field is None else ", varying"
+        mean = f"{self.calibration_mean:.6g} ± {self.calibration_err:.3g} nJy/count"
+        return f"PhotoCalib({mean}, zero point {zero_point}{varying})"
+
+    def _scaled(self, masked_image: MaskedImage, *, inverse: bool) -> MaskedImage:
+        scale: Any = self.calibration_mean if self.field is None else self.field.array(masked_image.bbox)
+        made = masked_image.clone()
+        image, _, variance = made.arrays
+        if inverse:
+            scale = 1.0 / scale
+        image *= scale
+        variance *= scale**2
+        return made
+
+
+def _plain(values: Any) -> Any:
+    """Return an array without axes as a number."""
+    return float(values) if np.ndim(values) == 0 else values

@@ -1,0 +1,91 @@
+import pickle
+
+import numpy as np
+import pytest
+from skybutler.imaging.catalog import SourceCatalog
+from skybutler.imaging.geometry import Box2I, Extent2I, Point2I
+from skybutler.imaging.photo_calib import AB_ZERO_NANOJANSKY, ChebyshevField, PhotoCalib
+
+BOX = Box2I(Point2I(0, 0), Extent2I(10, 10))
+
+
+def test_magnitude_zero_is_what_astropy_says():
+    from astropy import units
+
+    assert pytest.approx(3630780547701.0, rel=1e-12) == AB_ZERO_NANOJANSKY
+    assert pytest.approx((0 * units.ABmag).to_value(units.nJy), rel=1e-12) == AB_ZERO_NANOJANSKY
+
+
+def test_counts_become_fluxes_and_magnitudes():
+    calib = PhotoCalib(2.0, 0.1)
+    assert calib.inst_flux_to_nanojansky(100.0) == 200.0
+    assert calib.inst_flux_to_nanojansky(100.0, 3.0) == (200.0, 6.0)
+    flux, err = calib.inst_flux_to_nanojansky(100.0, 3.0, with_calibration_error=True)
+    assert (flux, err) == (200.0, pytest.approx(np.hypot(6.0, 10.0)))
+    magnitude, err = calib.instFluxToMagnitude(AB_ZERO_NANOJANSKY / 200.0, AB_ZERO_NANOJANSKY / 2000.0)
+    assert magnitude == pytest.approx(5.0, abs=1e-12)
+    assert err == pytest.approx(2.5 / np.log(10) * 0.1)
+    assert calib.magnitude_to_inst_flux(5.0) == pytest.approx(AB_ZERO_NANOJANSKY / 200.0)
+    assert calib.nanojansky_to_inst_flux(200.0) == 100.0
+    magnitudes = calib.inst_flux_to_magnitude(np.array([-1.0, 0.0]))
+    assert np.isnan(magnitudes[0])
+    assert np.isposinf(magnitudes[1])
+
+
+def test_zero_points_and_fluxmag0_mean_the_same():
+    calib = PhotoCalib.from_zero_point(25.0, 0.01)
+    assert calib.inst_flux_to_magnitude(1.0) == pytest.approx(25.0, abs=1e-12)
+    assert calib.inst_flux_to_magnitude(100.0) == pytest.approx(20.0, abs=1e-12)
+    assert calib.zero_point == pytest.approx(25.0, abs=1e-12)
+    other = PhotoCalib.from_inst_flux_at_zero_magnitude(1e10, 1e8)
+    assert other.calibration_mean == pytest.approx(calib.calibration_mean)
+    assert other.calibration_err == pytest.approx(0.01 * calib.calibration_mean)
+    assert calib.calibration_err == pytest.approx(calib.calibration_mean * 0.01 * np.log(10) / 2.5)
+
+
+def test_a_varying_calibration_is_taken_where_it_was_measured():
+    calib = PhotoCalib.from_field(ChebyshevField(BOX, [[2.0, 1.0]]), 0.1)
+    assert calib.calibration_mean == 2.0
+    assert not calib.is_constant
+    assert calib.inst_flux_to_nanojansky(10.0, point=(9.5, 3.0)) == 30.0
+    assert calib.inst_flux_to_nanojansky(10.0) == 20.0
+    np.testing.assert_allclose(calib.getLocalCalibration((np.array([-0.5, 4.5]), np.zeros(2))), [1.0, 2.0])
+
+
+def test_an_image_is_scaled_with_its_variance():
+    from skybutler.imaging.masked_image import MaskedImage
+
+    image = MaskedImage.full(BOX, (100.0, "EDGE", 10.0))
+    calibrated = PhotoCalib(2.0).calibrate_image(image)
+    assert calibrated[3, 4] == (200.0, image.mask.plane_bit_mask("EDGE"), 40.0)
+    assert image[3, 4][0] == 100.0
+    assert PhotoCalib(2.0).uncalibrate_image(calibrated)[3, 4] == image[3, 4]
+    varying = PhotoCalib.from_field(ChebyshevField(BOX, [[2.0, 1.0]])).calibrate_image(image)
+    assert varying[0, 0][0] == pytest.approx(110.0)
+    assert varying[9, 0][0] == pytest.approx(290.0)
+    assert varying[9, 0][2] == pytest.approx(84.1)
+
+
+def test_a_catalog_gets_fluxes_and_magnitudes():
+    schema = SourceCatalog.minimal_schema()
+    schema.add_field("base_PsfFlux_instFlux", "D")
+    schema.add_field("base_PsfFlux_instFluxErr", "D")
+    schema.add_field("other_instFlux", "D")
+    catalog = SourceCatalog(schema, {"base_PsfFlux_instFlux": [1.0, 100.0], "base_PsfFlux_instFluxErr": [0.1, 1.0]})
+    made = PhotoCalib.from_zero_point(25.0).calibrate_catalog(catalog)
+    np.testing.assert_allclose(made["base_PsfFlux_mag"], [25.0, 20.0], atol=1e-12)
+    np.testing.assert_allclose(made["base_PsfFlux_magErr"], 2.5 / np.log(10) * np.array([0.1, 0.01]))
+    assert made.schema["base_PsfFlux_flux"].units == "nJy"
+    assert "other_mag" in made.schema
+    assert "other_magErr" not in made.schema
+    assert "base_PsfFlux_mag" not in catalog.schema
+
+
+def test_it_comes_back_and_refuses_nonsense():
+    for calib in (PhotoCalib(2.0, 0.5), PhotoCalib.from_field(ChebyshevField(BOX, [[2.0, 1.0]]), 0.1)):
+        assert PhotoCalib.from_dict(calib.to_dict()) == calib == pickle.loads(pickle.dumps(calib))
+    with pytest.raises(ValueError, match="not negative"):
+        PhotoCalib(-1.0)
+    with pytest.raises(ValueError, match="not negative"):
+        PhotoCalib(1.0, -1.0)
+    assert repr(PhotoCalib.from_zero_point(25)) == "PhotoCalib(363.078 ± 0 nJy/count, zero point 25.0000 mag)"
