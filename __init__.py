@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .butler import Butler
+    from .butler.ingest import ingest_raws
     from .instruments.instrument import Instrument
     from .model.collections import CollectionInfo, CollectionType
     from .model.data_id import DataId
@@ -59,6 +60,7 @@ _ERRORS = (
 )  # fmt: skip
 _PLACES = {
     "Butler": "butler",
+    "ingest_raws": "butler.ingest",
     "Instrument": "instruments.instrument",
     "CollectionInfo": "model.collections",
     "CollectionType": "model.collections",
@@ -109,6 +111,7 @@ __all__ = [
     "StorageClassError",
     "TaskError",
     "Timespan",
+    "ingest_raws",
     "read",
     "write",
 ]

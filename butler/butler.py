@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..model import storage_class as storage_classes
 from ..model.collections import CollectionType
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType, FileDataset, StoredFile
@@ -18,12 +19,12 @@ from ..model.errors import (
     StorageClassError,
 )
 from ..model.records import DimensionRecord
-from ..model import storage_class as storage_classes
 from ..model.storage_class import StorageClass
 from ..registry.registry import Registry
 from ..storage.datastore import Datastore
 from .config import FILE_NAME, RepositoryConfig
 from .deferred import DeferredDataset
+from .progress import track
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
 from .transaction import FileJournal
 
@@ -377,7 +378,7 @@ class Butler:
         shared: list[tuple[DatasetRef, StoredFile]] = []
         taken: list[StoredFile] = []
         try:
-            for file in files:
+            for file in track(files, "Ingesting"):
                 # A file that moves is gone from its place only when its new one is certain: linked or copied at first.
                 how = "auto" if transfer == "move" else transfer
                 stored = self.datastore.ingest_file(file.path, file.refs[0], how, file.formatter)

@@ -1,0 +1,246 @@
+"""Taking raw frames into a repository: headers to records, records to visits, files to datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..instruments.headers import read_headers
+from ..instruments.instrument import Instrument
+from ..instruments.translate import Observation
+from ..model.collections import CollectionType
+from ..model.datasets import DatasetRef, FileDataset, dataset_uuid
+from ..model.errors import SkyButlerError
+from ..model.region import Region
+from .butler import Butler
+from .progress import track
+from .standard import DEFAULT_COLLECTION
+
+__all__ = ["IngestReport", "find_frames", "ingest_raws", "register_instrument"]
+
+_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fz")
+_VISIT_SYSTEM = {"id": 0, "name": "one-to-one"}
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What became of the files that were to be ingested."""
+
+    run: str
+    """The RUN that the raws are in."""
+    ingested: list[DatasetRef] = field(default_factory=list)
+    """Datasets that are new."""
+    known: list[Path] = field(default_factory=list)
+    """Files whose frames were there already."""
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    """Files that were passed over, and why."""
+    visits: int = 0
+    """Visits that were defined or completed."""
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.ingested)} raw frames ingested into {self.run!r}", f"{self.visits} visits defined"]
+        if self.known:
+            parts.append(f"{len(self.known)} were there already")
+        if self.failed:
+            parts.append(f"{len(self.failed)} passed over")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    path: Path
+    observation: Observation
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.observation.exposure["id"], self.observation.detector
+
+
+def find_frames(places: Iterable[str | Path]) -> list[Path]:
+    """Return the FITS files among some files and below some folders, in order of their names.
+
+    Raises
+    ------
+    FileNotFoundError
+        A place is not there.
+    """
+    found: list[Path] = []
+    for place in map(Path, places):
+        if place.is_dir():
+            found += sorted(p for p in place.rglob("*") if p.name.lower().endswith(_SUFFIXES) and p.is_file())
+        elif place.exists():
+            found.append(place)
+        else:
+            raise FileNotFoundError(f"there is no {str(place)!r} to ingest.")
+    return list(dict.fromkeys(found))
+
+
+def register_instrument(butler: Butler, instrument: Instrument) -> None:
+    """Make an instrument, its detectors and filters known, and keep its camera as a dataset; again does nothing.
+
+    Raises
+    ------
+    ConflictingDefinitionError
+        The repository has it with other detectors or filters.
+    """
+    with butler.transaction():
+        for element, rows in instrument.registration_records().items():
+            for row in rows:
+                butler.sync_dimension_records(element, row)
+    run = f"{instrument.name}/camera"
+    butler.collections.register(run, CollectionType.RUN, f"What {instrument.name} is made of.")
+    if butler.find_dataset("camera", instrument=instrument.name, collections=run) is None:
+        butler.put("camera", instrument.camera(), instrument=instrument.name, run=run)
+
+
+def ingest_raws(
+    butler: Butler,
+    places: Iterable[str | Path],
+    instrument: Instrument | str,
+    *,
+    run: str | None = None,
+    transfer: str = "auto",
+    add_to_defaults: bool = True,
+) -> IngestReport:
+    """Ingest raw frames: read their headers, define exposures and visits, register the files.
+
+    What is there already is passed over, so it may be repeated. A file that cannot be understood is reported and keeps
+    none of the others out.
+
+    Parameters
+    ----------
+    butler
+        The repository.
+    places
+        Files, and folders that are searched for FITS files.
+    instrument
+        The camera that took them.
+    run
+        RUN of the raws; ``<instrument>/raw`` where left out.
+    transfer
+        What becomes of the files; see `Butler.ingest`.
+    add_to_defaults
+        Whether the collection ``defaults`` is to search the raws and the camera.
+
+    Raises
+    ------
+    FileNotFoundError
+        A place is not there.
+    ConflictingDefinitionError
+        The repository knows the instrument otherwise.
+    """
+    if isinstance(instrument, str):
+        instrument = Instrument.load(instrument)
+    paths = find_frames(places)
+    report = IngestReport(run or f"{instrument.name}/raw")
+    frames = _read(instrument, paths, report)
+    register_instrument(butler, instrument)
+    frames = _record(butler, frames, report)
+    _define_visits(butler, instrument.name, [frame for frame in frames if frame.observation.is_science], report)
+    _register(butler, instrument.name, frames, report, transfer)
+    if add_to_defaults:
+        _add_to_defaults(butler, [report.run, f"{instrument.name}/camera"])
+    return report
+
+
+def _read(instrument: Instrument, paths: Sequence[Path], report: IngestReport) -> list[_Frame]:
+    """Read and translate headers; what cannot be read goes to the report."""
+    frames: dict[tuple[int, int], _Frame] = {}
+    for path in track(paths, "Reading headers"):
+        try:
+            observations = instrument.translate(read_headers(path), path)
+            if len(observations) > 1:
+                raise SkyButlerError(f"{path} holds {len(observations)} images; one a file can be ingested.")
+            frame = _Frame(path, observations[0])
+            if (other := frames.setdefault(frame.key, frame)) is not frame:
+                raise SkyButlerError(
+                    f"{path} is exposure {frame.key[0]} of detector {frame.key[1]}, as is {other.path}."
+                )
+        except (SkyButlerError, OSError) as error:
+            report.failed.append((path, str(error)))
+    return list(frames.values())
+
+
+def _record(butler: Butler, frames: list[_Frame], report: IngestReport) -> list[_Frame]:
+    """Make days, groups and exposures known; frames that contradict what is there go to the report."""
+    good = []
+    synced: set[tuple[str, Any]] = set()
+    with butler.transaction():
+        for frame in frames:
+            made = frame.observation
+            try:
+                for element, row in (("day_obs", made.day_obs), ("group", made.group), ("exposure", made.exposure)):
+                    key = (element, row.get("id", row.get("name")))
+                    if key not in synced:
+                        butler.sync_dimension_records(element, row)
+                        synced.add(key)
+                good.append(frame)
+            except SkyButlerError as error:
+                report.failed.append((frame.path, f"{frame.path}: {error}"))
+    return good
+
+
+def _define_visits(butler: Butler, instrument: str, frames: Sequence[_Frame], report: IngestReport) -> None:
+    """Define a visit for each science exposure, with the region that its detectors cover."""
+    here = {"instrument": instrument}
+    regions: dict[int, dict[int, Region]] = {}
+    rows: dict[int, dict[str, Any]] = {}
+    for frame in frames:
+        exposure, detector = frame.key
+        rows[exposure] = frame.observation.exposure
+        if frame.observation.region is not None:
+            regions.setdefault(exposure, {})[detector] = frame.observation.region
+    if not rows:
+        return
+    visit = butler.universe["visit"]
+    inherited = [c.name for c in visit.columns if c.name in butler.universe["exposure"].index]
+    with butler.transaction():
+        butler.sync_dimension_records("visit_system", here | _VISIT_SYSTEM)
+        for exposure, row in rows.items():
+            known = {
+                record.detector: record.region
+                for record in butler.query_dimension_records(
+                    "visit_detector_region", instrument=instrument, visit=exposure
+                )
+            }
+            all_regions = {**known, **regions.get(exposure, {})}
+            record = {name: row.get(name) for name in inherited}
+            record |= {"name": row["obs_id"], "region": _hull(all_regions.values())}
+            changed = butler.sync_dimension_records("visit", record, update=True)
+            key = here | {"visit": exposure}
+            butler.sync_dimension_records("visit_definition", key | {"exposure": exposure})
+            butler.sync_dimension_records("visit_system_membership", key | {"visit_system": _VISIT_SYSTEM["id"]})
+            for detector, region in regions.get(exposure, {}).items():
+                butler.sync_dimension_records(
+                    "visit_detector_region", key | {"detector": detector, "region": region}, update=True
+                )
+            report.visits += bool(changed)
+
+
+def _hull(regions: Iterable[Region]) -> Region | None:
+    """Return the convex hull of polygons, None of none."""
+    numbers = [float(n) for region in regions for n in region.ivoa.split()[1:]]
+    return Region.polygon(list(zip(numbers[::2], numbers[1::2], strict=True))) if numbers else None
+
+
+def _register(butler: Butler, instrument: str, frames: Sequence[_Frame], report: IngestReport, transfer: str) -> None:
+    """Register the files as raws, those that are there already left out."""
+    dataset_type = butler.dataset_type("raw")
+    files = []
+    for frame in frames:
+        data_id = {"instrument": instrument, "exposure": frame.key[0], "detector": frame.key[1]}
+        ref = DatasetRef(dataset_type, data_id, report.run, dataset_uuid("raw", data_id, report.run))
+        files.append(FileDataset(frame.path, [ref]))
+    known = butler.registry.datasets.existing(ref for file in files for ref in file.refs)
+    report.known += [Path(file.path) for file in files if file.refs[0].id in known]
+    new = [file for file in files if file.refs[0].id not in known]
+    butler.collections.register(report.run, CollectionType.RUN, f"Raw frames of {instrument}.")
+    report.ingested += butler.ingest(new, transfer)
+
+
+def _add_to_defaults(butler: Butler, runs: Sequence[str]) -> None:
+    children = butler.collections.info(DEFAULT_COLLECTION).children
+    if new := [run for run in runs if run not in children]:
+        butler.collections.prepend_chain(DEFAULT_COLLECTION, new)
