@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from .connections import Output as Output
     from .connections import PrerequisiteInput as PrerequisiteInput
     from .connections import TaskConnections as TaskConnections
+    from .execution import run_pipeline as run_pipeline
+    from .id_arguments import parse_id_arguments as parse_id_arguments
+    from .id_arguments import where_of as where_of
     from .metadata import TaskMetadata as TaskMetadata
+    from .pipeline import Pipeline as Pipeline
     from .pipeline_task import PipelineTask as PipelineTask
     from .pipeline_task import PipelineTaskConfig as PipelineTaskConfig
+    from .report import RunReport as RunReport
     from .struct import Struct as Struct
     from .subtask import Subtask as Subtask
     from .subtask import SubtaskField as SubtaskField
@@ -29,8 +34,12 @@ __getattr__, __dir__ = lazy_exports(
     {
         "config": ["Config", "Field"],
         "connections": ["InitOutput", "Input", "Output", "PrerequisiteInput", "TaskConnections"],
+        "execution": ["run_pipeline"],
+        "id_arguments": ["parse_id_arguments", "where_of"],
         "metadata": ["TaskMetadata"],
+        "pipeline": ["Pipeline"],
         "pipeline_task": ["PipelineTask", "PipelineTaskConfig"],
+        "report": ["RunReport"],
         "struct": ["Struct"],
         "subtask": ["Subtask", "SubtaskField"],
         "task": ["Task", "time_method"],

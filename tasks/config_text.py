@@ -11,7 +11,7 @@ from .class_path import class_path, load_class
 from .config import Config, set_from
 from .subtask import Subtask
 
-__all__ = ["from_json", "to_json", "to_python"]
+__all__ = ["from_dict", "from_json", "to_dict", "to_json", "to_python"]
 
 
 def to_python(config: Config) -> str:
@@ -53,7 +53,12 @@ def _literal(value: Any) -> str:
 
 def to_json(config: Config) -> str:
     """Return the configuration as JSON that names its class and that ``from_json`` reads."""
-    return json.dumps({"class": class_path(type(config)), "values": _values(config)}, indent=1)
+    return json.dumps(to_dict(config), indent=1)
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Return the configuration as what JSON holds: its class's dotted path and nested values."""
+    return {"class": class_path(type(config)), "values": _values(config)}
 
 
 def from_json(text: str) -> Config:
@@ -66,9 +71,22 @@ def from_json(text: str) -> Config:
     """
     try:
         stored = json.loads(text)
-        path, values = stored["class"], stored["values"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"The text is not the JSON of a configuration: {error!r}.") from None
+    except ValueError as error:
+        raise ConfigError(f"The text is not JSON: {error}.") from None
+    return from_dict(stored)
+
+
+def from_dict(stored: Any) -> Config:
+    """Make a configuration of what ``to_dict`` gave, such as a stored ``<label>_config`` dataset.
+
+    Raises
+    ------
+    ConfigError
+        It is no such dictionary, its class cannot be imported, or a value does not fit the class of today.
+    """
+    if not isinstance(stored, dict) or stored.keys() != {"class", "values"}:
+        raise ConfigError(f"A stored configuration has a class and values; this is {stored!r:.200}.")
+    path, values = stored["class"], stored["values"]
     cls = load_class(path, ConfigError)
     if not (isinstance(cls, type) and issubclass(cls, Config)):
         raise ConfigError(f"{path!r} is no class of configurations.")

@@ -79,7 +79,8 @@ class PipelineTask(Task):
                 place = {"__module__": cls.__module__, "__qualname__": f"{cls.__qualname__}.ConfigClass"}
                 config_class = type(config_class.__name__, (config_class,), place)
                 cls.ConfigClass = config_class
-            cls.ConnectionNames = config_class.connections_class = _names_config(cls)
+            cls.ConnectionNames = _names_config(cls)
+            setattr(config_class, "connections_class", cls.ConnectionNames)  # noqa: B010 - mypy forgot what it is
         super().__init_subclass__(**kwargs)
 
     def __init__(
@@ -99,7 +100,7 @@ class PipelineTask(Task):
         Parameters
         ----------
         quantum_context
-            Reads and writes datasets of this quantum, and knows its data ID.
+            Reads inputs, takes outputs, and knows the quantum's data ID.
         inputs
             By attribute of the connection: a ref, a list of refs, or None where an optional one is missing.
         outputs

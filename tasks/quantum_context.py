@@ -2,78 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..model.errors import TaskError, closest
-from .connections import TaskConnections
+from .connections import Connection, Input, TaskConnections
 from .struct import Struct
 
 if TYPE_CHECKING:
+    from ..butler.butler import Butler
     from ..model.data_id import DataId
     from ..model.datasets import DatasetRef
 
-__all__ = ["DeferredDataset", "InputRefs", "OutputRefs", "QuantumContext"]
+__all__ = ["InputRefs", "OutputRefs", "QuantumContext"]
 
 InputRefs: TypeAlias = "Mapping[str, DatasetRef | list[DatasetRef] | None]"
 """Refs of a quantum's inputs by attribute of the connection; None where an optional one is missing."""
 OutputRefs: TypeAlias = "Mapping[str, DatasetRef | list[DatasetRef]]"
 """Refs of a quantum's outputs by attribute of the connection."""
-Read: TypeAlias = "Callable[[DatasetRef, str | None, dict[str, Any] | None], Any]"
-"""Reads a dataset, or a component of it, with parameters."""
-Write: TypeAlias = "Callable[[DatasetRef, Any], None]"
-"""Writes a dataset."""
-
-
-@dataclass(frozen=True)
-class DeferredDataset:
-    """A handle to read a dataset later, or in parts: what ``run`` gets for a deferred input."""
-
-    ref: DatasetRef
-    """The dataset."""
-    read: Read
-    """How to read it."""
-
-    @property
-    def data_id(self) -> DataId:
-        """Data ID of the dataset."""
-        return self.ref.data_id
-
-    def get(self, *, component: str | None = None, parameters: dict[str, Any] | None = None) -> Any:
-        """Read the dataset, a component, or what parameters (``{"bbox": box}``) select."""
-        return self.read(self.ref, component, parameters)
 
 
 @dataclass(frozen=True)
 class QuantumContext:
-    """Reads and writes the datasets of one quantum."""
+    """Reads the inputs of one quantum, and takes its outputs."""
 
+    butler: Butler
+    """Repository to read from."""
     data_id: DataId
     """Data ID of the quantum."""
     connections: TaskConnections
     """Connections of the task."""
-    read: Read
-    """How a dataset is read."""
-    write: Write
-    """How a dataset is written."""
+    results: list[tuple[DatasetRef, Any]] = field(default_factory=list)
+    """Outputs put so far; they are written together once the quantum has ended well."""
 
     def get(self, inputs: InputRefs) -> dict[str, Any]:
         """Read inputs by attribute: objects, or handles for deferred connections; lists for multiple ones."""
         result: dict[str, Any] = {}
         for attribute, refs in inputs.items():
-            deferred = bool(getattr(self.connections[attribute], "deferred", False))
+            connection = self.connections[attribute]
             if isinstance(refs, list):
-                result[attribute] = [self._get(ref, deferred) for ref in refs]
+                result[attribute] = [self._get(ref, connection) for ref in refs]
             else:
-                result[attribute] = None if refs is None else self._get(refs, deferred)
+                result[attribute] = None if refs is None else self._get(refs, connection)
         return result
 
-    def _get(self, ref: DatasetRef, deferred: bool) -> Any:
-        return DeferredDataset(ref, self.read) if deferred else self.read(ref, None, None)
+    def _get(self, ref: DatasetRef, connection: Connection) -> Any:
+        if isinstance(connection, Input) and connection.deferred:
+            return self.butler.get_deferred(ref)
+        same = ref.dataset_type.storage_class.name == connection.storage_class
+        return self.butler.get(ref, storage_class=None if same else connection.storage_class)
 
     def put(self, result: Struct, outputs: OutputRefs) -> None:
-        """Write the items of a result that the outputs name; an item that is None is not written.
+        """Take the items of a result that the outputs name; an item that is None is not written.
 
         Raises
         ------
@@ -89,10 +70,9 @@ class QuantumContext:
             if value is None:
                 continue
             if not isinstance(refs, list):
-                self.write(refs, value)
+                self.results.append((refs, value))
                 continue
             items = [value[ref.data_id] for ref in refs] if isinstance(value, Mapping) else list(value)
             if len(items) != len(refs):
                 raise TaskError(f"run returned {len(items)} items of {attribute!r}, but {len(refs)} are to be written.")
-            for ref, item in zip(refs, items, strict=True):
-                self.write(ref, item)
+            self.results.extend(zip(refs, items, strict=True))

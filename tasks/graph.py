@@ -1,0 +1,235 @@
+"""Building the quantum graph: a query of data IDs a task, joined in memory with what earlier tasks will make.
+
+For each task, in order of execution:
+
+1. one query of data IDs over the dimensions of the task and of its regular inputs, which only finds those for which the
+   inputs that come from collections exist;
+2. each data ID is projected to the dimensions of each input; those are dropped for which an earlier task makes nothing;
+3. what is left is grouped by the dimensions of the task: a group is a quantum;
+4. prerequisites are looked up, among what earlier tasks will make and then in the collections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..model.data_id import DataId
+from ..model.datasets import DatasetRef, DatasetType
+from ..model.errors import DataIdError, DatasetTypeNotFoundError, PipelineError
+from .connections import Connection, Input, TaskConnections
+from .graph_explanation import explain_empty
+from .quantum import Quantum, QuantumGraph, refs_in
+
+if TYPE_CHECKING:
+    from ..butler.butler import Butler
+    from ..model.dimensions import DimensionGroup, DimensionUniverse
+    from .pipeline import Pipeline, TaskNode
+
+__all__ = ["build_graph", "joined_where"]
+
+Index: TypeAlias = dict[DataId, DatasetRef]
+"""Datasets of one type by data ID."""
+Row: TypeAlias = dict[str, DatasetRef]
+"""Regular inputs found for one data ID of the query, by attribute."""
+
+
+def build_graph(
+    butler: Butler, pipeline: Pipeline, *, inputs: Sequence[str], run: str, where: str = ""
+) -> QuantumGraph:
+    """Find the quanta of a pipeline.
+
+    Parameters
+    ----------
+    butler
+        Repository to search.
+    pipeline
+        Tasks to run.
+    inputs
+        Collections that are searched for inputs, in order.
+    run
+        RUN that the outputs will go to.
+    where
+        Query expression that limits the data; joined to the tasks' own by AND.
+
+    Returns
+    -------
+    QuantumGraph
+        May be empty; it says why then.
+
+    Raises
+    ------
+    PipelineError
+        The pipeline does not fit together, or does not fit the repository's dataset types.
+    InvalidQueryError
+        The query expression means nothing.
+    """
+    return _Builder(butler, pipeline, list(inputs), run, where).build()
+
+
+def joined_where(*conditions: str) -> str:
+    """Return the conditions joined by AND; empty ones do not count."""
+    given = [condition.strip() for condition in conditions if condition.strip()]
+    return given[0] if len(given) == 1 else " AND ".join(f"({condition})" for condition in given)
+
+
+class _Builder:
+    def __init__(self, butler: Butler, pipeline: Pipeline, inputs: list[str], run: str, where: str) -> None:
+        self.butler = butler
+        self.universe: DimensionUniverse = butler.universe
+        self.pipeline = pipeline
+        self.inputs = inputs
+        self.where = where
+        self.made: dict[str, Index] = {name: {} for name in pipeline.producers()}
+        self.graph = QuantumGraph(run=run, quanta={}, dataset_types={}, makers={}, empty={})
+        self.prerequisites: dict[str, Index] = {}
+
+    def build(self) -> QuantumGraph:
+        for node in self.pipeline.ordered():
+            self._register_outputs(node)
+            quanta = self._quanta(node)
+            self.graph.quanta[node.label] = quanta
+            for quantum in quanta:
+                for refs in quantum.outputs.values():
+                    for ref in refs_in(refs):
+                        self.made[ref.dataset_type.name][ref.data_id] = ref
+                        self.graph.makers[ref.id] = quantum
+        return self.graph
+
+    # ---- one task -----------------------------------------------------------------------------------------------
+
+    def _quanta(self, node: TaskNode) -> list[Quantum]:
+        connections = node.connections
+        group = self.universe.conform(connections.dimensions)
+        groups = {name: self.universe.conform(c.dimensions) for name, c in connections.inputs.items()}
+        row_dimensions = self.universe.conform({*group.names, *(n for g in groups.values() for n in g.names)})
+        required = {name: c for name, c in connections.inputs.items() if c.minimum > 0}
+        stored = [c.name for c in required.values() if c.name not in self.made]
+        where = joined_where(self.where, node.where)
+        unknown = [name for name in stored if self._registered(name) is None]
+        if unknown:
+            self.graph.empty[node.label] = f"nothing of dataset type {unknown[0]!r} was ever put or made here"
+            return []
+        rows = self.butler.query_data_ids(row_dimensions, datasets=stored, collections=self.inputs, where=where)
+        indices = {name: self._index(c, where) for name, c in connections.inputs.items()}
+        found: dict[DataId, list[Row]] = {}
+        missing: dict[str, int] = {}
+        number = 0
+        for number, row in enumerate(rows, start=1):  # noqa: B007 - the count is used below
+            refs: Row = {}
+            for name, index in indices.items():
+                ref = index.get(row.subset(groups[name]))
+                if ref is not None:
+                    refs[name] = ref
+                elif name in required:
+                    missing[name] = missing.get(name, 0) + 1
+                    break
+            else:
+                found.setdefault(row.subset(group), []).append(refs)
+        quanta = []
+        for data_id, rows_of_it in found.items():
+            quantum = self._quantum(node, connections, data_id, rows_of_it)
+            if quantum is not None:
+                quanta.append(quantum)
+        if not quanta:
+            upstream = {connections.inputs[name].name: count for name, count in missing.items()}
+            self.graph.empty[node.label] = explain_empty(
+                self.butler, row_dimensions, stored, self.inputs, self.where, node.where, number, upstream
+            )
+        return quanta
+
+    def _quantum(
+        self, node: TaskNode, connections: TaskConnections, data_id: DataId, rows: list[Row]
+    ) -> Quantum | None:
+        refs: dict[str, DatasetRef | list[DatasetRef] | None] = {}
+        for name, connection in connections.inputs.items():
+            distinct = {row[name].id: row[name] for row in rows if name in row}
+            if len(distinct) < connection.minimum:
+                return None
+            if connection.multiple:
+                refs[name] = list(distinct.values())
+            elif len(distinct) > 1:
+                raise PipelineError(
+                    f"Task {node.label!r} takes one {connection.name!r} as {name!r}, but {len(distinct)} belong to "
+                    f"{data_id!r}; declare the connection multiple=True."
+                )
+            else:
+                refs[name] = next(iter(distinct.values()), None)
+        problem = ""
+        for name, prerequisite in connections.prerequisites.items():
+            found = self._prerequisite(node, data_id, prerequisite)
+            refs[name] = found if prerequisite.multiple else next(iter(found), None)
+            if len(found) < prerequisite.minimum:
+                problem = problem or (
+                    f"no {prerequisite.name!r} for {data_id!r} in {', '.join(self.inputs)}, nor will this run make one"
+                )
+        outputs: dict[str, DatasetRef | list[DatasetRef]] = {}
+        for name, output in connections.outputs.items():
+            dataset_type = self.graph.dataset_types[output.name]
+            ref = DatasetRef(dataset_type, data_id.subset(dataset_type.dimensions), self.graph.run)
+            outputs[name] = [ref] if output.multiple else ref
+        return Quantum(node, data_id, refs, outputs, problem)
+
+    def _prerequisite(self, node: TaskNode, data_id: DataId, connection: Input) -> list[DatasetRef]:
+        dimensions = self.universe.conform(connection.dimensions)
+        try:
+            wanted = data_id.subset(dimensions)
+        except DataIdError:
+            raise PipelineError(
+                f"Task {node.label!r}: prerequisite {connection.name!r} has dimensions "
+                f"{', '.join(dimensions.required)}, which do not follow from the task's own."
+            ) from None
+        made = self.made.get(connection.name, {}).get(wanted)
+        if made is not None:
+            return [made]
+        dataset_type = self._registered(connection.name)
+        if dataset_type is None:
+            return []
+        if dataset_type.is_calibration:  # which one holds depends on when the data were taken
+            found = self.butler.find_dataset(dataset_type, data_id, collections=self.inputs)
+            return [] if found is None else [found]
+        if connection.name not in self.prerequisites:
+            self.prerequisites[connection.name] = self._stored(connection.name, "")
+        ref = self.prerequisites[connection.name].get(wanted)
+        return [] if ref is None else [ref]
+
+    # ---- dataset types and datasets -----------------------------------------------------------------------------
+
+    def _index(self, connection: Connection, where: str) -> Index:
+        if connection.name in self.made:
+            return self.made[connection.name]
+        return {} if self._registered(connection.name) is None else self._stored(connection.name, where)
+
+    def _stored(self, name: str, where: str) -> Index:
+        index: Index = {}
+        for ref in self.butler.query_datasets(name, collections=self.inputs, where=where):
+            index.setdefault(ref.data_id, ref)
+        return index
+
+    def _registered(self, name: str) -> DatasetType | None:
+        try:
+            return self.butler.dataset_type(name)
+        except DatasetTypeNotFoundError:
+            return None
+
+    def _register_outputs(self, node: TaskNode) -> None:
+        connections = node.connections
+        quantum_dimensions: DimensionGroup = self.universe.conform(connections.dimensions)
+        for connection in [*connections.outputs.values(), *connections.init_outputs.values()]:
+            self._add_type(
+                node, connection.name, self.universe.conform(connection.dimensions), connection.storage_class
+            )
+        self._add_type(node, node.config_name, self.universe.conform(()), "Config")
+        self._add_type(node, node.metadata_name, quantum_dimensions, "TaskMetadata")
+        self._add_type(node, node.log_name, quantum_dimensions, "Log")
+        self._add_type(node, "packages", self.universe.conform(()), "Packages")
+
+    def _add_type(self, node: TaskNode, name: str, dimensions: DimensionGroup, storage_class: str) -> None:
+        wanted = DatasetType(name, dimensions, storage_class)
+        present = self._registered(name)
+        if present is not None and present.dimensions is not wanted.dimensions:
+            raise PipelineError(
+                f"Task {node.label!r} makes {name!r} with dimensions {', '.join(dimensions.required)}, but this "
+                f"repository has it with {', '.join(present.dimensions.required)}. Rename the connection."
+            )
+        self.graph.dataset_types[name] = present or wanted

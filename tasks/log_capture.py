@@ -1,0 +1,82 @@
+"""Catching what a quantum logs, so that it can be kept as a dataset."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["captured_log", "exception_entry"]
+
+_ROOT = "skybutler"
+
+
+class _Catcher(logging.Handler):
+    """Keeps records as dictionaries, and hands on those that would have been heard without it."""
+
+    def __init__(self, entries: list[dict[str, Any]], heard: int) -> None:
+        super().__init__()
+        self.entries = entries
+        self.heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one record."""
+        self.entries.append(_entry(record))
+        if record.levelno >= self.heard:
+            logging.getLogger().handle(record)
+
+
+@contextmanager
+def captured_log(level: int = logging.INFO) -> Iterator[list[dict[str, Any]]]:
+    """Catch what is logged under ``skybutler`` at a level or above.
+
+    Yields
+    ------
+    list[dict]
+        Entries as they come: ``time`` (UTC, ISO 8601), ``level``, ``name``, ``message``, and ``exception`` where there
+        was one. What was heard before on the console is heard as before, and no more.
+    """
+    logger = logging.getLogger(_ROOT)
+    entries: list[dict[str, Any]] = []
+    level_before, propagate_before = logger.level, logger.propagate
+    handler = _Catcher(entries, logger.getEffectiveLevel() if propagate_before else logging.CRITICAL + 1)
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(min(level, logger.getEffectiveLevel()))
+    try:
+        yield entries
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate_before
+        logger.setLevel(level_before)
+
+
+def exception_entry(error: BaseException, name: str) -> dict[str, Any]:
+    """Return a log entry for an error, with its traceback."""
+    return {
+        "time": _utc(time.time()),
+        "level": "ERROR",
+        "name": name,
+        "message": f"{type(error).__name__}: {error}",
+        "exception": "".join(traceback.format_exception(error)),
+    }
+
+
+def _entry(record: logging.LogRecord) -> dict[str, Any]:
+    entry = {
+        "time": _utc(record.created),
+        "level": record.levelname,
+        "name": record.name,
+        "message": record.getMessage(),
+    }
+    if record.exc_info is not None and record.exc_info[1] is not None:
+        entry["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
+    return entry
+
+
+def _utc(seconds: float) -> str:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{stamp}.{int(seconds % 1 * 1000):03d}Z"
