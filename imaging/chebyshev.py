@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..model.lsst_names import LsstNames
 from .geometry import Box2I, Extent2I, Point2I
 
-__all__ = ["ChebyshevField"]
+__all__ = ["ChebyshevField", "chebyshev_terms"]
 
 
 class ChebyshevField(LsstNames):
@@ -79,14 +79,10 @@ class ChebyshevField(LsstNames):
         x, y, values = (np.asarray(given, dtype=np.float64).ravel() for given in (x, y, values))
         weight = np.ones_like(values) if weights is None else np.asarray(weights, dtype=np.float64).ravel()
         good = np.isfinite(values) & np.isfinite(weight) & (weight > 0)
-        terms = [(j, i) for j in range(order + 1) for i in range(order + 1 - j)]
+        terms = _term_orders(order)
         if good.sum() < len(terms):
             raise ValueError(f"{good.sum()} good values cannot fix the {len(terms)} terms of order {order}; lower it.")
-        along_x, along_y = (
-            _vander(bbox.min_x, bbox.width, x[good], order),
-            _vander(bbox.min_y, bbox.height, y[good], order),
-        )
-        design = np.stack([along_y[:, j] * along_x[:, i] for j, i in terms], axis=-1)
+        design = chebyshev_terms(bbox, x[good], y[good], order)
         solution = np.linalg.lstsq(design * weight[good, None], values[good] * weight[good], rcond=None)[0]
         coefficients = np.zeros((order + 1, order + 1))
         for (j, i), value in zip(terms, solution, strict=True):
@@ -152,10 +148,34 @@ class ChebyshevField(LsstNames):
         return cls(Box2I(Point2I(x, y), Extent2I(width, height)), content["coefficients"])
 
 
+def chebyshev_terms(bbox: Box2I, x: ArrayLike, y: ArrayLike, order: int) -> NDArray[np.float64]:
+    """Return ``T_i(x') T_j(y')`` for all ``i + j <= order``, shape ``(*x.shape, (order + 1)(order + 2) / 2)``.
+
+    The order of the terms is (j, i) = (0, 0), (0, 1), … (0, order), (1, 0), …
+
+    Parameters
+    ----------
+    bbox : `Box2I`
+        Over which x' and y' go from -1 to 1.
+    x, y : array_like
+        Parent pixels.
+    order : `int`
+        Highest total degree.
+    """
+    along_x = _vander(bbox.min_x, bbox.width, np.asarray(x, dtype=np.float64), order)
+    along_y = _vander(bbox.min_y, bbox.height, np.asarray(y, dtype=np.float64), order)
+    return np.stack([along_y[..., j] * along_x[..., i] for j, i in _term_orders(order)], axis=-1)
+
+
+def _term_orders(order: int) -> list[tuple[int, int]]:
+    return [(j, i) for j in range(order + 1) for i in range(order + 1 - j)]
+
+
 def _vander(begin: int, size: int, positions: NDArray[Any], order: int) -> NDArray[np.float64]:
     """Return T_0 … T_order at pixel positions, shape ``(*positions.shape, order + 1)``."""
     scaled = (2.0 * (positions - begin + 0.5) - size) / size
-    return np.asarray(chebvander(scaled, order), dtype=np.float64)
+    # numpy gives a single position an axis of its own
+    return np.asarray(chebvander(scaled, order), dtype=np.float64).reshape(*np.shape(positions), order + 1)
 
 
 def _mean_weights(size: int) -> NDArray[np.float64]:

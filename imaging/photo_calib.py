@@ -225,7 +225,8 @@ class PhotoCalib(LsstNames):
 
     def _scaled(self, masked_image: MaskedImage, *, inverse: bool) -> MaskedImage:
         scale: Any = self.calibration_mean if self.field is None else self.field.array(masked_image.bbox)
-        made = masked_image.clone()
+        floating = np.issubdtype(masked_image.dtype, np.floating)
+        made = masked_image.clone() if floating else masked_image.astype("float32")
         image, _, variance = made.arrays
         if inverse:
             scale = 1.0 / scale

@@ -140,7 +140,9 @@ class Wcs(LsstNames):
         from astropy.coordinates import SkyCoord
 
         if y is None:
-            x, y = x  # type: ignore[misc]
+            if not isinstance(x, tuple):
+                raise TypeError(f"A position is a Point2D, or two arguments x and y; not {x!r} alone.")
+            x, y = x
         px, py = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
         world = self._wcs.all_pix2world((px - self._x0).ravel(), (py - self._y0).ravel(), 0)
         longitude, latitude = (world[axis].reshape(px.shape) for axis in self._axes)
