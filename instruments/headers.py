@@ -28,6 +28,7 @@ _BLOCK = 2880
 _CARD = 80
 _END = b"END".ljust(_CARD)
 _FIRST_READ = 4 * _BLOCK  # holds the whole header of most frames
+_COMMENTARY = ("COMMENT ", "HISTORY ", "        ")
 _DIGITS = "0123456789"
 _NO_NAME = "COMPRESSED_IMAGE"  # EXTNAME of a compressed image that has no name of its own
 _LARGEST_HEADER = 64 * 2**20  # a file without END is told from a large header long before memory runs out
@@ -175,13 +176,14 @@ def parse_cards(text: str) -> list[tuple[str, HeaderValue, str]]:
     cards: list[_Card] = []
     for i in range(0, len(text), _CARD):
         card = text[i : i + _CARD]
-        if card[8:10] == "= ":
+        if card[8:10] == "= " and card[:8] not in _COMMENTARY:
             key = card[:8].rstrip()
             value, comment = _value(card[10:])
         elif card.startswith("CONTINUE") and cards and _is_unfinished(cards[-1]):
             key, begun, said = cards.pop()
             more, comment = _value(card[8:])
             value = str(begun)[:-1] + (more if isinstance(more, str) else "")
+            value = value if value.endswith("&") else value.rstrip(" ")
             comment = f"{said} {comment}".strip()
         elif card.startswith("HIERARCH ") and "=" in card:
             name, _, rest = card[9:].partition("=")
