@@ -1,0 +1,5 @@
+"""``python -m skybutler`` is the ``skybutler`` command."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,106 @@
+"""The ``skybutler`` command: its subcommands, each imported only when it runs, and how errors reach the user."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from ..model.errors import SkyButlerError
+
+__all__ = ["command_line", "main", "report_errors"]
+
+_COMMANDS = {
+    "create": ("repository", "Make an empty repository."),
+    "ingest-raws": ("repository", "Take raw frames into a repository."),
+    "show": ("repository", "Show what a repository holds, or one dataset."),
+    "collections": ("repository", "List collections and what they chain."),
+    "run": ("run", "Run a pipeline over what a query finds."),
+    "query-datasets": ("query", "List datasets for which an expression holds."),
+    "query-data-ids": ("query", "List data IDs for which an expression holds."),
+    "query-records": ("query", "List dimension records (visits, detectors, …)."),
+    "sql": ("query", "Run an SQL query on the registry, read-only."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by name and help, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from ..model.errors import closest
+
+            ctx.fail(f"no command {args[0]!r}.{closest(args[0], _COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="`skybutler COMMAND --help` tells about a command, with examples.",
+)
+@click.version_option(package_name="skybutler")
+def command_line() -> None:
+    """Ask for astronomical data by what they are, not where they lie.
+
+    A repository is a folder: a registry that knows which datasets exist, and the files that keep them.
+
+    \b
+      skybutler create demo
+      skybutler ingest-raws demo frames/ --instrument arcsat
+      skybutler run demo -p calibration_frames -o calib
+      skybutler run demo -p process -o u/me/first
+      skybutler query-datasets demo src --where "band = 'g'"
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 all well, 1 a clear error, 2 wrong usage, 130 interrupted."""
+    report_errors(lambda: command_line.main(arguments, prog_name="skybutler", standalone_mode=False), "skybutler")
+
+
+def report_errors(action: Any, program: str) -> NoReturn:
+    """Run an action and exit; what went wrong is one message on standard error, not a traceback."""
+    try:
+        code = action()
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(f"{program}: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (SkyButlerError, OSError) as error:
+        if os.environ.get("SKYBUTLER_TRACEBACK"):
+            raise
+        text = (
+            str(error)
+            if isinstance(error, SkyButlerError) or not error.filename
+            else f"{error.strerror}: {error.filename}"
+        )
+        click.echo(f"{program}: {text}", err=True)
+        sys.exit(1)

@@ -1,0 +1,134 @@
+"""Commands that make, fill and show a repository."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .output import format_option, print_rows
+
+__all__ = ["collections", "create", "ingest_raws", "show"]
+
+
+@click.command("create")
+@click.argument("repo")
+@click.option(
+    "--registry", metavar="URL", help="SQLAlchemy URL of the database; an SQLite file in REPO where left out."
+)
+def create(repo: str, registry: str | None) -> None:
+    """Make an empty repository in the folder REPO.
+
+    \b
+      skybutler create demo
+    """
+    from ..butler import Butler
+
+    butler = Butler.create(repo, registry=registry)
+    click.echo(f"Made a repository in {butler.root}; it knows {len(butler.dataset_types())} dataset types.")
+
+
+@click.command("ingest-raws")
+@click.argument("repo")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--instrument", "-i", required=True, help="A camera that is shipped (arcsat, simcam), or its YAML file.")
+@click.option("--run", help="RUN of the raws.  [default: INSTRUMENT/raw]")
+@click.option(
+    "--transfer",
+    "-t",
+    type=click.Choice(["auto", "direct", "link", "copy", "move", "in_place"]),
+    default="auto",
+    show_default=True,
+    help="What becomes of the files: auto links or copies them, direct leaves them where they are.",
+)
+def ingest_raws(repo: str, files: tuple[str, ...], instrument: str, run: str | None, transfer: str) -> int:
+    """Take raw frames (FILES, or folders of them) into REPO.
+
+    Headers become exposure records, science exposures become visits. It may be repeated: what is there already is
+    passed over. Files that cannot be understood are named, with the reason, and the exit code is 1.
+
+    \b
+      skybutler ingest-raws demo frames/ --instrument arcsat
+    """
+    from ..butler import Butler
+    from ..butler.ingest import ingest_raws as ingest
+
+    report = ingest(Butler(repo), files, instrument, run=run, transfer=transfer)
+    for _, reason in report.failed:
+        click.echo(f"passed over: {reason}", err=True)
+    click.echo(str(report))
+    return 1 if report.failed else 0
+
+
+@click.command("collections")
+@click.argument("repo")
+@click.argument("glob", default="*")
+@format_option
+def collections(repo: str, glob: str, output: str) -> None:
+    """List the collections of REPO whose names match GLOB, and what each chains and holds.
+
+    \b
+      skybutler collections demo 'u/*'
+    """
+    from ..butler import Butler
+
+    butler = Butler(repo, writeable=False)
+    rows = []
+    for name in butler.collections.list(glob):
+        info = butler.collections.info(name)
+        held = ", ".join(butler.collections.dataset_types(name))
+        rows.append([name, info.type.name, ", ".join(info.children), held, info.doc])
+    print_rows(["collection", "type", "children", "dataset types", "doc"], rows, output)
+
+
+@click.command("show")
+@click.argument("repo")
+@click.argument("dataset", required=False)
+@click.argument("data_id", nargs=-1)
+@click.option("--collections", "-c", multiple=True, metavar="NAME", help="What is searched.  [default: defaults]")
+@format_option
+def show(repo: str, dataset: str | None, data_id: tuple[str, ...], collections: tuple[str, ...], output: str) -> None:
+    """Show what REPO holds; or one DATASET, named by its type and a data ID of key=value pairs.
+
+    \b
+      skybutler show demo
+      skybutler show demo calexp visit=20190503091040 detector=0
+      skybutler show demo calexp.wcs visit=20190503091040 detector=0
+    """
+    from ..butler import Butler
+
+    butler = Butler(repo, writeable=False)
+    if dataset is None:
+        _show_repository(butler, output)
+        return
+    ref_type = dataset.partition(".")[0]
+    given = dict(_pair(text) for text in data_id)
+    search = list(collections) or None
+    obj = butler.get(dataset, given, collections=search)
+    ref = butler.find_dataset(ref_type, given, collections=search)
+    assert ref is not None
+    rows = [
+        ["dataset type", dataset], *([name, value] for name, value in ref.data_id.items()), ["run", ref.run],
+        ["id", ref.id], ["uri", butler.get_uri(ref)], ["content", repr(obj)],
+    ]  # fmt: skip
+    print_rows(["what", "value"], rows, output)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise click.UsageError(f"a data ID is made of key=value pairs; {text!r} is none.")
+    return name, int(value) if value.lstrip("-").isdigit() else value
+
+
+def _show_repository(butler: Any, output: str) -> None:
+    """Print how many datasets of each type, in which RUNs, a repository holds."""
+    names, rows = butler.sql(
+        "SELECT dataset_type, run, count(DISTINCT dataset_id) AS datasets, sum(size) AS bytes "
+        "FROM v_datasets GROUP BY dataset_type, run ORDER BY run, dataset_type"
+    )
+    if output == "table":
+        instruments = [record.name for record in butler.query_dimension_records("instrument")]
+        visits = butler.query_dimension_records("visit").count()
+        click.echo(f"{butler!r}\ninstruments: {', '.join(instruments) or 'none yet'}; visits: {visits}")
+    print_rows(names, rows, output)
