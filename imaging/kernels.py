@@ -9,6 +9,7 @@ Results of one operation on float32 are computed in float32 (they are rounded on
 float64, so no intermediate value overflows where the result fits.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arithmetic", "Operands", "blocks", "require_castable", "run", "safe_operand"]
+__all__ = ["Arithmetic", "Block", "Operands", "blocks", "for_blocks", "require_castable", "run", "safe_operand"]
 
 Pixels: TypeAlias = NDArray[Any]
+Block: TypeAlias = tuple[slice, slice]
 Formula: TypeAlias = Callable[..., Any]
 
 BLOCK_PIXELS = 65_536  # a few buffers of float64 of this size fit a second-level cache
@@ -96,7 +98,7 @@ class Operands:
     """The bit to set in ml where r is zero and the operation divides."""
 
 
-def blocks(shape: tuple[int, ...], pixels: int = BLOCK_PIXELS) -> Iterator[tuple[slice, slice]]:
+def blocks(shape: tuple[int, ...], pixels: int = BLOCK_PIXELS) -> Iterator[Block]:
     """Yield ``(rows, columns)`` of blocks of about so many pixels that together cover an image."""
     height, width = shape
     columns = min(width, pixels)
@@ -153,15 +155,20 @@ def run(arithmetic: Arithmetic, operands: Operands) -> None:
     The variance uses l from before the operation. Where `arithmetic` divides and r (or c) is zero, the result is
     inf or NaN and the mask gains ``operands.no_data``.
     """
-    everything = list(blocks(operands.image.shape))
-    workers = min(_cores(), len(everything)) if operands.image.size >= _PARALLEL_PIXELS else 1
-    if workers == 1:
-        _run_blocks(arithmetic, operands, everything)
+    for_blocks(operands.image.shape, BLOCK_PIXELS, lambda some: _run_blocks(arithmetic, operands, some))
+
+
+def for_blocks(shape: tuple[int, ...], pixels: int, work: Callable[[list[Block]], None]) -> None:
+    """Have all blocks of an image worked on, a share of them by each core where the image is large."""
+    everything = list(blocks(shape, pixels))
+    workers = min(_cores(), len(everything)) if math.prod(shape) >= _PARALLEL_PIXELS else 1
+    if workers <= 1:
+        work(everything)
         return
     share = -(-len(everything) // workers)
     parts = [everything[start : start + share] for start in range(0, len(everything), share)]
     with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(_run_blocks, arithmetic, operands, part) for part in parts]:
+        for done in [pool.submit(work, part) for part in parts]:
             done.result()
 
 
@@ -170,7 +177,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _run_blocks(arithmetic: Arithmetic, o: Operands, some: list[tuple[slice, slice]]) -> None:
+def _run_blocks(arithmetic: Arithmetic, o: Operands, some: list[Block]) -> None:
     """Carry out an operation on some of the blocks."""
     image_type = _work_type(o, arithmetic.scaled)
     formula = None
@@ -195,7 +202,7 @@ def _run_blocks(arithmetic: Arithmetic, o: Operands, some: list[tuple[slice, sli
             _compute(arithmetic.image, values, image_type, o.image[block])
 
 
-def _combine_masks(arithmetic: Arithmetic, o: Operands, block: tuple[slice, slice], right: Any) -> None:
+def _combine_masks(arithmetic: Arithmetic, o: Operands, block: Block, right: Any) -> None:
     """Merge the masks of a block, and mark where a division by zero leaves nothing."""
     assert o.mask is not None  # noqa: S101 - for the type checker; the caller has asked
     mask = o.mask[block]

@@ -1,0 +1,184 @@
+"""The numerical core of statistics: selecting good pixels, quantiles, and sums over what lies within bounds.
+
+Everything is accumulated in float64, block by block, around a centre near the mean, so that nothing cancels.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kernels import blocks
+
+__all__ = ["IQR_TO_STDEV", "Moments", "Sample", "interpolate", "moments", "quantiles", "select"]
+
+IQR_TO_STDEV = 0.741301109252802
+"""The standard deviation of a normal distribution, in units of its interquartile range."""
+
+_BLOCK = 32_768
+
+
+@dataclass(slots=True)
+class Sample:
+    """The good pixels of an image, as flat arrays."""
+
+    values: NDArray[Any]
+    """The pixels, in their own type; this array belongs to the sample, which may reorder it."""
+    weights: NDArray[Any] | None
+    """The weight of each, or None where all are 1."""
+    variances: NDArray[Any] | None
+    """The variance of each, where errors are calculated from it."""
+    total: int
+    """Number of pixels, good or not."""
+    or_mask: int
+    """OR of the masks of the good pixels."""
+
+
+def select(
+    values: NDArray[Any],
+    mask: NDArray[Any] | None,
+    bits: int,
+    *,
+    nan_safe: bool,
+    weights: NDArray[Any] | None = None,
+    variances: NDArray[Any] | None = None,
+    or_mask: bool = False,
+) -> Sample:
+    """Copy the good pixels: ``(mask & bits) == 0``, finite where `nan_safe`, and of a weight that is a number.
+
+    Parameters
+    ----------
+    values : array, shape (height, width)
+        The pixels.
+    mask, weights, variances : array, same shape, optional
+        What belongs to each pixel.
+    bits : `int`
+        Bits of the mask of which a good pixel has none.
+    nan_safe : `bool`
+        Whether NaN and infinite pixels are left out.
+    or_mask : `bool`, optional
+        Whether to collect the masks of the good pixels.
+    """
+    columns = [values, *(extra for extra in (weights, variances) if extra is not None)]
+    chosen = [np.empty(values.size, column.dtype) for column in columns]
+    collected = count = 0
+    check_finite = nan_safe and values.dtype.kind == "f"
+    for block in blocks(values.shape, _BLOCK):
+        part = values[block]
+        good = np.isfinite(part) if check_finite else np.ones(part.shape, bool)
+        if mask is not None and bits:
+            good &= (mask[block] & mask.dtype.type(bits)) == 0
+        if weights is not None:
+            good &= np.isfinite(weights[block])
+        if or_mask and mask is not None:
+            collected |= int(np.bitwise_or.reduce(mask[block][good], initial=0))
+        everything = bool(good.all())
+        added = part.size if everything else int(np.count_nonzero(good))
+        for column, target in zip(columns, chosen, strict=True):
+            target[count : count + added] = column[block].ravel() if everything else column[block][good]
+        count += added
+    rest = iter(column[:count] for column in chosen[1:])
+    return Sample(
+        chosen[0][:count],
+        None if weights is None else next(rest),
+        None if variances is None else next(rest),
+        values.size,
+        collected,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums over the pixels within bounds; w are weights (1 without any), d distances from a centre, v variances."""
+
+    center: float
+    n: int
+    w: float
+    ww: float
+    wd: float
+    wdd: float
+    wv: float
+    wwv: float
+
+    @property
+    def mean(self) -> float:
+        """Weighted mean; NaN of nothing."""
+        return self.center + self.wd / self.w if self.n and self.w else math.nan
+
+    @property
+    def variance(self) -> float:
+        """Unbiased variance of one pixel, for weights that are no counts: ``W² / (W² - Σw²)``; NaN for one pixel."""
+        if self.n < 2 or not self.w:
+            return math.nan
+        unbiased = self.w * self.w - self.ww
+        if unbiased <= 0:
+            return math.nan
+        offset = self.wd / self.w
+        biased = self.wdd / self.w - offset * offset
+        return max(biased, 0.0) * (self.w * self.w / unbiased) if not math.isnan(biased) else math.nan
+
+
+def moments(sample: Sample, center: float, half_width: float = math.inf) -> Moments:
+    """Sum over the pixels with ``abs(x - center) <= half_width``, in one pass."""
+    n = 0
+    w = ww = wd = wdd = wv = wwv = 0.0
+    clipped = math.isfinite(half_width)
+    origin = center if math.isfinite(center) else 0.0
+    with np.errstate(all="ignore"):
+        for start in range(0, sample.values.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            d = np.subtract(sample.values[part], origin, dtype=np.float64)
+            inside = np.abs(d) <= half_width if clipped else None
+            if sample.weights is None and sample.variances is None:
+                if inside is not None and not inside.all():
+                    np.copyto(d, 0.0, where=~inside)
+                count = d.size if inside is None else int(np.count_nonzero(inside))
+                n += count
+                w, ww = w + count, ww + count
+                wd += float(d.sum())
+                wdd += float(np.einsum("i,i->", d, d))
+                continue
+            keep = slice(None) if inside is None else inside
+            d = d[keep]
+            n += d.size
+            weight = np.ones_like(d) if sample.weights is None else sample.weights[part][keep].astype(np.float64)
+            w, ww = w + float(weight.sum()), ww + float(np.square(weight).sum())
+            wd, wdd = wd + float((weight * d).sum()), wdd + float((weight * d * d).sum())
+            if sample.variances is not None:
+                v = sample.variances[part][keep].astype(np.float64)
+                wv, wwv = wv + float((weight * v).sum()), wwv + float((weight * weight * v).sum())
+    return Moments(origin, n, w, ww, wd, wdd, wv, wwv)
+
+
+def quantiles(sample: Sample, fractions: Sequence[float]) -> list[float]:
+    """Return quantiles as ``np.quantile`` does by default: linear interpolation, for every type, in float64.
+
+    Reorders the sample's values; where weights or variances belong to them, a copy is reordered instead.
+    """
+    n = sample.values.size
+    if not n:
+        return [math.nan] * len(fractions)
+    aligned = sample.weights is not None or sample.variances is not None
+    values = sample.values.copy() if aligned else sample.values
+    places = [fraction * (n - 1) for fraction in fractions]
+    ranks = sorted({rank for place in places for rank in (math.floor(place), math.ceil(place))} | {n - 1})
+    values.partition(ranks if values.dtype.kind == "f" else ranks[:-1] or ranks)
+    if values.dtype.kind == "f" and np.isnan(values[n - 1]):  # NaN sorts last
+        return [math.nan] * len(fractions)
+    result = []
+    for place in places:
+        low = math.floor(place)
+        left, right = float(values[low]), float(values[math.ceil(place)])
+        result.append(float(interpolate(np.float64(left), np.float64(right), place - low)))
+    return result
+
+
+def interpolate(left: Any, right: Any, fraction: Any) -> Any:
+    """Return the value between two others, monotonic and exact at both ends (as numpy's quantiles do)."""
+    with np.errstate(all="ignore"):
+        step = right - left
+        value = np.where(fraction < 0.5, left + step * fraction, right - step * (1 - fraction))
+        return np.where(left == right, left, value)
