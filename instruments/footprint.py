@@ -17,6 +17,7 @@ def is_plain_tan(header: Mapping[str, object]) -> bool:
         and header.get("CTYPE2") == "DEC--TAN"
         and all(header[key] == "deg" for key in ("CUNIT1", "CUNIT2") if key in header)
         and not any(key in header for key in _DISTORTED)
+        and not ("CRVAL2" in header and header["CRVAL2"] == 90.0)  # about the pole LONPOLE has another default
     )
 
 

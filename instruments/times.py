@@ -56,16 +56,19 @@ def tai_from_header(value: str | float, time_format: str, scale: str) -> int:
         text = str(value).strip().removesuffix("Z")
         if ":60" in text:  # within a leap second, which only astropy counts
             return nanoseconds_from_isot(text, scale)
-        ns = nanoseconds_from_isot(text, "tai")
+        begin, passed = nanoseconds_from_isot(text, "tai"), 0
     else:
         days = float(value) - _FIRST_DAY[time_format]
-        ns = int(days // 1) * _DAY_NS + round(days % 1 * 86_400e6) * 1000
+        begin = int(days // 1) * _DAY_NS
+        # As in ERFA, a UTC day that ends with a leap second is longer, and its fractions with it.
+        leaps = scale == "utc" and begin + _DAY_NS in _leap_seconds()[0]
+        passed = round(days % 1 * (86_401e6 if leaps else 86_400e6)) * 1000
     if scale == "tai":
-        return ns
-    if ns < _LEAP_ERA_NS:
-        return nanoseconds_from_isot((_EPOCH + timedelta(microseconds=ns // 1000)).isoformat(), scale)
+        return begin + passed
+    if begin < _LEAP_ERA_NS:
+        return nanoseconds_from_isot((_EPOCH + timedelta(microseconds=(begin + passed) // 1000)).isoformat(), scale)
     begins, offsets = _leap_seconds()
-    return ns + offsets[bisect_right(begins, ns) - 1]
+    return begin + passed + offsets[bisect_right(begins, begin) - 1]
 
 
 def utc_datetime(tai_ns: int) -> datetime:
