@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from .kinds import Kind
+
 __all__ = [
     "And",
     "Arithmetic",
@@ -30,8 +32,11 @@ __all__ = [
     "Or",
     "Pair",
     "Range",
+    "Stride",
     "Time",
-    "named_parts",
+    "Value",
+    "Values",
+    "parts",
 ]
 
 
@@ -196,13 +201,59 @@ class Or:
     at: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value taken out of the tree (`values.lift`), so that trees that differ only in values are equal."""
+
+    kind: Kind
+    index: int
+    """Its place among the values taken out; a timespan takes two, begin and end."""
+    at: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values of an IN list, taken out as one."""
+
+    kind: Kind
+    index: int
+    count: int
+    """How many; -1 for so many that they travel as one."""
+    at: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stride:
+    """A range of an IN list whose start, stop and step were taken out, in this order."""
+
+    index: int
+    stepped: bool
+    """Whether the step is more than 1."""
+    at: int = field(default=0, compare=False)
+
+
 Boolean: TypeAlias = And | Or | Not | Compare | In | Like | Between | IsNull
 """What can only be true, false or NULL."""
 
-Node: TypeAlias = Boolean | Literal | Null | Time | Range | Name | Bind | Call | Pair | Negative | Arithmetic
+Node: TypeAlias = (
+    Boolean
+    | Literal
+    | Null
+    | Time
+    | Range
+    | Name
+    | Bind
+    | Call
+    | Pair
+    | Negative
+    | Arithmetic
+    | Value
+    | Values
+    | Stride
+)
 
 
-def named_parts(node: Node) -> tuple[Node, ...]:
+def parts(node: Node) -> tuple[Node, ...]:
     """Return the nodes directly below one, in the order of the text."""
     match node:
         case And() | Or():

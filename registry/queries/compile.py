@@ -1,0 +1,287 @@
+"""Shapes of expressions (`values.lift`) to SQL conditions, checking that the kinds of value agree.
+
+AND and OR go to SQL as they are, with no normal form, so that an expression's SQL is as long as the expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from ...model.dimensions import DimensionUniverse
+from . import tree
+from .dialect import SQL_TYPES, Dialect, any_of
+from .kinds import Kind, common_kind
+from .resolve import Field
+from .source import Source
+
+__all__ = ["Columns", "Compiler", "Term", "check_overlap"]
+
+Columns: TypeAlias = Callable[[Field], Any]
+"""Gives the SQL column of a field; of a timespan, the pair of its begin and end."""
+
+_ORDER = {"<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A value in SQL."""
+
+    kind: Kind
+    sql: Any
+    """A column expression; of a timespan, the pair of its begin and end."""
+    at: int
+    field: Field | None = None
+
+
+class Compiler:
+    """Writes conditions of one expression.
+
+    Parameters
+    ----------
+    source
+        The expression, for messages.
+    fields
+        The column that each of its names means.
+    columns
+        The SQL of each column.
+    dialect
+        The database's.
+    overlaps
+        Writes an overlap of a region column with the constant region of a value's index.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        fields: Mapping[str, Field],
+        columns: Columns,
+        dialect: Dialect,
+        universe: DimensionUniverse,
+        overlaps: Callable[[Field, int], ColumnElement[bool]],
+    ):
+        self.source = source
+        self.fields = fields
+        self.columns = columns
+        self.dialect = dialect
+        self.universe = universe
+        self.overlaps = overlaps
+
+    def condition(self, node: tree.Node) -> ColumnElement[bool]:
+        """Return what is true of the rows that a condition admits.
+
+        Raises
+        ------
+        InvalidQueryError
+            It is no condition, or kinds of value do not agree.
+        """
+        match node:
+            case tree.And():
+                return any_of(sa.and_, [self.condition(term) for term in node.terms])
+            case tree.Or():
+                return any_of(sa.or_, [self.condition(term) for term in node.terms])
+            case tree.Not():
+                return sa.not_(self.condition(node.operand))
+            case tree.Compare():
+                return self._compare(node)
+            case tree.In():
+                found = self._in(node)
+                return sa.not_(found) if node.negated else found
+            case tree.Like():
+                found = self._like(node)
+                return sa.not_(found) if node.negated else found
+            case tree.Between():
+                found = self._between(node)
+                return sa.not_(found) if node.negated else found
+            case tree.IsNull():
+                return self._null(self.term(node.operand), node.negated)
+        term = self.term(node)
+        if term.kind is not Kind.BOOL:
+            raise self.error(term, f"A condition is wanted; this is {term.kind.value}. Compare it with something.")
+        return term.sql  # type: ignore[no-any-return]
+
+    def error(self, term: Term, message: str) -> Exception:
+        """Make the error that points at a term."""
+        return self.source.error(term.at, message)
+
+    def term(self, node: tree.Node) -> Term:
+        """Return a value in SQL."""
+        match node:
+            case tree.Name():
+                field = self.fields[node.text]
+                return Term(field.kind, self.columns(field), node.at, field)
+            case tree.Value(kind=Kind.TIMESPAN):
+                ends = tuple(self._parameter(node.index + i, Kind.TIME) for i in range(2))
+                return Term(Kind.TIMESPAN, ends, node.at)
+            case tree.Value(kind=Kind.REGION):
+                return Term(Kind.REGION, node.index, node.at)
+            case tree.Value():
+                return Term(node.kind, self._parameter(node.index, node.kind), node.at)
+            case tree.Negative():
+                return self._negative(node)
+            case tree.Arithmetic():
+                return self._arithmetic(node)
+            case tree.Null():
+                raise self.source.error(node.at, "NULL stands here for no value; compare a column with it: IS NULL.")
+            case tree.Range():
+                raise self.source.error(node.at, "A range stands in a list: detector IN (1..3).")
+            case _:
+                return Term(Kind.BOOL, self.condition(node), node.at)
+
+    @staticmethod
+    def _parameter(index: int, kind: Kind) -> ColumnElement[Any]:
+        return sa.bindparam(f"v{index}", type_=SQL_TYPES[kind])
+
+    def _negative(self, node: tree.Negative) -> Term:
+        if isinstance(node.operand, tree.Negative):  # two signs would read as a comment
+            return self.term(node.operand.operand)
+        operand = self._number(self.term(node.operand), "-")
+        return Term(operand.kind, -operand.sql, node.at)
+
+    def _number(self, term: Term, operator: str) -> Term:
+        if not term.kind.is_number:
+            raise self.error(term, f"{operator!r} wants numbers; this is {term.kind.value}.")
+        return term
+
+    def _arithmetic(self, node: tree.Arithmetic) -> Term:
+        left, right = (self._number(self.term(side), node.operator) for side in (node.left, node.right))
+        kind = common_kind(left.kind, right.kind)
+        assert kind is not None
+        a, b = left.sql, right.sql
+        match node.operator:
+            case "+":
+                return Term(kind, a + b, node.at)
+            case "-":
+                return Term(kind, a - b, node.at)
+            case "*":
+                return Term(kind, a * b, node.at)
+        # To divide by zero gives NULL on every database.
+        divisor = sa.func.nullif(b, sa.literal_column("0"), type_=SQL_TYPES[right.kind])
+        if node.operator == "/":
+            quotient = sa.cast(a, sa.Double()) / sa.cast(divisor, sa.Double())
+            return Term(Kind.FLOAT, quotient, node.at)
+        if kind is not Kind.INT:
+            raise self.source.error(node.at, "'%' wants integers on both sides.")
+        return Term(Kind.INT, a % divisor, node.at)
+
+    def _compare(self, node: tree.Compare) -> ColumnElement[bool]:
+        nulls = [isinstance(side, tree.Null) for side in (node.left, node.right)]
+        if any(nulls):
+            if all(nulls) or node.operator not in ("=", "!="):
+                raise self.source.error(
+                    node.at, "NULL is compared by = or != with a column; better: IS NULL, IS NOT NULL."
+                )
+            return self._null(self.term(node.left if nulls[1] else node.right), node.operator == "!=")
+        left, right = self.term(node.left), self.term(node.right)
+        if node.operator == "OVERLAPS":
+            return self._overlap(left, right, node.at)
+        kind = self._agreed(left, right, node.operator, node.at)
+        if node.operator == "=":
+            return left.sql == right.sql  # type: ignore[no-any-return]
+        if node.operator == "!=":
+            return left.sql != right.sql  # type: ignore[no-any-return]
+        if not kind.is_ordered:
+            raise self.source.error(node.at, f"{node.operator!r} means nothing between {kind.value} and another.")
+        ordered = self.dialect.ordered(left.sql, kind)
+        return getattr(ordered, _ORDER[node.operator])(right.sql)  # type: ignore[no-any-return]
+
+    def _agreed(self, left: Term, right: Term, what: str, at: int) -> Kind:
+        kind = common_kind(left.kind, right.kind)
+        if kind is not None and kind.is_comparable:
+            return kind
+        spans = {Kind.TIMESPAN, Kind.REGION} & {left.kind, right.kind}
+        hint = " Use OVERLAPS, or .begin and .end." if Kind.TIMESPAN in spans else " Use OVERLAPS." if spans else ""
+        if {left.kind, right.kind} == {Kind.TIME, Kind.STRING}:
+            hint = " A time is written T'2025-01-01T00:00:00'."
+        raise self.source.error(at, f"{what} cannot compare {left.kind.value} with {right.kind.value}.{hint}")
+
+    @staticmethod
+    def _null(term: Term, negated: bool) -> ColumnElement[bool]:
+        column = term.sql[0] if term.kind is Kind.TIMESPAN else term.sql
+        return column.is_not(None) if negated else column.is_(None)  # type: ignore[no-any-return]
+
+    def _like(self, node: tree.Like) -> ColumnElement[bool]:
+        operand, pattern = self.term(node.operand), self.term(node.pattern)
+        if operand.kind is not Kind.STRING:
+            raise self.error(operand, f"A pattern is compared with a string; this is {operand.kind.value}.")
+        return self.dialect.like(operand.sql, pattern.sql)
+
+    def _between(self, node: tree.Between) -> ColumnElement[bool]:
+        operand, low, high = (self.term(part) for part in (node.operand, node.low, node.high))
+        for bound in (low, high):
+            kind = self._agreed(operand, bound, "BETWEEN", node.at)
+            if not kind.is_ordered:
+                raise self.source.error(node.at, f"BETWEEN means nothing for {kind.value}.")
+        ordered = self.dialect.ordered(operand.sql, operand.kind)
+        return ordered.between(low.sql, high.sql)  # type: ignore[no-any-return]
+
+    def _in(self, node: tree.In) -> ColumnElement[bool]:
+        operand = self.term(node.operand)
+        if not operand.kind.is_comparable:
+            raise self.error(operand, f"IN wants a value; this is {operand.kind.value}. Use OVERLAPS.")
+        found: list[ColumnElement[bool]] = []
+        for item in node.items:
+            if isinstance(item, tree.Stride):
+                found.append(self._stride(operand, item))
+            elif isinstance(item, tree.Values):
+                self._agreed(operand, Term(item.kind, None, item.at), "IN", item.at)
+                if item.count < 0:
+                    found.append(self.dialect.in_list(operand.sql, item.kind, f"v{item.index}"))
+                else:
+                    listed = [self._parameter(item.index + i, item.kind) for i in range(item.count)]
+                    found.append(operand.sql.in_(listed))
+            else:
+                term = self.term(item)
+                self._agreed(operand, term, "IN", item.at)
+                found.append(operand.sql == term.sql)
+        return any_of(sa.or_, found) if found else sa.false()
+
+    def _stride(self, operand: Term, item: tree.Stride) -> ColumnElement[bool]:
+        if operand.kind is not Kind.INT:
+            raise self.source.error(item.at, f"A range holds integers, and this is compared with {operand.kind.value}.")
+        start, stop, step = (self._parameter(item.index + i, Kind.INT) for i in range(3))
+        within: ColumnElement[bool] = operand.sql.between(start, stop)
+        if item.stepped:
+            within = sa.and_(within, (operand.sql - start) % step == sa.literal_column("0"))
+        return within
+
+    def _overlap(self, left: Term, right: Term, at: int) -> ColumnElement[bool]:
+        check_overlap(left, right, at, self.source, self.universe)
+        if left.kind is Kind.REGION:
+            if left.field is not None and right.field is not None:
+                raise self.source.error(
+                    at, "Two columns of regions can only be joined: OVERLAPS of both stands by itself, or beside AND."
+                )
+            column, constant = (left, right) if left.field is not None else (right, left)
+            assert column.field is not None
+            return self.overlaps(column.field, constant.sql)
+        if left.kind is Kind.TIME:
+            left, right = right, left
+        begin, end = left.sql
+        if right.kind is Kind.TIME:
+            return sa.and_(begin <= right.sql, end > right.sql)
+        return sa.and_(begin < right.sql[1], end > right.sql[0])
+
+
+def check_overlap(left: Term, right: Term, at: int, source: Source, universe: DimensionUniverse) -> None:
+    """Raise where two terms cannot be asked whether they overlap."""
+    kinds = {left.kind, right.kind}
+    if kinds not in ({Kind.REGION}, {Kind.TIMESPAN}, {Kind.TIMESPAN, Kind.TIME}):
+        raise source.error(
+            at,
+            f"OVERLAPS takes two regions, two timespans, or a timespan and a time; not {left.kind.value} and {right.kind.value}.",
+        )
+    if Kind.REGION in kinds and left.field is None and right.field is None:
+        raise source.error(at, "One side of OVERLAPS must be a column, such as visit.region.")
+    if left.field is not None and right.field is not None:
+        families = universe.spatial_families if Kind.REGION in kinds else universe.temporal_families
+        owners = {left.field.owner, right.field.owner}
+        if len(owners) == 1 or any(owners <= set(family) for family in families.values()):
+            raise source.error(
+                at,
+                f"{left.field} and {right.field} belong together by their data IDs already; no overlap needs to be asked for.",
+            )

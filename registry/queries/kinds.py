@@ -1,0 +1,120 @@
+"""Kinds of value that an expression speaks of, and what they may do with each other."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from ...model.region import Region
+from ...model.timespan import Timespan, nanoseconds
+
+__all__ = ["Kind", "classify", "common_kind"]
+
+_WIDEST = 2**63
+
+
+class Kind(Enum):
+    """A kind of value; its own value is what messages call it."""
+
+    INT = "an integer"
+    FLOAT = "a number"
+    STRING = "a string"
+    BOOL = "true or false"
+    BYTES = "bytes"
+    UUID = "a UUID"
+    TIME = "a time"
+    TIMESPAN = "a timespan"
+    REGION = "a region"
+    PATTERN = "a pattern"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether arithmetic applies."""
+        return self in (Kind.INT, Kind.FLOAT)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether ``<`` means anything."""
+        return self in (Kind.INT, Kind.FLOAT, Kind.STRING, Kind.TIME)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether ``=`` means anything."""
+        return self not in (Kind.TIMESPAN, Kind.REGION, Kind.PATTERN)
+
+
+OF_COLUMN = {
+    "int": Kind.INT,
+    "float": Kind.FLOAT,
+    "str": Kind.STRING,
+    "bool": Kind.BOOL,
+    "bytes": Kind.BYTES,
+    "region": Kind.REGION,
+    "timespan": Kind.TIMESPAN,
+}
+"""The kind of each type of column in a universe."""
+
+
+def common_kind(left: Kind, right: Kind) -> Kind | None:
+    """Return the kind as which two values are compared or added; None where they do not agree."""
+    if left is right:
+        return left
+    return Kind.FLOAT if left.is_number and right.is_number else None
+
+
+def classify(value: Any) -> tuple[Kind, Any]:
+    """Return the kind of a Python value and the value in its plainest form.
+
+    Times become TAI nanoseconds; a SkyCoord, and a region or point of `lsst.sphgeom`, become a `Region`; a numpy scalar
+    becomes the Python number.
+
+    Raises
+    ------
+    ValueError
+        No expression can hold it; the message says why.
+    """
+    plain = _PLAIN.get(type(value))
+    if plain is not None:
+        if plain is Kind.INT and not -_WIDEST <= value < _WIDEST:
+            raise ValueError(f"{value} does not fit 64 bits")
+        if plain is Kind.FLOAT and value != value:
+            raise ValueError("not-a-number compares with nothing; NULL is what an empty column holds")
+        return plain, value
+    if isinstance(value, datetime) or hasattr(value, "tai"):
+        if getattr(value, "shape", ()) != ():
+            raise ValueError("it is an array of times; give one time, or a list of them to IN")
+        return Kind.TIME, nanoseconds(value)
+    if (region := _region(value)) is not None:
+        return Kind.REGION, region
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return classify(value.item())
+    for kind, types in ((Kind.INT, int), (Kind.FLOAT, float), (Kind.STRING, str)):  # subclasses: enums, numpy.float64
+        if isinstance(value, types):
+            return classify(types(value))
+    raise ValueError(f"a {type(value).__name__} is no value of an expression")
+
+
+_PLAIN: dict[type, Kind] = {
+    bool: Kind.BOOL,
+    int: Kind.INT,
+    float: Kind.FLOAT,
+    str: Kind.STRING,
+    bytes: Kind.BYTES,
+    uuid.UUID: Kind.UUID,
+    Timespan: Kind.TIMESPAN,
+    Region: Kind.REGION,
+}
+
+
+def _region(value: Any) -> Region | None:
+    if hasattr(value, "to_ivoa_pos"):
+        return Region(value.to_ivoa_pos())
+    if hasattr(value, "getLon") and hasattr(value, "getLat"):
+        return Region.point(value.getLon().asDegrees(), value.getLat().asDegrees())
+    if hasattr(value, "icrs"):
+        if value.shape != ():
+            raise ValueError("it is an array of coordinates; give one")
+        return Region.point(float(value.icrs.ra.deg), float(value.icrs.dec.deg))
+    return None

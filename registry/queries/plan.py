@@ -1,0 +1,405 @@
+"""From what a query asks to one SELECT, built once for each shape of query.
+
+A statement has, in this order, the columns of the results, those to sort by, and the regions that are still to be tested
+exactly. Expressions are applied before the search for the first dataset: it is the first that fits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from ...model.dimensions import Element
+from ...model.errors import InvalidQueryError
+from ...model.region import Region
+from . import tree
+from .compile import Compiler, Term, check_overlap
+from .dialect import Dialect, any_of
+from .joins import Joins
+from .kinds import Kind
+from .request import Condition, Reading, Request, read
+from .resolve import Field
+from .search import Search, searches
+from .sky import OverlapTest, covering, members
+
+if TYPE_CHECKING:
+    from ..database import Database
+    from ..registry import Registry
+
+__all__ = ["Plan", "plan"]
+
+_MOST_STATEMENTS = 512
+
+
+class Statement:
+    """A SELECT in the database's words.
+
+    Parameters
+    ----------
+    registry
+        Whose database it is for.
+    select
+        What to run.
+    width
+        How many of its columns are results.
+    tests
+        What each row must still pass.
+    """
+
+    __slots__ = ("constants", "names", "sql", "tests", "width")
+
+    def __init__(self, registry: Registry, select: sa.Select[Any], width: int, tests: Sequence[OverlapTest]):
+        compiled = select.compile(dialect=registry.database.engine.dialect)
+        self.sql = str(compiled)
+        self.names: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self.constants = compiled.params
+        self.width = width
+        self.tests = tuple(tests)
+
+    def parameters(self, values: dict[str, Any]) -> Any:
+        """Return the parameters in the driver's form."""
+        constants = self.constants
+        if self.names is None:
+            return {name: values.get(name, constant) for name, constant in constants.items()}
+        return [values[name] if name in values else constants[name] for name in self.names]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A statement, and the values to run it with."""
+
+    statement: Statement
+    values: dict[str, Any]
+    searches: tuple[Search, ...]
+    """The searches of datasets in it."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row can come of it: a dataset type is in none of the collections."""
+        return any(not search.collections for search in self.searches)
+
+
+_statements: WeakKeyDictionary[Database, dict[Any, Statement]] = WeakKeyDictionary()
+
+
+def plan(registry: Registry, request: Request, *, counting: bool = False) -> Plan:
+    """Make the statement of a request, or find the one made for another of the same shape.
+
+    Parameters
+    ----------
+    registry
+        Where it will run.
+    request
+        What is asked.
+    counting
+        Whether only the number of rows is wanted; rows that need exact tests come all the same.
+
+    Raises
+    ------
+    InvalidQueryError
+        The request means nothing.
+    """
+    dialect = Dialect(registry.database)
+    catalog = registry.catalog
+    reading = read(request, dialect, catalog.dataset_types)
+    found = searches(catalog, request)
+    known = _statements.setdefault(registry.database, {})
+    key = (request.kind, request.dimensions, request.element and request.element.name, request.find_first, counting,
+           request.limit is None, tuple(search.shape for search in found), reading.shape)  # fmt: skip
+    statement = known.get(key)
+    if statement is None:
+        builder = _Builder(registry, request, reading, found, dialect)
+        statement = builder.statement(counting)
+        if not builder.holds_values:
+            if len(known) >= _MOST_STATEMENTS:
+                known.clear()
+            known[key] = statement
+    values = {f"v{i}": value for i, value in enumerate(reading.values)}
+    for i, search in enumerate(found):
+        values |= search.values(i)
+    if request.limit is not None:
+        values["limit"] = request.limit
+    return Plan(statement, values, found)
+
+
+class _Builder:
+    def __init__(
+        self, registry: Registry, request: Request, reading: Reading, found: Sequence[Search], dialect: Dialect
+    ):
+        self.registry = registry
+        self.universe = registry.universe
+        self.request = request
+        self.reading = reading
+        self.searches = found
+        self.dialect = dialect
+        self.level = registry.universe[registry.universe.common_pixels].pixels[1]  # type: ignore[index]
+        self.holds_values = False
+        """Whether the SQL depends on values: pixels of constant regions do."""
+        self.regions: list[ColumnElement[Any]] = []
+        self.tests: list[tuple[int, int | Region]] = []
+        self.used = self._used()
+        self.joins = Joins(registry.tables, self.universe.conform(self.used))
+
+    def _used(self) -> set[str]:
+        """Return the dimensions whose values the query needs."""
+        used = set(self._result_dimensions())
+        for field in (*self.reading.fields.values(), *(order.field for order in self.reading.order)):
+            if not field.of_dataset:
+                used.update(self.universe[field.owner].required)
+        for search in self.searches:
+            used.update(search.dataset_type.dimensions.required)
+        return used
+
+    def _result_dimensions(self) -> tuple[str, ...]:
+        match self.request.kind:
+            case "data_ids":
+                return self.request.dimensions.names
+            case "datasets":
+                return self.request.dimensions.required
+        assert self.request.element is not None
+        return self.request.element.required
+
+    def statement(self, counting: bool) -> Statement:
+        where, overlaps = self._split()
+        self._join(overlaps)
+        conditions = [Compiler(c.source, self.reading.fields, self.column, self.dialect, self.universe, self.members)
+                      .condition(c.shape) for c in where]  # fmt: skip
+        conditions += [self._constant(condition) for condition in overlaps if self._is_constant(condition)]
+        conditions = [*self.joins.conditions, *self._seeks(), *conditions]
+        results = self._results()
+        select = self._select(results, conditions)
+        tests = [
+            OverlapTest(self._region_place(results, a), b if isinstance(b, Region) else self._region_place(results, b))
+            for a, b in self.tests
+        ]
+        if counting and not tests:
+            select = sa.select(sa.func.count()).select_from(select.order_by(None).subquery())
+        return Statement(self.registry, select, len(results), tests)
+
+    def _region_place(self, results: Sequence[Any], index: int) -> int:
+        return len(results) + len(self.reading.order) + index
+
+    # Conditions
+
+    def _split(self) -> tuple[list[Condition], list[Condition]]:
+        """Return the conditions, each term of an outermost AND by itself, without and with overlaps on the sky."""
+        plain, overlaps = [], []
+        for condition in self.reading.conditions:
+            terms = condition.shape.terms if isinstance(condition.shape, tree.And) else (condition.shape,)
+            sky = [term for term in terms if self._is_sky(term)]
+            overlaps += [Condition(condition.source, term) for term in sky]
+            rest = tuple(term for term in terms if not self._is_sky(term)) if sky else terms
+            if rest:
+                plain.append(Condition(condition.source, tree.And(rest) if len(rest) > 1 else rest[0]))
+        return plain, overlaps
+
+    def _region(self, node: tree.Node) -> Field | None:
+        """Return the column of regions that a node names, if it does."""
+        field = self.reading.fields.get(node.text) if isinstance(node, tree.Name) else None
+        return field if field is not None and field.kind is Kind.REGION else None
+
+    def _is_sky(self, node: tree.Node) -> bool:
+        if not isinstance(node, tree.Compare) or node.operator != "OVERLAPS":
+            return False
+        sides = (node.left, node.right)
+        constant = any(isinstance(side, tree.Value) and side.kind is Kind.REGION for side in sides)
+        columns = sum(self._region(side) is not None for side in sides)
+        return columns == 2 or (constant and columns == 1)
+
+    def _is_constant(self, condition: Condition) -> bool:
+        assert isinstance(condition.shape, tree.Compare)
+        return isinstance(condition.shape.left, tree.Value) or isinstance(condition.shape.right, tree.Value)
+
+    def _constant(self, condition: Condition) -> ColumnElement[bool]:
+        """Return the condition that admits candidates for an overlap with a constant region, and note the exact test."""
+        shape = condition.shape
+        assert isinstance(shape, tree.Compare)
+        name, value = (shape.left, shape.right) if isinstance(shape.right, tree.Value) else (shape.right, shape.left)
+        field = self._region(name)
+        assert field is not None
+        assert isinstance(value, tree.Value)
+        element = self._indexed(field, condition, shape.at)
+        region: Region = self.reading.values[value.index]
+        self.holds_values = True
+        pixels = self.registry.tables.pixels[element.name].alias()
+        candidates = sa.select(*(pixels.c[d] for d in element.required)).where(
+            covering(region, pixels.c.pixel, self.level)
+        )
+        self.tests.append((self._region_index(field), region))
+        return sa.tuple_(*(self.joins.keys[d] for d in element.required)).in_(candidates)
+
+    def _indexed(self, field: Field, condition: Condition, at: int) -> Element:
+        element = self.universe[field.owner]
+        if element.name not in self.registry.tables.pixels:
+            raise condition.source.error(at, f"{field} takes part in joins with other regions only.")
+        return element
+
+    def _region_index(self, field: Field) -> int:
+        self.regions.append(self.column(field))
+        return len(self.regions) - 1
+
+    def members(self, field: Field, index: int) -> ColumnElement[bool]:
+        """Return an overlap with a constant region that is exact in SQL, as one within OR or NOT must be."""
+        element = self.universe[field.owner]
+        if element.name not in self.registry.tables.pixels:
+            raise InvalidQueryError(f"{field} takes part in joins with other regions only.")
+        self.holds_values = True
+        keys = members(self.registry, element, self.reading.values[index], self.level)
+        self.reading.values.append(json.dumps(keys))
+        kinds = [Kind.INT if self.universe[d].key.type == "int" else Kind.STRING for d in element.required]  # type: ignore[union-attr]
+        rows = self.dialect.rows(f"v{len(self.reading.values) - 1}", kinds)
+        found = sa.tuple_(*(self.joins.keys[d] for d in element.required)).in_(rows)
+        return sa.case((self.column(field).is_(None), sa.null()), else_=found)
+
+    def _seeks(self) -> Iterable[ColumnElement[bool]]:
+        """Name all instruments where none is named: the index that finds a visit begins with the instrument."""
+        mentioned = {field.owner for field in self.reading.fields.values() if field.is_dimension}
+        for search in self.searches:
+            for name in search.dataset_type.dimensions.required:
+                element = self.universe[name]
+                if element.requires or not element.has_table or name in mentioned:
+                    continue
+                if any(name in self.universe[m].requires for m in mentioned):
+                    table = self.registry.tables.dimension[name]
+                    yield self.joins.keys[name].in_(sa.select(table.c[element.column_of(name)]))
+
+    # Tables
+
+    def _join(self, overlaps: Sequence[Condition]) -> None:
+        joins = self.joins
+        for i, search in enumerate(self.searches):
+            search.join(joins, i, self.dialect)
+        if self.request.element is not None and self.request.kind == "records":
+            joins.element(self.request.element.name)
+        joins.relations()
+        self._join_sky(overlaps)
+        for name in reversed(joins.dimensions.required):
+            if self.universe[name].pixels is not None and name not in joins.keys:
+                raise InvalidQueryError(
+                    f"sky pixels alone ({name}) are too many to list; ask for what lies in them, too."
+                )
+            joins.provide(name)
+        for name in joins.dimensions.implied:
+            if name in self.used:
+                joins.provide(name)
+        for field in (*self.reading.fields.values(), *(order.field for order in self.reading.order)):
+            if not field.is_dimension and not field.of_dataset and self.universe[field.owner].has_table:
+                joins.element(field.owner)
+        joins.agreements()
+
+    def _join_sky(self, overlaps: Sequence[Condition]) -> None:
+        """Join regions of different families: those that the expression relates, else the most precise of each family."""
+        families = self.universe.spatial_families
+        related: set[frozenset[str]] = set()
+        for condition in overlaps:
+            if self._is_constant(condition):
+                continue
+            assert isinstance(condition.shape, tree.Compare)
+            left, right = self._region(condition.shape.left), self._region(condition.shape.right)
+            assert left is not None
+            assert right is not None
+            at = condition.shape.at
+            sides = [Term(Kind.REGION, None, at, field) for field in (left, right)]
+            check_overlap(*sides, at, condition.source, self.universe)
+            self._overlay(left.owner, right.owner)
+            related.add(frozenset(self._family(owner) for owner in (left.owner, right.owner)))
+        present = [
+            next((m for m in members if set(self.universe[m].required) <= set(self.joins.dimensions.names)), None)
+            for members in families.values()
+        ]
+        if self.universe.common_pixels in self.joins.dimensions:
+            present.append(self.universe.common_pixels)
+        found = [name for name in present if name is not None]
+        for i, first in enumerate(found):
+            for second in found[i + 1 :]:
+                together = {*self.universe[first].required, *self.universe[second].required}
+                if any(together <= set(s.dataset_type.dimensions.names) for s in self.searches):
+                    continue
+                if frozenset((self._family(first), self._family(second))) not in related:
+                    self._overlay(first, second)
+
+    def _family(self, element: str) -> str:
+        return next((f for f, names in self.universe.spatial_families.items() if element in names), element)
+
+    def _overlay(self, first: str, second: str) -> None:
+        """Join two elements where their regions share a pixel, and note the exact test."""
+        joins, common = self.joins, self.universe.common_pixels
+        if common in (first, second):
+            element = second if first == common else first
+            pixel = joins.pixels(element, joins.keys.get(common))
+            joins.keys.setdefault(common, pixel)
+            return
+        joins.pixels(second, joins.pixels(first))
+        a, b = (self._region_index(Field(name, "region", Kind.REGION)) for name in (first, second))
+        self.tests.append((a, b))
+
+    def column(self, field: Field) -> Any:
+        """Return the SQL of a column; of a timespan, the pair of its begin and end."""
+        if field.of_dataset:
+            i = next(i for i, s in enumerate(self.searches) if s.dataset_type.name == field.owner)
+            return self.searches[i].column(self.joins, field.column)
+        if field.is_dimension:
+            return self.joins.keys[field.owner]
+        table = self.joins.element(field.owner)
+        if field.kind is Kind.TIMESPAN:
+            return tuple(table.c[f"timespan_{end}"] for end in ("begin", "end"))
+        return table.c[field.column]
+
+    # The statement
+
+    def _results(self) -> list[ColumnElement[Any]]:
+        keys = self.joins.keys
+        if self.request.kind == "data_ids":
+            return [keys[name] for name in self.request.dimensions.names]
+        if self.request.kind == "datasets":
+            search = self.searches[0]
+            return [*search.identity(self.joins), *(keys[name] for name in self.request.dimensions.required)]
+        assert self.request.element is not None
+        table = self.joins.element(self.request.element.name)
+        return list(table.c)
+
+    def _select(
+        self, results: Sequence[ColumnElement[Any]], conditions: Sequence[ColumnElement[bool]]
+    ) -> sa.Select[Any]:
+        order = [self.column(o.field) for o in self.reading.order]
+        columns = [
+            *(column.label(f"c{i}") for i, column in enumerate(results)),
+            *(column.label(f"o{i}") for i, column in enumerate(order)),
+            *(column.label(f"r{i}") for i, column in enumerate(self.regions)),
+        ]
+        where = any_of(sa.and_, conditions) if conditions else sa.true()
+        ranked = self.request.kind == "datasets" and self.request.find_first and self.searches[0].is_ranked
+        if ranked:
+            # rank(), not row_number(): rows of one dataset that differ in a region to be tested must all stay.
+            place = sa.func.rank().over(
+                partition_by=[self.joins.keys[name] for name in self.request.dimensions.required],
+                order_by=self.searches[0].rank,
+            )
+            fitting = (
+                sa.select(*columns, place.label("place")).select_from(self.joins.from_clause).where(where).subquery()
+            )
+            select = sa.select(*(fitting.c[column.name] for column in columns)).where(
+                fitting.c.place == sa.literal_column("1")
+            )
+            order = [fitting.c[f"o{i}"] for i in range(len(order))]
+        else:
+            select = sa.select(*columns).select_from(self.joins.from_clause).where(where)
+        if self._repeats():
+            select = select.distinct()
+        for column, wanted in zip(order, self.reading.order, strict=True):
+            select = select.order_by(self.dialect.sorted(column, wanted.field.kind, wanted.descending))
+        if self.request.limit is not None and not self.tests:
+            select = select.limit(sa.bindparam("limit", type_=sa.BigInteger()))
+        return select
+
+    def _repeats(self) -> bool:
+        """Whether one result may come in several rows."""
+        if self.joins.repeats or not self.joins.keys.keys() <= set(self.request.dimensions.names):
+            return True
+        return self.request.kind != "datasets" and any(search.is_ranked for search in self.searches)

@@ -1,0 +1,309 @@
+"""Taking the values out of a syntax tree: literals, bind values, and functions of them.
+
+What is left is the expression's shape. Equal shapes have the same SQL, which is compiled once, and the values travel beside
+it as parameters: no value is ever part of SQL text.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ...model.errors import closest
+from ...model.region import Region
+from ...model.timespan import Timespan
+from . import patterns, tree
+from .dialect import Dialect
+from .kinds import Kind, classify, common_kind
+from .source import Source
+
+__all__ = ["SMALL_LIST", "Lifter"]
+
+SMALL_LIST = 32
+"""Values that an IN list passes one by one; longer ones travel as one parameter."""
+
+_REGION_FUNCTIONS = {"POINT": "ra, dec", "CIRCLE": "ra, dec, radius", "BOX": "ra, dec, width, height",
+                     "POLYGON": "ra1, dec1, ra2, dec2, ra3, dec3, …", "REGION": "'POS string'"}  # fmt: skip
+_FUNCTIONS = {**_REGION_FUNCTIONS, "GLOB": "column, 'pattern'", "UUID": "'hexadecimal digits'"}
+_UNBOUNDED = Timespan(None, None)
+
+
+class Lifter:
+    """Takes the values out of one or more trees into one list.
+
+    Parameters
+    ----------
+    dialect
+        The database's, in whose form values are kept.
+    """
+
+    def __init__(self, dialect: Dialect):
+        self.values: list[Any] = []
+        """As the driver takes them; a region as it is, which only the sky's own code looks at."""
+        self.dialect = dialect
+
+    def lift(self, node: tree.Node, source: Source, bind: Mapping[str, Any]) -> tree.Node:
+        """Return a tree with its values taken out.
+
+        Raises
+        ------
+        InvalidQueryError
+            A bind name has no value, a value cannot be one, or a function is not one.
+        """
+        return _Lift(self, source, bind).node(node)
+
+    def add(self, value: Any) -> int:
+        """Keep a value and return its place."""
+        self.values.append(value)
+        return len(self.values) - 1
+
+    def pattern(self, pieces: list[str | patterns.Wildcard]) -> int:
+        """Keep a pattern and return its place."""
+        return self.add(self.dialect.pattern(pieces))
+
+
+class _Lift:
+    def __init__(self, into: Lifter, source: Source, bind: Mapping[str, Any]):
+        self.into = into
+        self.source = source
+        self.bind = bind
+
+    def node(self, node: tree.Node) -> tree.Node:
+        match node:
+            case tree.Literal():
+                return self.value(classify(node.value), node.at)
+            case tree.Time():
+                return self.value((Kind.TIME, node.nanoseconds), node.at)
+            case tree.Bind():
+                return self.bound(node.name, node.at)
+            case tree.Name() if node.text in self.bind:  # LSST's older spelling, without the colon
+                return self.bound(node.text, node.at)
+            case tree.And() | tree.Or():
+                return replace(node, terms=tuple([self.node(term) for term in node.terms]))
+            case tree.Not() | tree.Negative() | tree.IsNull():
+                return replace(node, operand=self.node(node.operand))
+            case tree.Compare() | tree.Arithmetic():
+                return replace(node, left=self.node(node.left), right=self.node(node.right))
+            case tree.Between():
+                return replace(
+                    node, operand=self.node(node.operand), low=self.node(node.low), high=self.node(node.high)
+                )
+            case tree.Like():
+                return self.like(node)
+            case tree.In():
+                return replace(node, operand=self.node(node.operand), items=self.items(node.items))
+            case tree.Call():
+                return self.call(node)
+            case tree.Pair():
+                return self.pair(node)
+            case _:
+                return node
+
+    def value(self, classified: tuple[Kind, Any], at: int) -> tree.Node:
+        kind, value = classified
+        index = self.into.add(value.begin_ns if kind is Kind.TIMESPAN else self.into.dialect.encode(kind, value))
+        if kind is Kind.TIMESPAN:
+            self.into.add(value.end_ns)
+        return tree.Value(kind, index, at)
+
+    def bound(self, name: str, at: int) -> tree.Node:
+        value = self.of_bind(name, at)
+        if value is None:
+            return tree.Null(at)
+        if _is_many(value):
+            raise self.source.error(at, f":{name} holds several values; write IN (:{name}).")
+        return self.value(self.classified(value, f":{name}", at), at)
+
+    def of_bind(self, name: str, at: int) -> Any:
+        try:
+            return self.bind[name]
+        except KeyError:
+            given = ", ".join(f":{known}" for known in self.bind) or "none"
+            raise self.source.error(
+                at, f"No value is bound to :{name}.{closest(name, self.bind)} Given in bind: {given}."
+            ) from None
+
+    def classified(self, value: Any, what: str, at: int) -> tuple[Kind, Any]:
+        try:
+            return classify(value)
+        except ValueError as error:
+            raise self.source.error(at, f"{what} cannot be used: {error}.") from None
+
+    def items(self, items: Iterable[tree.Node]) -> tuple[tree.Node, ...]:
+        """Gather the constants of an IN list; ranges, columns and what else is computed stay as they are."""
+        kind: Kind | None = None
+        gathered: list[Any] = []
+        others: list[tree.Node] = []
+        first = 0
+        for item in items:
+            if isinstance(item, tree.Name) and item.text in self.bind:
+                item = tree.Bind(item.text, item.at)
+            if isinstance(item, tree.Bind):
+                value = self.of_bind(item.name, item.at)
+                if isinstance(value, range):
+                    if value:
+                        low, high = sorted((value[0], value[-1]))
+                        others.append(self.stride(tree.Range(low, high, abs(value.step), item.at)))
+                    continue
+                found = self.many(value, f":{item.name}", item.at)
+            elif isinstance(item, tree.Literal):
+                found = [classify(item.value)]
+            elif isinstance(item, tree.Time):
+                found = [(Kind.TIME, item.nanoseconds)]
+            elif isinstance(item, tree.Call) and item.function == "UUID":
+                found = [(Kind.UUID, self.uuid(item))]
+            elif isinstance(item, tree.Null):
+                raise self.source.error(item.at, "NULL equals nothing, so no list holds it; add OR … IS NULL.")
+            else:
+                others.append(self.stride(item) if isinstance(item, tree.Range) else self.node(item))
+                continue
+            for one, value in found:
+                agreed = one if kind is None else common_kind(kind, one)
+                if agreed is None:
+                    raise self.source.error(
+                        item.at, f"A list holds values of one kind: this is {one.value}, not {kind.value}."
+                    )  # type: ignore[union-attr]
+                kind, first = agreed, first or item.at
+                gathered.append(value)
+        if kind is not None:
+            if not kind.is_comparable:
+                raise self.source.error(first, f"{kind.value.capitalize()} is in no list; use OVERLAPS.")
+            if len(gathered) <= SMALL_LIST:
+                index = len(self.into.values)
+                self.into.values.extend(self.into.dialect.encode(kind, value) for value in gathered)
+                others.append(tree.Values(kind, index, len(gathered), first))
+            else:
+                others.append(tree.Values(kind, self.into.add(self.into.dialect.json_list(kind, gathered)), -1, first))
+        return tuple(others)
+
+    def stride(self, item: tree.Range) -> tree.Stride:
+        index = self.into.add(item.start)
+        self.into.values += (item.stop, item.step)
+        return tree.Stride(index, item.step > 1, item.at)
+
+    def many(self, value: Any, what: str, at: int) -> list[tuple[Kind, Any]]:
+        if not _is_many(value):
+            return [self.classified(value, what, at)]
+        plain = value.tolist() if hasattr(value, "tolist") else list(value)
+        kinds = set(map(type, plain))
+        if kinds == {str} or kinds == {uuid.UUID}:
+            kind = Kind.STRING if kinds == {str} else Kind.UUID
+            return [(kind, item) for item in plain]
+        if any(item is None for item in plain):
+            raise self.source.error(at, f"{what} holds None, which equals nothing; leave it out and add OR … IS NULL.")
+        return [self.classified(item, f"{item!r} in {what}", at) for item in plain]
+
+    def like(self, node: tree.Like) -> tree.Node:
+        text = self.text(node.pattern, "LIKE wants a pattern in quotes, such as 'A%'")
+        index = self.into.pattern(patterns.read_like(text))
+        return replace(node, operand=self.node(node.operand), pattern=tree.Value(Kind.PATTERN, index, node.pattern.at))
+
+    def call(self, node: tree.Call) -> tree.Node:
+        name = node.function
+        if name not in _FUNCTIONS:
+            known = ", ".join(f"{function}({wants})" for function, wants in _FUNCTIONS.items())
+            raise self.source.error(
+                node.at, f"There is no function {name}.{closest(name, _FUNCTIONS)} There are {known}."
+            )
+        if name == "UUID":
+            return tree.Value(Kind.UUID, self.into.add(self.into.dialect.encode(Kind.UUID, self.uuid(node))), node.at)
+        if name == "GLOB":
+            self.arguments(node, 2)
+            text = self.text(node.arguments[1], "GLOB wants a pattern in quotes, such as GLOB(full_name, 'A*')")
+            index = self.into.pattern(patterns.read_glob(text))
+            pattern = tree.Value(Kind.PATTERN, index, node.arguments[1].at)
+            return tree.Like(self.node(node.arguments[0]), pattern, False, node.at)
+        return tree.Value(Kind.REGION, self.into.add(self.region(node)), node.at)
+
+    def arguments(self, node: tree.Call, count: int) -> None:
+        if len(node.arguments) != count:
+            wants = _FUNCTIONS[node.function]
+            raise self.source.error(node.at, f"{node.function} is written {node.function}({wants}).")
+
+    def uuid(self, node: tree.Call) -> uuid.UUID:
+        self.arguments(node, 1)
+        text = self.text(node.arguments[0], "UUID wants its digits in quotes")
+        try:
+            return uuid.UUID(text)
+        except ValueError:
+            raise self.source.error(node.at, f"{text!r} is no UUID: 32 hexadecimal digits are wanted.") from None
+
+    def region(self, node: tree.Call) -> Region:
+        name, count = node.function, len(node.arguments)
+        wanted = {"POINT": 2, "CIRCLE": 3, "BOX": 4, "REGION": 1}.get(name)
+        if wanted is not None:
+            self.arguments(node, wanted)
+        elif count < 6 or count % 2:
+            raise self.source.error(
+                node.at, "POLYGON wants three or more pairs: POLYGON(ra1, dec1, ra2, dec2, ra3, dec3, …)."
+            )
+        if name == "REGION":
+            text = self.text(node.arguments[0], "REGION wants an IVOA POS string such as 'CIRCLE 320 -0.25 0.1'")
+            return self.checked(node, lambda: Region(text))
+        numbers = [self.number(argument, name) for argument in node.arguments]
+        if name == "POLYGON":
+            return self.checked(node, lambda: Region.polygon(list(zip(numbers[::2], numbers[1::2], strict=True))))
+        make = {"POINT": Region.point, "CIRCLE": Region.circle, "BOX": Region.box}[name]
+        return self.checked(node, lambda: make(*numbers))
+
+    def checked(self, node: tree.Call, make: Callable[[], Region]) -> Region:
+        try:
+            region = make()
+            _ = region.shape  # the geometry library may find fault with what the form of the text allows
+        except (ValueError, RuntimeError) as error:
+            raise self.source.error(node.at, f"{node.function}: {error}.") from None
+        return region
+
+    def text(self, node: tree.Node, otherwise: str) -> str:
+        """Return the string that an argument is, by itself or by its bind name."""
+        value = node.value if isinstance(node, tree.Literal) else None
+        if isinstance(node, tree.Bind):
+            value = self.of_bind(node.name, node.at)
+        if not isinstance(value, str):
+            raise self.source.error(node.at, f"{otherwise}.")
+        return value
+
+    def number(self, node: tree.Node, function: str) -> float:
+        """Return the number that an argument is, by itself, by its bind name or by arithmetic of such."""
+        match node:
+            case tree.Literal(value=bool()):
+                pass
+            case tree.Literal(value=int() | float() as value):
+                return float(value)
+            case tree.Bind():
+                kind, value = self.classified(self.of_bind(node.name, node.at), f":{node.name}", node.at)
+                if kind.is_number:
+                    return float(value)
+            case tree.Negative():
+                return -self.number(node.operand, function)
+            case tree.Arithmetic(operator="+" | "-" | "*" | "/" as operator):
+                left, right = self.number(node.left, function), self.number(node.right, function)
+                if operator == "/":
+                    if right == 0:
+                        raise self.source.error(node.at, "This divides by zero.")
+                    return left / right
+                return left + right if operator == "+" else left - right if operator == "-" else left * right
+        raise self.source.error(node.at, f"{function} wants numbers, in degrees; a column has no place in it.")
+
+    def pair(self, node: tree.Pair) -> tree.Node:
+        """Make a timespan of two times; NULL leaves an end open."""
+        begin, end = (self.node(part) for part in (node.begin, node.end))
+        bounds: list[int] = []
+        for part, unbounded in ((begin, _UNBOUNDED.begin_ns), (end, _UNBOUNDED.end_ns)):
+            if isinstance(part, tree.Null):
+                bounds.append(unbounded)
+            elif isinstance(part, tree.Value) and part.kind is Kind.TIME:
+                bounds.append(self.into.values[part.index])
+            else:
+                raise self.source.error(
+                    part.at, "A timespan is written (begin, end), of two times: T'…', :name or NULL."
+                )
+        return self.value((Kind.TIMESPAN, Timespan(*bounds)), node.at)
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset | range) or (
+        hasattr(value, "tolist") and getattr(value, "shape", ()) != () and not hasattr(value, "icrs")
+    )
