@@ -1,0 +1,383 @@
+"""Quantum graphs and runs, on a small repository with frames of two detectors and no pixels."""
+
+import io
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from skybutler import Butler
+from skybutler.model.datasets import DatasetType
+from skybutler.model.errors import CollectionTypeError, DatasetNotFoundError, NoWorkFound, PipelineError
+from skybutler.tasks import (
+    Field,
+    InitOutput,
+    Input,
+    Output,
+    Pipeline,
+    PipelineTask,
+    PipelineTaskConfig,
+    PrerequisiteInput,
+    Struct,
+    TaskConnections,
+    run_pipeline,
+)
+from skybutler.tasks.graph import build_graph
+
+FRAME = ("instrument", "exposure", "detector")
+PIXELS = ("instrument", "detector")
+VISIT = ("instrument", "visit", "detector")
+SCIENCE = "exposure.observation_type = 'science'"
+DARKS = "exposure.observation_type = 'dark'"
+
+
+class DarkConfig(PipelineTaskConfig):
+    offset: int = Field(0, description="Added to the sum.")
+    fails_on: int = Field(-1, description="A detector on which it fails.")
+
+
+class DarkTask(PipelineTask):
+    ConfigClass = DarkConfig
+
+    class Connections(TaskConnections, dimensions=PIXELS):
+        frames = Input("frame", storage_class="Dict", dimensions=FRAME, multiple=True)
+        stack = Output("stack", storage_class="Dict", dimensions=PIXELS)
+
+    def run(self, frames: list) -> Struct:
+        self.log.info("%d frames", len(frames))
+        self.metadata["frames"] = len(frames)
+        if frames[0]["detector"] == self.config.fails_on:
+            raise ValueError("a bad detector")
+        return Struct(stack={"sum": sum(frame["value"] for frame in frames) + self.config.offset})
+
+
+class CleanTask(PipelineTask):
+    class Connections(TaskConnections, dimensions=FRAME):
+        frame = Input("frame", storage_class="Dict", dimensions=FRAME)
+        stack = PrerequisiteInput("stack", storage_class="Dict", dimensions=PIXELS)
+        linearity = PrerequisiteInput("linearity", storage_class="Dict", dimensions=PIXELS, minimum=0)
+        cleaned = Output("cleaned", storage_class="Dict", dimensions=FRAME)
+        notes = InitOutput("clean_notes", storage_class="Dict")
+
+    notes = {"columns": ["value"]}  # noqa: RUF012
+
+    def run(self, frame: dict, stack: dict, linearity: dict | None) -> Struct:
+        if frame["value"] == 0:
+            raise NoWorkFound("an empty frame")
+        return Struct(cleaned={"value": frame["value"] - stack["sum"], "linearity": linearity})
+
+
+class MeasureTask(PipelineTask):
+    class Connections(TaskConnections, dimensions=VISIT):
+        frame = Input("cleaned", storage_class="Dict", dimensions=FRAME, deferred=True)
+        table = Output("table", storage_class="Dict", dimensions=VISIT)
+
+    def run(self, frame) -> Struct:
+        return Struct(table={"twice": frame.get()["value"] * 2})
+
+
+class GatherTask(PipelineTask):
+    class Connections(TaskConnections, dimensions=("instrument",)):
+        tables = Input("table", storage_class="Dict", dimensions=VISIT, multiple=True)
+        total = Output("total", storage_class="Dict", dimensions=("instrument",))
+
+    def run(self, tables: list) -> Struct:
+        return Struct(total={"n": len(tables), "sum": sum(table["twice"] for table in tables)})
+
+
+def make_pipeline() -> Pipeline:
+    pipeline = Pipeline.of({"dark": DarkTask, "clean": CleanTask, "measure": MeasureTask, "gather": GatherTask})
+    pipeline.tasks["dark"].where = DARKS
+    pipeline.tasks["clean"].where = SCIENCE
+    return pipeline
+
+
+def add_exposure(butler: Butler, exposure: int, kind: str, value: int, detectors: tuple[int, ...] = (0, 1)) -> None:
+    row = {"instrument": "Cam", "id": exposure, "obs_id": f"e{exposure}", "physical_filter": "Cam-r"}
+    row |= {"day_obs": 20260101, "group": f"g{exposure}", "observation_type": kind, "exposure_time": 1.0}
+    butler.insert_dimension_records("group", [{"instrument": "Cam", "name": f"g{exposure}"}])
+    butler.insert_dimension_records("exposure", [row])
+    if kind == "science":
+        visit = {"instrument": "Cam", "id": exposure, "name": f"e{exposure}", "physical_filter": "Cam-r"}
+        butler.insert_dimension_records("visit", [visit | {"day_obs": 20260101}])
+        butler.insert_dimension_records(
+            "visit_definition", [{"instrument": "Cam", "exposure": exposure, "visit": exposure}]
+        )
+    for detector in detectors:
+        data = {"value": value, "detector": detector}
+        butler.put("frame", data, instrument="Cam", exposure=exposure, detector=detector, run="frames")
+
+
+@pytest.fixture
+def butler(repository: Path, tmp_path: Path) -> Butler:
+    return Butler(shutil.copytree(repository, tmp_path / "repo"))
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    butler = Butler.create(tmp_path_factory.mktemp("template") / "repo")
+    butler.insert_dimension_records("instrument", [{"name": "Cam"}])
+    butler.insert_dimension_records("physical_filter", [{"instrument": "Cam", "name": "Cam-r", "band": "r"}])
+    butler.insert_dimension_records("day_obs", [{"instrument": "Cam", "id": 20260101}])
+    butler.insert_dimension_records(
+        "detector", [{"instrument": "Cam", "id": number, "full_name": f"D{number}"} for number in (0, 1)]
+    )
+    butler.register_dataset_type(DatasetType("frame", FRAME, "Dict"))
+    for exposure in (1, 2):
+        add_exposure(butler, exposure, "dark", 10 * exposure)
+    for exposure in (11, 12, 13):
+        add_exposure(butler, exposure, "science", 100 * exposure)
+    butler.close()
+    return butler.root
+
+
+def run(butler: Butler, pipeline: Pipeline | None = None, **options):
+    return run_pipeline(butler, pipeline or make_pipeline(), **{"output": "u/me/try", "inputs": "frames", **options})
+
+
+# ---- graphs ---------------------------------------------------------------------------------------------------------
+
+
+def test_graph_joins_what_exists_with_what_will_be_made(butler):
+    graph = build_graph(butler, make_pipeline(), inputs=["frames"], run="out")
+    assert {label: len(quanta) for label, quanta in graph.quanta.items()} == {
+        "dark": 2,
+        "clean": 6,
+        "measure": 6,
+        "gather": 1,
+    }
+    dark = graph.quanta["dark"][0]
+    assert len(dark.inputs["frames"]) == 2
+    clean = next(q for q in graph.quanta["clean"] if q.data_id["detector"] == dark.data_id["detector"])
+    assert clean.inputs["stack"] is dark.outputs["stack"]
+    assert clean.inputs["linearity"] is None
+    assert clean.data_id["physical_filter"] == "Cam-r"
+    assert graph.makers[clean.outputs["cleaned"].id] is clean
+    assert len(graph.quanta["gather"][0].inputs["tables"]) == 6
+    assert graph.empty == {}
+
+
+def test_graph_follows_the_data_query(butler):
+    where = "exposure IN (1, 2, 11) AND detector = 1"
+    graph = build_graph(butler, make_pipeline().subset("dark,clean"), inputs=["frames"], run="out", where=where)
+    assert [q.data_id["exposure"] for q in graph.quanta["clean"]] == [11]
+    assert [q.data_id["detector"] for q in graph.quanta["dark"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "where", "inputs", "reason"),
+    [
+        ("clean", "exposure = 99", "frames", "the data query 'exposure = 99' matches nothing in the repository"),
+        ("clean", "exposure = 1", "frames", "have nothing in common"),
+        ("clean", "", "user", "there is no 'frame' in user"),
+        ("measure", "", "frames", "nothing of dataset type 'cleaned' was ever put or made here"),
+        ("clean,measure", "exposure = 99", "frames", "matches nothing"),
+    ],
+)
+def test_an_empty_graph_names_the_constraint_that_emptied_it(butler, labels, where, inputs, reason):
+    report = run(butler, make_pipeline().subset(labels), where=where, inputs=inputs)
+    assert len(report.graph) == 0
+    assert reason in str(report)
+    assert report.exit_code == 1
+    assert not butler.collections.list("u/*")
+
+
+def test_one_of_several_inputs_must_be_declared(butler):
+    class OneTask(PipelineTask):
+        class Connections(TaskConnections, dimensions=PIXELS):
+            frame = Input("frame", storage_class="Dict", dimensions=FRAME)
+
+    with pytest.raises(PipelineError, match="declare the connection multiple=True"):
+        build_graph(butler, Pipeline.of({"one": OneTask}), inputs=["frames"], run="out")
+
+
+def test_a_dataset_type_of_other_dimensions_is_refused(butler):
+    pipeline = make_pipeline().subset("dark")
+    pipeline.override("dark", "connections.stack=frame")
+    pipeline.override("dark", "connections.frames=raw")
+    with pytest.raises(PipelineError, match="makes 'frame' with dimensions instrument, detector, but this repository"):
+        build_graph(butler, pipeline, inputs=["frames"], run="out")
+
+
+# ---- runs -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_makes_everything_and_says_so(butler):
+    report = run(butler)
+    assert report.exit_code == 0
+    assert report.counts() == {"done": 15, "skipped": 0, "no_work": 0, "failed": 0, "blocked": 0}
+    assert butler.get("table", visit=11, detector=0, collections="u/me/try") == {"twice": (1100 - 30) * 2}
+    assert butler.get("total", collections="u/me/try")["n"] == 6
+    assert butler.get("total")["n"] == 6  # the output heads defaults
+    assert butler.collections.info("u/me/try").children == (report.run, "frames")
+    assert report.run.startswith("u/me/try/2")
+
+
+def test_config_metadata_log_and_packages_are_datasets(butler):
+    run(butler, overrides=["dark:offset=5"])
+    assert butler.get("dark_config")["values"]["offset"] == 5
+    notes = butler.get("dark_metadata", detector=0)["dark"]
+    assert notes["frames"] == 2
+    assert notes["quantum_wall_time"] > 0
+    log = butler.get("dark_log", detector=0)
+    assert [(entry["level"], entry["message"]) for entry in log] == [("INFO", "2 frames")]
+    assert "python" in butler.get("packages")
+    assert butler.get("clean_notes") == {"columns": ["value"]}
+    json.dumps(log)
+
+
+def test_nothing_is_done_twice(butler):
+    first = run(butler)
+    second = run(butler)
+    assert second.counts()["skipped"] == 15
+    assert second.run not in butler.collections.list()
+    assert butler.collections.info("u/me/try").children == (first.run, "frames")
+    assert run(butler, skip_existing=False).counts()["done"] == 15
+
+
+def test_a_new_input_makes_again_what_needs_it_and_nothing_else(butler):
+    run(butler)
+    add_exposure(butler, 14, "science", 7)
+    report = run(butler)
+    assert report.counts("dark")["skipped"] == 2
+    assert (report.counts("clean")["done"], report.counts("clean")["skipped"]) == (2, 6)
+    assert report.counts("gather")["done"] == 1
+    assert butler.get("total")["n"] == 8
+
+
+def test_a_changed_configuration_makes_all_that_follows_again(butler):
+    first = run(butler).run
+    changed = run(butler, overrides=["dark:offset=5"])
+    assert changed.counts()["done"] == 15
+    assert butler.get("stack", detector=0) == {"sum": 35}
+    back = run(butler)  # the first results exist, but later ones lie before them
+    assert back.counts()["done"] == 15
+    assert butler.get("stack", detector=0) == {"sum": 30}
+    assert butler.collections.info("u/me/try").children == (back.run, changed.run, first, "frames")
+
+
+def test_a_lost_output_is_made_again(butler):
+    run(butler)
+    butler.remove_datasets([butler.find_dataset("table", visit=11, detector=0)])
+    report = run(butler)
+    assert report.counts("measure") == {"done": 1, "skipped": 5, "no_work": 0, "failed": 0, "blocked": 0}
+
+
+def test_a_failure_blocks_what_needs_it_and_nothing_else(butler):
+    with_logs: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: with_logs.append(record.getMessage())
+    logging.getLogger("skybutler.run").addHandler(handler)
+    try:
+        report = run(butler, overrides=["dark:fails_on=1"])
+    finally:
+        logging.getLogger("skybutler.run").removeHandler(handler)
+    assert report.exit_code == 1
+    assert report.counts("dark")["failed"] == 1
+    assert report.counts("clean") == {"done": 3, "skipped": 0, "no_work": 0, "failed": 0, "blocked": 3}
+    assert report.counts("gather")["blocked"] == 1
+    assert [item.why for item in report.failures] == ["ValueError: a bad detector"]
+    assert "needs stack, and dark instrument=Cam, detector=1 failed" in {item.why for item in report.quanta}
+    assert with_logs == ["dark instrument=Cam, detector=1 failed: ValueError: a bad detector"]
+    log = butler.get("dark_log", detector=1)
+    assert "Traceback" in log[-1]["exception"]
+    with pytest.raises(DatasetNotFoundError):
+        butler.get("stack", detector=1)
+    again = run(butler)
+    assert again.counts()["failed"] == 0
+    assert butler.get("total")["n"] == 6
+
+
+def test_no_work_is_no_failure_and_a_gather_takes_the_rest(butler):
+    add_exposure(butler, 14, "science", 0)
+    report = run(butler)
+    assert report.exit_code == 0
+    assert report.counts("clean")["no_work"] == 2
+    assert report.counts("measure")["no_work"] == 2
+    assert butler.get("total")["n"] == 6
+
+
+def test_a_missing_prerequisite_fails_its_quanta_only(butler):
+    run(butler, make_pipeline().subset("dark"), where="detector = 0", output="darks")
+    report = run(butler, make_pipeline().subset("clean"), inputs=["darks", "frames"])
+    assert report.counts("clean") == {"done": 3, "skipped": 0, "no_work": 0, "failed": 3, "blocked": 0}
+    assert "no 'stack' for" in report.failures[0].why
+
+
+def test_a_put_that_is_refused_fails_the_quantum_and_leaves_nothing_of_it(butler):
+    class WrongTask(DarkTask):
+        ConfigClass = DarkConfig
+
+        def run(self, frames: list) -> Struct:
+            return Struct(stack="no dictionary")
+
+    report = run(butler, Pipeline.of({"dark": WrongTask}))
+    assert report.counts()["failed"] == 2
+    assert "StorageClassError" in report.failures[0].why
+    assert not list(butler.query_datasets("stack", collections="u/me/try"))
+    assert len(list(butler.query_datasets("dark_log", collections="u/me/try"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("result", "message"), [({}, "must return a Struct, not dict"), (Struct(stac=1), "no 'stack'")]
+)
+def test_a_wrong_result_is_told(butler, result, message):
+    class WrongTask(DarkTask):
+        ConfigClass = DarkConfig
+
+        def run(self, frames: list) -> Struct:
+            return result
+
+    report = run(butler, Pipeline.of({"dark": WrongTask}))
+    assert message in report.failures[0].why
+
+
+def test_ctrl_c_keeps_what_was_done(butler):
+    class InterruptedTask(DarkTask):
+        ConfigClass = DarkConfig
+
+        def run(self, frames: list) -> Struct:
+            if frames[0]["detector"] == 1:
+                raise KeyboardInterrupt
+            return super().run(frames)
+
+    report = run(butler, Pipeline.of({"dark": InterruptedTask}))
+    assert report.interrupted
+    assert report.exit_code == 130
+    assert report.counts()["done"] == 1
+    assert butler.get("stack", detector=0, collections="u/me/try") == {"sum": 3630}
+
+
+def test_output_must_be_a_chain(butler):
+    with pytest.raises(CollectionTypeError, match="'frames' is a RUN collection"):
+        run(butler, output="frames")
+
+
+def test_defaults_as_input_and_output_make_no_circle(butler):
+    butler.collections.prepend_chain("defaults", "frames")
+    run(butler, inputs="defaults")
+    again = run(butler, inputs="defaults")
+    assert again.counts()["skipped"] == 15
+    assert butler.collections.info("defaults").children[0] == "u/me/try"
+
+
+def test_report_reads_as_a_table(butler):
+    from rich.console import Console
+
+    console = Console(width=120, file=io.StringIO())
+    console.print(run(butler).table())
+    assert "gather" in console.file.getvalue()
+
+
+def test_provenance_is_recorded(butler):
+    report = run(butler)
+    names, rows = butler.sql("SELECT label, outcome, count(*) FROM quantum GROUP BY 1, 2 ORDER BY 1")
+    assert [tuple(row) for row in rows] == [
+        ("clean", "done", 6),
+        ("dark", "done", 2),
+        ("gather", "done", 1),
+        ("measure", "done", 6),
+    ]
+    assert len(names) == 3
+    assert report.exit_code == 0
