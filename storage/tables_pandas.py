@@ -49,8 +49,8 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """Make a DataFrame of an Arrow table; indexes that pandas had recorded are restored.
 
-    Numbers and booleans with nulls become pandas' nullable types (among whose floats a NaN is null, too). Units, descriptions and the
-    table's metadata are in ``attrs``.
+    Numbers and booleans with nulls become pandas' nullable types, whose floats take NaN for null. Units, descriptions
+    and the table's metadata are in ``attrs``.
     """
     frame: pd.DataFrame = table.to_pandas()
     stored = (table.schema.pandas_metadata if table.schema.metadata else None) or {}
@@ -82,7 +82,7 @@ def _array_columns(frame: pd.DataFrame) -> "dict[int, np.ndarray[Any, Any]]":
     """Find the columns whose cells are all numpy arrays of one shape and type, and stack each."""
     found = {}
     for number, dtype in enumerate(frame.dtypes):
-        if dtype != object or not len(frame):
+        if dtype.kind != "O" or not len(frame):
             continue
         cells = frame.iloc[:, number].to_numpy()
         first = cells[0]

@@ -1,0 +1,165 @@
+"""Files without a repository: one call reads whatever SkyButler knows, one writes it.
+
+What is read is told by the file's content where no storage class is named; what is written, by the object and the
+path's ending. These are ``skybutler.read`` and ``skybutler.write``.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..model.errors import FileFormatError, StorageClassError, closest
+from ..model.storage_class import storage_class as storage_class_of
+from ..model.storage_class import storage_class_for
+from .atomic import write_whole
+from .formatters import formatter, formatter_for
+from .paths import file_suffix
+
+if TYPE_CHECKING:
+    from ..model.storage_class import StorageClass
+
+__all__ = ["read", "write"]
+
+_BY_SUFFIX = {
+    ".fits": "fits", ".fit": "fits", ".fts": "fits", ".fits.gz": "fits", ".fits.fz": "fits", ".fz": "fits",
+    ".parquet": "parquet", ".parq": "parquet", ".pq": "parquet", ".json": "json", ".yaml": "yaml", ".yml": "yaml",
+    ".txt": "text", ".log": "text", ".png": "figure",
+}  # fmt: skip
+_PLAIN_DATA = {dict: "Dict", list: "List", int: "Integer", str: "Text"}
+
+
+def read(path: str | os.PathLike[str], storage_class: "str | StorageClass | None" = None, **parameters: Any) -> Any:
+    """Read a file that is in no repository.
+
+    Parameters
+    ----------
+    path
+        The file.
+    storage_class
+        What to read it as, such as ``"Exposure"`` or ``"DataFrame"``. By default what the file says that it is:
+        SkyButler marks what it writes; any other FITS file is an Exposure, or an AstropyTable where it has only tables; Parquet
+        is a SourceCatalog if one was written, else an ArrowTable; JSON and YAML are plain data.
+    **parameters
+        What part to read: ``bbox`` and ``origin`` of images, ``columns``, ``filters`` and ``rows`` of tables;
+        ``component`` for one component alone.
+
+    Returns
+    -------
+    object
+        Of the storage class's type.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If its content is of no known format, or not what its format should be.
+    StorageClassError
+        If the storage class is unknown, or has no such parameter or component.
+    """
+    path = Path(path)
+    name = _format(path)
+    if name == "fits" and storage_class is None and (found := _fits_kind(path)) is not None:
+        storage_class = found
+    wanted = None if storage_class is None else storage_class_of(storage_class)
+    component = parameters.pop("component", None)
+    if name == "fits" and wanted is not None and wanted.tabular:
+        return _read_fits_table(path, wanted)
+    if wanted is None:
+        wanted = _own_kind(path, name)
+    return formatter(name).read(path, wanted, component, parameters)
+
+
+def write(obj: Any, path: str | os.PathLike[str]) -> None:
+    """Write an object to a file that is in no repository; a file that is there already is replaced, whole.
+
+    Parameters
+    ----------
+    obj
+        Anything that has a storage class.
+    path
+        The file; its ending says the format where there is a choice (``.json`` or ``.yaml``), and must fit the object.
+
+    Raises
+    ------
+    StorageClassError
+        If nothing writes such an object, or not into a file with this ending.
+    """
+    target = Path(path).absolute()
+    kind = storage_class_of(_PLAIN_DATA[type(obj)]) if type(obj) in _PLAIN_DATA else storage_class_for(obj)
+    chosen = formatter_for(kind)
+    asked = _BY_SUFFIX.get(file_suffix(target.name).lower())
+    if {asked, chosen.name} == {"yaml", "json"}:
+        chosen = formatter("yaml")
+    elif asked != chosen.name or file_suffix(target.name).lower() in (".fits.gz", ".fits.fz", ".fz"):
+        raise StorageClassError(
+            f"a {kind.name} is written to a file whose name ends in {chosen.suffix}, not to {target.name}"
+        )
+    chosen.check(obj, kind)
+    write_whole(str(target), lambda sink: chosen.write(obj, sink, kind, {}))
+
+
+def _format(path: Path) -> str:
+    """Tell a file's format by how it begins, then by its name."""
+    with path.open("rb") as stream:
+        begin = stream.read(9)
+    if begin == b"SIMPLE  =" or begin[:2] == b"\x1f\x8b":
+        return "fits"
+    if begin[:4] == b"PAR1":
+        return "parquet"
+    if begin[:4] == b"\x89PNG":
+        return "figure"
+    suffix = file_suffix(path.name).lower()
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    near = closest(suffix, _BY_SUFFIX)
+    what = f"begins with {begin!r}" if begin else "is empty"
+    raise FileFormatError(f"{path} is of no format that SkyButler knows: it {what}.{near}")
+
+
+def _fits_kind(path: Path) -> str | None:
+    """Tell what a FITS file holds: what its own mark says, a table where it has no image, else None."""
+    from .formatters.fits_file import FitsFile
+
+    with FitsFile(path) as file:
+        marked = file[0].header.get("SKYBUTLER TYPE")
+        if isinstance(marked, str):
+            return marked
+        has_table = False
+        for hdu in file:
+            if hdu.is_image:
+                return None
+            has_table |= hdu.header.get("XTENSION") in ("BINTABLE", "TABLE")
+        return "AstropyTable" if has_table else None
+
+
+def _read_fits_table(path: Path, wanted: "StorageClass") -> Any:
+    """Read the first table of a FITS file as a table of any kind."""
+    from astropy.table import Table
+
+    from .tables import from_arrow, to_arrow
+
+    try:
+        table = Table.read(path, format="fits")
+    except (OSError, ValueError, TypeError) as error:
+        raise FileFormatError(f"{path} has no table that can be read: {error}") from error
+    return table if wanted.name == "AstropyTable" else from_arrow(to_arrow(table), wanted.name)
+
+
+def _own_kind(path: Path, name: str) -> "StorageClass":
+    """Return the storage class of a file for which none was named."""
+    if name == "parquet":
+        import json
+
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            said = json.loads((pq.read_schema(path).metadata or {}).get(b"skybutler", b"{}"))
+        except (pa.ArrowInvalid, OSError, ValueError) as error:
+            raise FileFormatError(f"{path} is not a Parquet file that can be read: {error}") from error
+        return storage_class_of("SourceCatalog" if "aliases" in said else "ArrowTable")
+    if name in ("json", "yaml"):
+        text = path.read_bytes().lstrip()[:1]
+        return storage_class_of("List" if text in (b"[", b"-") else "Dict")
+    return storage_class_of({"fits": "Exposure", "text": "Text", "figure": "Figure"}[name])

@@ -1,0 +1,310 @@
+"""Exposures, images, masks and their components as multi-extension FITS.
+
+The layout: an empty primary HDU with the metadata, and apart from them, under ``HIERARCH SKYBUTLER``, what the file
+says about itself; ``IMAGE``, ``MASK`` and ``VARIANCE`` (see `fits_planes`); then one HDU a component (see
+`fits_table`), with an EXTNAME that tells which, and its class and version.
+
+Anyone else's FITS image reads as an exposure, too: its pixels as they are stored, its headers as metadata.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import imaging
+from ...imaging.header import Header
+from ...model.errors import FileFormatError, HeaderError, StorageClassError
+from .fits_cards import CardTuple, card_text, header_bytes
+from .fits_file import FitsFile
+from .fits_planes import PlaneReader, describes_file, own_metadata, write_plane
+from .fits_table import read_component, write_component
+from .formatter import ByteSink, Formatter, check_parameters, no_component
+
+if TYPE_CHECKING:
+    from ...model.storage_class import StorageClass
+
+__all__ = ["FitsFormatter"]
+
+VERSION = 1
+"""Version of the layout; a reader refuses files of a higher one."""
+
+COMPONENTS = {
+    "psf": "PSF",
+    "photo_calib": "PHOTOCALIB",
+    "background": "BACKGROUND",
+    "visit_info": "VISIT_INFO",
+    "filter": "FILTER",
+    "detector": "DETECTOR",
+    "ap_corr": "AP_CORR",
+    "valid_polygon": "VALID_POLYGON",
+    "summary_stats": "SUMMARY_STATS",
+}
+"""Components of an exposure that are an HDU of their own, and its EXTNAME."""
+
+_PIXELS = ("image", "mask", "variance", "masked_image")
+_GEOMETRY = ("bbox", "xy0", "dimensions")
+_OTHERS = ("metadata", "wcs", "id")
+_IMAGES = ("Exposure", "MaskedImage", "Image", "Mask")
+
+
+class FitsFormatter(Formatter):
+    """Writes exposures, their planes and their components alone; reads these and anyone's images.
+
+    Parameters of `read`, for whatever has pixels: ``bbox`` (a Box2I) and ``origin`` (PARENT, or LOCAL for a box that
+    counts from the first pixel). No pixel outside of the box is read.
+    """
+
+    name = "fits"
+    suffix = ".fits"
+
+    def write(self, obj: Any, sink: ByteSink, storage_class: "StorageClass", provenance: Mapping[str, Any]) -> None:
+        """Write the object."""
+        own = [("SKYBUTLER VERSION", VERSION, "of this layout"), ("SKYBUTLER TYPE", storage_class.name, "")]
+        own += _provenance_cards(provenance)
+        if storage_class.name == "Exposure":
+            _write_exposure(sink, obj, own)
+        elif storage_class.name == "MaskedImage":
+            _write_primary(sink, Header(), own)
+            _write_planes(sink, obj, [], None)
+        elif storage_class.name in ("Image", "Mask"):
+            _write_primary(sink, Header(), own)
+            write_plane(sink, "IMAGE" if storage_class.name == "Image" else "MASK", obj, [])
+        elif storage_class.name == "Header":
+            _write_primary(sink, obj, own)
+        elif storage_class.name == "Wcs":
+            _write_primary(sink, Header(), own)
+            cards: list[CardTuple] = [("XTENSION", "IMAGE", ""), ("BITPIX", 8, ""), ("NAXIS", 0, ""), ("PCOUNT", 0, "")]
+            cards += [("GCOUNT", 1, ""), ("EXTNAME", "WCS", ""), ("EXTTYPE", "WCS", ""), ("WCSAXES", 2, "")]
+            sink.write(header_bytes(cards + [card for card in _wcs_cards(obj, (0, 0)) if card[0] != "WCSAXES"]))
+        else:
+            _write_primary(sink, Header(), own)
+            _write_component(sink, storage_class.name.upper(), obj)
+
+    def read(
+        self, path: Path, storage_class: "StorageClass", component: str | None, parameters: Mapping[str, Any]
+    ) -> Any:
+        """Read the object, a box of it, or one component."""
+        check_parameters(parameters, tuple(sorted(storage_class.parameters)), storage_class)
+        with FitsFile(path) as file:
+            version = file[0].header.get("SKYBUTLER VERSION", VERSION)
+            if not isinstance(version, int) or version > VERSION:
+                raise FileFormatError(
+                    f"{path} has version {version} of SkyButler's layout, and this program reads up to {VERSION}; "
+                    "a newer SkyButler reads it"
+                )
+            if storage_class.name in _IMAGES:
+                reader = PlaneReader(file)
+                if component is None:
+                    return _read_whole(reader, storage_class, parameters)
+                return _read_part(reader, component, storage_class, parameters)
+            if component is not None:
+                raise no_component(component, (), storage_class)
+            return _read_alone(file, storage_class)
+
+
+def _write_exposure(sink: ByteSink, exposure: "imaging.Exposure", own: list[CardTuple]) -> None:
+    metadata = exposure.metadata if exposure.metadata is not None else Header()
+    if not isinstance(metadata, Header):
+        metadata = Header(metadata)
+    if exposure.id is not None:
+        own = [*own, ("SKYBUTLER EXPOSURE ID", int(exposure.id), "")]
+    kept_apart = _write_primary(sink, metadata, own)
+    masked_image = exposure.masked_image
+    wcs_cards = [] if exposure.wcs is None else _wcs_cards(exposure.wcs, tuple(masked_image.image.xy0))
+    unit = metadata.get("BUNIT")
+    _write_planes(sink, masked_image, wcs_cards, unit if isinstance(unit, str) and unit.isascii() else None)
+    for attribute, name in COMPONENTS.items():
+        component = getattr(exposure, attribute)
+        if component is not None:
+            _write_component(sink, name, component)
+    if kept_apart:
+        write_component(sink, "METADATA", {"cards": kept_apart}, [])
+
+
+def _write_planes(
+    sink: ByteSink, masked_image: "imaging.MaskedImage", wcs_cards: list[CardTuple], unit: str | None
+) -> None:
+    squared = None if unit is None else f"{unit}**2" if unit.isalnum() else f"({unit})**2"
+    write_plane(sink, "IMAGE", masked_image.image, wcs_cards, unit)
+    write_plane(sink, "MASK", masked_image.mask, wcs_cards)
+    write_plane(sink, "VARIANCE", masked_image.variance, wcs_cards, squared)
+
+
+def _write_primary(sink: ByteSink, metadata: Header, own: list[CardTuple]) -> list[list[Any]]:
+    """Write the primary HDU; return position, keyword, value and comment of what its header cannot hold."""
+    cards: list[CardTuple] = [("SIMPLE", True, ""), ("BITPIX", 8, ""), ("NAXIS", 0, ""), ("EXTEND", True, "")]
+    kept_apart: list[list[Any]] = []
+    for position, card in enumerate(metadata.cards):
+        try:
+            if describes_file(card.keyword) or card.keyword.startswith("SKYBUTLER "):
+                raise ValueError(f"{card.keyword} tells how the file is kept")
+            card_text(card.keyword, card.value, card.comment)
+        except ValueError:
+            value = [card.value.real, card.value.imag] if isinstance(card.value, complex) else card.value
+            kept_apart.append([position, card.keyword, value, card.comment])
+        else:
+            cards.append((card.keyword, card.value, card.comment))
+    sink.write(header_bytes(cards + own))
+    return kept_apart
+
+
+def _provenance_cards(provenance: Mapping[str, Any]) -> list[CardTuple]:
+    """Return what the file says of the dataset that it is; long values are cut, as the registry has them whole."""
+    if not provenance:
+        return []
+    said = {
+        "DATASET TYPE": provenance["dataset_type"],
+        "DATASET RUN": provenance["run"],
+        "DATASET ID": provenance["id"],
+    }
+    said |= {f"DATA ID {name.upper()}": value for name, value in provenance["data_id"].items()}
+    cards: list[CardTuple] = []
+    for key, value in said.items():
+        if value is not None:
+            text = value if isinstance(value, int) else str(value).encode("ascii", "replace").decode()[:40].strip()
+            cards.append((f"SKYBUTLER {key}"[:40], text, ""))
+    return cards
+
+
+def _wcs_cards(wcs: "imaging.Wcs", xy0: tuple[int, ...]) -> list[CardTuple]:
+    return [(card.keyword, card.value, card.comment) for card in wcs.to_header((xy0[0], xy0[1])).cards]
+
+
+def _write_component(sink: ByteSink, name: str, component: Any) -> None:
+    """Write one component by what it says of itself."""
+    if isinstance(component, Mapping) and not hasattr(component, "to_dict"):
+        write_component(sink, name, component, [("CLASS", "dict", ""), ("CLSVERS", 1, "")])
+        return
+    made = type(component)
+    # a PSF of the user's own is a Psf to the file: Psf.from_dict finds its kind among those that are loaded
+    kind = next((kind for kind in made.__mro__ if getattr(imaging, kind.__name__, None) is kind), None)
+    if kind is None:
+        raise StorageClassError(
+            f"{name} is a {made.__module__}.{made.__qualname__}, which no file can name: it is not of skybutler.imaging"
+        )
+    cards: list[CardTuple] = [("CLASS", kind.__name__, "class in skybutler.imaging")]
+    cards.append(("CLSVERS", getattr(kind, "VERSION", 1), "version of its content"))
+    write_component(sink, name, component.to_dict(), cards)
+
+
+def _read_component(file: FitsFile, names: Iterable[str]) -> Any:
+    """Read the component whose HDU has one of these names; None where there is none."""
+    hdu = file.find(lambda hdu: any(name in hdu.names for name in names) and "CLASS" in hdu.header)
+    if hdu is None:
+        return None
+    class_name, version = str(hdu.header["CLASS"]), hdu.header.get("CLSVERS", 1)
+    content = read_component(hdu, file.path)
+    if class_name == "dict":
+        return content
+    kind = getattr(imaging, class_name, None)
+    if kind is None or not hasattr(kind, "from_dict"):
+        raise FileFormatError(f"{file.path} has a {class_name} as {hdu.names[0]}, which this SkyButler does not know")
+    known = getattr(kind, "VERSION", 1)
+    if not isinstance(version, int) or version > known:
+        raise FileFormatError(
+            f"{file.path} has version {version} of a {class_name}, and this program reads up to {known}; "
+            "a newer SkyButler reads it"
+        )
+    try:
+        return kind.from_dict(content)
+    except (ValueError, TypeError, KeyError) as error:
+        raise FileFormatError(f"{file.path} does not hold a whole {class_name}: {error}") from error
+
+
+def _read_whole(reader: PlaneReader, storage_class: "StorageClass", parameters: Mapping[str, Any]) -> Any:
+    """Read an exposure, or of what is one only the planes that are asked for."""
+    box = reader.box(parameters)
+    if storage_class.name == "Image":
+        return reader.image(box)
+    if storage_class.name == "Mask":
+        return reader.mask(box)
+    masked_image = imaging.MaskedImage(reader.image(box), reader.mask(box), reader.image(box, "VARIANCE"))
+    if storage_class.name == "MaskedImage":
+        return masked_image
+    parts: dict[str, Any] = {"metadata": _metadata(reader), "wcs": _wcs(reader), "id": _exposure_id(reader)}
+    if reader.is_own:
+        parts |= {attribute: _read_component(reader.file, [name]) for attribute, name in COMPONENTS.items()}
+    return imaging.Exposure(masked_image, **parts)
+
+
+def _read_part(
+    reader: PlaneReader, component: str, storage_class: "StorageClass", parameters: Mapping[str, Any]
+) -> Any:
+    """Read one component, and no pixels that it does not need."""
+    component = "photo_calib" if component == "calib" else component
+    match component:
+        case "image" | "variance":
+            return reader.image(reader.box(parameters), "IMAGE" if component == "image" else "VARIANCE")
+        case "mask":
+            return reader.mask(reader.box(parameters))
+        case "masked_image":
+            box = reader.box(parameters)
+            return imaging.MaskedImage(reader.image(box), reader.mask(box), reader.image(box, "VARIANCE"))
+        case "bbox":
+            return reader.box(parameters) or reader.bbox
+        case "xy0":
+            return (reader.box(parameters) or reader.bbox).min
+        case "dimensions":
+            return (reader.box(parameters) or reader.bbox).dimensions
+        case "metadata":
+            return _metadata(reader)
+        case "wcs":
+            return _wcs(reader)
+        case "id":
+            return _exposure_id(reader)
+    if component in COMPONENTS:
+        return _read_component(reader.file, [COMPONENTS[component]]) if reader.is_own else None
+    raise no_component(component, [*_PIXELS, *_GEOMETRY, *_OTHERS, *COMPONENTS], storage_class)
+
+
+def _metadata(reader: PlaneReader) -> Header:
+    if not reader.is_own:
+        return reader.metadata()
+    return _own_metadata(reader.file)
+
+
+def _own_metadata(file: FitsFile) -> Header:
+    hdu = file.find(lambda hdu: "METADATA" in hdu.names)
+    kept_apart = [] if hdu is None else read_component(hdu, file.path)["cards"]
+    cards = [
+        (position, keyword, complex(*value) if isinstance(value, list) else value, comment)
+        for position, keyword, value, comment in kept_apart
+    ]
+    return own_metadata(file[0].header, cards)
+
+
+def _wcs(reader: PlaneReader) -> "imaging.Wcs | None":
+    """Read the WCS; of anyone's file one that cannot be understood is none, and is logged."""
+    try:
+        return reader.wcs()
+    except HeaderError as error:
+        if reader.is_own:
+            raise FileFormatError(f"{reader.path}: {error}") from error
+        import logging
+
+        logging.getLogger(__name__).warning("%s is read without a WCS: %s", reader.path, error)
+        return None
+
+
+def _exposure_id(reader: PlaneReader) -> int | None:
+    value = reader.primary.header.get("SKYBUTLER EXPOSURE ID")
+    return value if isinstance(value, int) else None
+
+
+def _read_alone(file: FitsFile, storage_class: "StorageClass") -> Any:
+    """Read a component that is kept alone, or out of an exposure."""
+    if storage_class.name == "Header":
+        return _own_metadata(file) if "SKYBUTLER VERSION" in file[0].header else PlaneReader(file).metadata()
+    if storage_class.name == "Wcs":
+        hdu = file.find(lambda hdu: "WCS" in hdu.names)
+        found = PlaneReader(file).wcs() if hdu is None else imaging.Wcs.from_header(hdu.header)
+    else:
+        names = [name for attribute, name in COMPONENTS.items() if attribute == _attribute(storage_class.name)]
+        found = _read_component(file, [storage_class.name.upper(), *names])
+    if not isinstance(found, storage_class.type):
+        raise FileFormatError(f"{file.path} holds no {storage_class.name}")
+    return found
+
+
+def _attribute(storage_class: str) -> str:
+    return {"PhotoCalib": "photo_calib"}.get(storage_class, storage_class.lower())

@@ -1,0 +1,276 @@
+"""Reading FITS: what HDUs a file has, and of their pixels only what is asked for.
+
+Headers are read one after the other, as far as needed; pixels of plain images come straight from the file, in the byte
+order of this machine. Tile-compressed images go through astropy.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ...imaging.header import Header
+from ...instruments.headers import parse_cards, read_headers
+from ...model.errors import FileFormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FitsFile", "Hdu"]
+
+_BLOCK = 2880
+_CARD = 80
+_LONGEST_HEADER = 64 << 20  # bytes without END in which no more of a header is looked for
+_TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_SIGNED = {(8, -128.0): "i1", (16, 2.0**15): "u2", (32, 2.0**31): "u4", (64, 2.0**63): "u8"}
+
+
+class Hdu:
+    """One header and data unit.
+
+    Parameters
+    ----------
+    file
+        The file that it is in.
+    number
+        Its place there, from 0.
+    header
+        Its header as it stands.
+    offset
+        Where its data begin.
+    """
+
+    def __init__(self, file: "FitsFile", number: int, header: Header, offset: int) -> None:
+        self._file = file
+        self.number = number
+        self.offset = offset
+        self.is_compressed = header.get("ZIMAGE") is True
+        self.table_header = header
+        self.header = read_headers(file.path, number + 1)[number] if self.is_compressed else header
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the HDU says it is, by its EXTNAME and its EXTTYPE, in upper case."""
+        values = (self.header.get(key) for key in ("EXTNAME", "EXTTYPE"))
+        return tuple(value.upper() for value in values if isinstance(value, str) and value)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image that has pixels, or could have."""
+        plain = self.number == 0 or self.header.get("XTENSION") == "IMAGE" or self.is_compressed
+        return plain and self._number("NAXIS") >= 2
+
+    @property
+    def data_size(self) -> int:
+        """Bytes of its data, without padding (equations 1 and 2 of the standard)."""
+        header = self.table_header
+        lengths = [self._number(f"NAXIS{axis + 1}", header) for axis in range(self._number("NAXIS", header))]
+        if not lengths:
+            return 0
+        if lengths[0] == 0 and header.get("GROUPS") is True:
+            lengths = lengths[1:]
+        values = 1
+        for length in lengths:
+            values *= length
+        count, groups = self._number("PCOUNT", header, 0), self._number("GCOUNT", header, 1)
+        return abs(self._number("BITPIX", header)) // 8 * groups * (count + values)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the image; further axes must have the length 1."""
+        axes = [self._number(f"NAXIS{axis + 1}") for axis in range(self._number("NAXIS"))]
+        if len(axes) < 2 or any(length != 1 for length in axes[2:]):
+            raise FileFormatError(f"{self._file.path}: HDU {self.number} is no image: its axes are {axes}")
+        return axes[1], axes[0]
+
+    def pixels(self, rows: slice = slice(None), columns: slice = slice(None)) -> "NDArray[Any]":
+        """Read the image, or a part.
+
+        Returns
+        -------
+        array
+            Shape ``(rows, columns)``, in this machine's byte order, of the type that was written; integers with a scale
+            of their own become floats.
+        """
+        height, width = self.shape
+        whole = rows.indices(height)[:2], columns.indices(width)[:2]
+        if self.is_compressed:
+            return self._uncompressed(slice(*whole[0]), slice(*whole[1]))
+        (top, bottom), (left, right) = whole
+        stored = _TYPES.get(self._number("BITPIX"))
+        if stored is None:
+            raise FileFormatError(f"{self._file.path}: HDU {self.number} has BITPIX {self.header.get('BITPIX')!r}")
+        dtype = np.dtype(stored)
+        band = self._file.values(self.offset + top * width * dtype.itemsize, (bottom - top, width), dtype, left, right)
+        return self._scaled(band)
+
+    def _scaled(self, stored: "NDArray[Any]") -> "NDArray[Any]":
+        """Return pixels as what they mean (BSCALE, BZERO and BLANK; section 4.4.2.5 of the standard)."""
+        scale, zero = self.header.get("BSCALE", 1.0), self.header.get("BZERO", 0.0)
+        if not isinstance(scale, int | float) or not isinstance(zero, int | float) or (scale == 1 and zero == 0):
+            return stored
+        bits = self._number("BITPIX")
+        kind = _SIGNED.get((bits, float(zero))) if scale == 1 else None
+        if kind is not None:
+            turned = stored.view(np.dtype(kind))
+            turned ^= turned.dtype.type(-128 if kind == "i1" else int(zero))
+            return turned
+        made: NDArray[Any] = stored.astype(np.float32 if abs(bits) <= 16 or bits == -32 else np.float64)
+        np.multiply(made, scale, out=made)
+        np.add(made, zero, out=made)
+        blank = self.header.get("BLANK")
+        if bits > 0 and isinstance(blank, int):
+            made[stored == blank] = np.nan
+        return made
+
+    def _uncompressed(self, rows: slice, columns: slice) -> "NDArray[Any]":
+        """Read a tile-compressed image by astropy."""
+        from astropy.io import fits
+
+        height, width = self.shape
+        try:
+            with self._file.for_astropy() as source, fits.open(source, lazy_load_hdus=True) as hdus:
+                hdu = hdus[self.number]
+                everything = rows == slice(0, height) and columns == slice(0, width)
+                extra = (0,) * (self._number("NAXIS") - 2)
+                array = hdu.data[extra] if everything else hdu.section[(*extra, rows, columns)]
+        except (OSError, ValueError, TypeError, RuntimeError, IndexError) as error:
+            raise FileFormatError(f"{self._file.path}: HDU {self.number} cannot be uncompressed: {error}") from error
+        made = np.asarray(array)
+        return np.ascontiguousarray(made, dtype=made.dtype.newbyteorder("="))
+
+    def bytes(self) -> bytes:
+        """Read all of its data as they are."""
+        return self._file.read(self.offset, self.data_size)
+
+    def _number(self, key: str, header: Header | None = None, default: int | None = None) -> int:
+        value = (self.header if header is None else header).get(key, default)
+        if type(value) is not int or (value < 0 and key != "BITPIX"):
+            raise FileFormatError(f"{self._file.path}: HDU {self.number} has {key} = {value!r}, not a whole number")
+        return value
+
+
+class FitsFile:
+    """A FITS file, plain or gzipped, opened for reading.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    FileFormatError
+        If it is no FITS file; HDUs that are cut short are found when they are reached.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hdus: list[Hdu] = []
+        self._stream: IO[bytes] = path.open("rb", buffering=0)
+        magic = self._stream.read(9)
+        if magic[:2] == b"\x1f\x8b":
+            self._stream = io.BytesIO(self._unpacked())
+            magic = self._stream.read(9)
+        self._size = self._stream.seek(0, io.SEEK_END)
+        if not magic.startswith(b"SIMPLE  ="):
+            self._stream.close()
+            what = "it is empty" if not magic else f"it begins with {magic!r}, not with SIMPLE  ="
+            raise FileFormatError(f"{path} is not a FITS file: {what}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+
+    def __iter__(self) -> Iterator[Hdu]:
+        number = 0
+        while (hdu := self._reach(number)) is not None:
+            yield hdu
+            number += 1
+
+    def __getitem__(self, number: int) -> Hdu:
+        hdu = self._reach(number)
+        if hdu is None:
+            raise FileFormatError(f"{self.path} has {len(self._hdus)} HDUs, and no number {number}")
+        return hdu
+
+    def find(self, wanted: Callable[[Hdu], bool]) -> Hdu | None:
+        """Return the first HDU that fulfils a condition; None where none does. Headers after it are not read."""
+        return next((hdu for hdu in self if wanted(hdu)), None)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read bytes; FileFormatError where the file ends before them."""
+        self._must_reach(offset + size)
+        self._stream.seek(offset)
+        return self._stream.read(size)
+
+    def values(
+        self, offset: int, shape: tuple[int, int], dtype: "np.dtype[Any]", left: int, right: int
+    ) -> "NDArray[Any]":
+        """Read the columns from `left` to `right` of a band of rows, in this machine's byte order."""
+        self._must_reach(offset + shape[0] * shape[1] * dtype.itemsize)
+        native = dtype.newbyteorder("=")
+        if isinstance(self._stream, io.BytesIO):
+            band = np.frombuffer(self._stream.getbuffer(), dtype, shape[0] * shape[1], offset).reshape(shape)
+            return band[:, left:right].astype(native)
+        if right - left < shape[1] and shape[0]:
+            band = np.memmap(self._stream, dtype, "r", offset, shape)
+            return np.array(band[:, left:right], dtype=native, order="C")
+        self._stream.seek(offset)
+        read = np.fromfile(self._stream, dtype, shape[0] * shape[1]).reshape(shape)
+        return read if dtype.isnative else read.byteswap(inplace=True).view(native)
+
+    def for_astropy(self) -> IO[bytes]:
+        """Return a stream of the file, unpacked, that astropy may read."""
+        return io.BytesIO(self._stream.getvalue()) if isinstance(self._stream, io.BytesIO) else self.path.open("rb")
+
+    def _unpacked(self) -> bytes:
+        with self._stream as packed:
+            packed.seek(0)
+            try:
+                return gzip.decompress(packed.read())
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise FileFormatError(f"{self.path}: the gzipped file is damaged or cut short ({error})") from error
+
+    def _must_reach(self, end: int) -> None:
+        if end > self._size:
+            raise FileFormatError(f"{self.path} is cut short: it ends after {self._size} bytes, and should have {end}")
+
+    def _reach(self, number: int) -> Hdu | None:
+        while len(self._hdus) <= number:
+            begin = 0
+            if self._hdus:
+                last = self._hdus[-1]
+                begin = last.offset + -(-last.data_size // _BLOCK) * _BLOCK
+            text, length = self._header_text(begin)
+            if not text:
+                return None
+            self._hdus.append(Hdu(self, len(self._hdus), Header(parse_cards(text)), begin + length))
+        return self._hdus[number]
+
+    def _header_text(self, begin: int) -> tuple[str, int]:
+        """Return a header's cards before END, and its length in whole blocks; no text where no HDU begins."""
+        self._stream.seek(begin)
+        text = b""
+        while True:
+            more = self._stream.read(4 * _BLOCK)
+            if begin and not text and not more.startswith(b"XTENSION"):
+                return "", 0
+            if not more or len(text) > _LONGEST_HEADER:
+                raise FileFormatError(f"{self.path} is cut short, or no FITS file: the header at {begin} has no END")
+            start = max(0, len(text) - _CARD)
+            text += more
+            found = text.find(b"END     ", start)
+            while found >= 0 and found % _CARD:
+                found = text.find(b"END     ", found + 1)
+            if found >= 0:
+                return text[:found].decode("latin-1"), -(-(found + _CARD) // _BLOCK) * _BLOCK

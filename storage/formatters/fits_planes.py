@@ -1,0 +1,278 @@
+"""Images, masks and variances as FITS HDUs, SkyButler's own and anyone's.
+
+Each plane's HDU has EXTNAME and EXTTYPE, the sky WCS, and its place among its parent's pixels twice: as the linear
+WCS "A" and as LTV1/2. A mask names its planes in ``MP_<plane>`` cards, whose value is the bit and whose comment
+the meaning.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ...imaging.header import Card, Header
+from ...model.errors import FileFormatError, StorageClassError
+from .fits_cards import CardTuple, pixel_cards, write_image
+from .fits_file import FitsFile, Hdu
+from .formatter import ByteSink
+
+if TYPE_CHECKING:
+    from ...imaging import Box2I, Image, Mask, MaskSchema, Point2I, Wcs
+
+__all__ = ["PlaneReader", "describes_file", "write_plane"]
+
+PlaneName = Literal["IMAGE", "MASK", "VARIANCE"]
+PLANES: tuple[PlaneName, ...] = ("IMAGE", "MASK", "VARIANCE")
+
+describes_file = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|END|CHECKSUM|DATASUM|INHERIT|"
+    r"LONGSTRN|THEAP|TFIELDS|T(?:TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM)\d+|CONTINUE|HIERARCH"
+).fullmatch
+"""Keywords that tell how a file keeps its data; metadata have no use for them, and a header no room."""
+
+_PLACE = re.compile(
+    r"LTV[12]|LTM[12]_[12]|(?:CTYPE|CRPIX|CRVAL|CUNIT|CDELT)[12]A|WCSNAMEA|WCSAXESA|CD[12]_[12]A"
+).fullmatch
+
+
+def write_plane(
+    sink: ByteSink, name: PlaneName, plane: "Image | Mask", wcs_cards: Iterable[CardTuple], unit: str | None = None
+) -> None:
+    """Write one plane as an image HDU.
+
+    Parameters
+    ----------
+    sink
+        Where to.
+    name
+        Which plane it is.
+    plane
+        The pixels.
+    wcs_cards
+        The sky WCS, for an array that begins at the plane's `xy0`.
+    unit
+        Unit of the pixels (BUNIT).
+    """
+    x0, y0 = plane.xy0
+    cards = pixel_cards(plane.array)
+    cards += [("EXTNAME", name, ""), ("EXTTYPE", name, "")]
+    if unit:
+        cards.append(("BUNIT", unit, "unit of the pixels"))
+    cards += wcs_cards
+    cards += [("LTV1", -x0, "parent to array, x"), ("LTV2", -y0, "parent to array, y")]
+    for axis, corner in (("1", x0), ("2", y0)):
+        cards += [(f"CTYPE{axis}A", "LINEAR", "pixels of the parent image"), (f"CRPIX{axis}A", 1.0, "")]
+        cards += [(f"CRVAL{axis}A", float(corner), ""), (f"CUNIT{axis}A", "pixel", "")]
+    if name == "MASK":
+        cards += [(f"MP_{mask.name}", mask.bit, mask.doc) for mask in plane.schema]  # type: ignore[union-attr]
+    try:
+        write_image(sink, cards, plane.array)
+    except ValueError as error:
+        raise StorageClassError(f"this {name.lower()} cannot be kept as FITS: {error}") from error
+
+
+class PlaneReader:
+    """The planes of an open FITS file.
+
+    Planes are found by EXTNAME or EXTTYPE; in a file that has neither, the first image is the image, and its mask and
+    variance are zeros.
+
+    Parameters
+    ----------
+    file
+        The file.
+    """
+
+    def __init__(self, file: FitsFile) -> None:
+        self.file = file
+        self.primary = file[0]
+        self.is_own = "SKYBUTLER VERSION" in self.primary.header
+        self._found: dict[PlaneName, Hdu | None] = {}
+        self._main: Hdu | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return self.file.path
+
+    def hdu(self, name: PlaneName) -> Hdu | None:
+        """Return the HDU of a plane; None where there is none."""
+        if name not in self._found:
+            found = self.file.find(lambda hdu: hdu.is_image and name in hdu.names)
+            if found is None and name == "IMAGE" and not self.is_own:
+                unnamed = [hdu for hdu in self.file if hdu.is_image and not {"MASK", "VARIANCE"} & set(hdu.names)]
+                found = next((hdu for hdu in unnamed if all(hdu.shape)), unnamed[0] if unnamed else None)
+            self._found[name] = found
+        return self._found[name]
+
+    @property
+    def main(self) -> Hdu:
+        """The HDU that tells sizes and places: the image's, or that of whatever plane there is."""
+        if self._main is None:
+            self._main = next((hdu for hdu in map(self.hdu, PLANES) if hdu is not None), None)
+        if self._main is None:
+            raise FileFormatError(f"{self.path} has no image: none of its {len(list(self.file))} HDUs has pixels")
+        return self._main
+
+    @property
+    def bbox(self) -> "Box2I":
+        """The pixels that the image covers, in parent coordinates."""
+        from ...imaging import Box2I, Extent2I, Point2I
+
+        height, width = self.main.shape
+        return Box2I(Point2I(*_place(self.main.header)), Extent2I(width, height))
+
+    def box(self, parameters: Mapping[str, Any]) -> "Box2I | None":
+        """Return the box that read parameters ask for, in parent coordinates; None for the whole.
+
+        Raises
+        ------
+        IndexError
+            If it is not all within the image.
+        """
+        from ...imaging import LOCAL, Box2I, Extent2I
+
+        asked, whole = parameters.get("bbox"), self.bbox
+        if asked is None:
+            return None
+        if not isinstance(asked, Box2I):
+            raise StorageClassError(f"bbox={asked!r} is not a Box2I")
+        origin = parameters.get("origin", "PARENT")
+        if origin is LOCAL or (isinstance(origin, str) and origin.upper() == "LOCAL"):
+            asked = asked.shifted_by(Extent2I(*whole.min))
+        if not whole.contains(asked):
+            raise IndexError(f"{asked} is not within {self.path}, which covers {whole}")
+        return asked
+
+    def image(self, box: "Box2I | None", name: PlaneName = "IMAGE") -> "Image":
+        """Read the image or the variance, or a box of it; zeros where the file has no variance."""
+        from ...imaging import Image
+
+        hdu = self.hdu(name)
+        if hdu is None:
+            return Image.full(self.bbox if box is None else box)
+        array, corner = self._pixels(hdu, box)
+        return Image(array, corner)
+
+    def mask(self, box: "Box2I | None") -> "Mask":
+        """Read the mask, or a box of it; zeros where the file has none."""
+        from ...imaging import Mask
+
+        hdu = self.hdu("MASK")
+        if hdu is None:
+            return Mask.full(self.bbox if box is None else box)
+        array, corner = self._pixels(hdu, box)
+        if array.dtype.kind not in "iu":
+            raise FileFormatError(f"{self.path} has a mask of {array.dtype} pixels, where integers should be")
+        if not self.is_own:
+            array = array.astype(np.int32 if array.dtype.itemsize < 4 else array.dtype, copy=False)
+        return Mask(array, _mask_schema(hdu.header), corner)
+
+    def _pixels(self, hdu: Hdu, box: "Box2I | None") -> tuple[Any, "Point2I"]:
+        whole = self.bbox
+        if hdu.shape != self.main.shape:
+            raise FileFormatError(f"{self.path} has planes of {self.main.shape} and of {hdu.shape} pixels")
+        if box is None:
+            return hdu.pixels(), whole.min
+        left, bottom = box.min.x - whole.min.x, box.min.y - whole.min.y
+        return hdu.pixels(slice(bottom, bottom + box.height), slice(left, left + box.width)), box.min
+
+    def wcs(self) -> "Wcs | None":
+        """Read the sky WCS; None where there is none.
+
+        Raises
+        ------
+        HeaderError
+            If there is one that cannot be understood.
+        """
+        from ...imaging import Wcs
+
+        header = self.main.header if self.is_own else self.merged_header()
+        return Wcs.from_header(header, tuple(self.bbox.min))
+
+    def merged_header(self) -> Header:
+        """Return the cards of the primary header and of the image's own, which count where both have a keyword."""
+        primary, own = self.primary.header, self.main.header
+        if self.main.number == 0:
+            return primary
+        values = {card.keyword: card for card in own.cards if card.keyword not in ("COMMENT", "HISTORY", "")}
+        cards = [values.pop(card.keyword, card) for card in primary.cards]
+        cards += [card for card in own.cards if card.keyword in values or card.keyword in ("COMMENT", "HISTORY")]
+        return Header(cards)
+
+    def metadata(self) -> Header:
+        """Return what the headers say of the observation: all but the cards about the file itself."""
+        placed = "LTV1" in self.main.header or self.main.header.get("CTYPE1A") == "LINEAR"
+        own_names = {"EXTNAME", "EXTTYPE"} if set(self.main.names) & set(PLANES) else set()
+        return Header(
+            card
+            for card in self.merged_header().cards
+            if not describes_file(card.keyword)
+            and card.keyword not in own_names
+            and not (placed and _PLACE(card.keyword))
+        )
+
+
+def _place(header: Header) -> tuple[int, int]:
+    """Return the parent coordinates of the first pixel: by the WCS "A", else by LTV1/2, else (0, 0)."""
+    corner = []
+    for axis in "12":
+        value: Any = 0.0
+        if header.get(f"CTYPE{axis}A") == "LINEAR" and str(header.get(f"CUNIT{axis}A", "PIXEL")).upper() == "PIXEL":
+            value = _float(header.get(f"CRVAL{axis}A")) - _float(header.get(f"CRPIX{axis}A", 1.0)) + 1.0
+        elif header.get(f"LTM{axis}_{axis}", 1.0) in (1, 1.0):  # otherwise the image is binned
+            value = -_float(header.get(f"LTV{axis}", 0.0))
+        corner.append(int(value) if value == int(value) else 0)
+    return corner[0], corner[1]
+
+
+def _float(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and abs(value) < 1 << 31 else 0.0
+
+
+def _mask_schema(header: Header) -> "MaskSchema | None":
+    """Return the planes that a mask's header names: by MP_ cards (afw, SkyButler) or MSKN cards (lsst-images)."""
+    from ...imaging import MaskPlane, MaskSchema
+
+    bits: dict[str, int] = {}
+    docs: dict[str, str] = {}
+    for card in header.cards:
+        if card.keyword.startswith("MP_") and isinstance(card.value, int):
+            bits[card.keyword[3:]] = card.value
+            docs[card.keyword[3:]] = card.comment
+        elif card.keyword.startswith("MSKN") and isinstance(card.value, str):
+            number = card.keyword[4:]
+            value = header.get(f"MSKM{number}")
+            if isinstance(value, int) and value > 0:
+                bits[card.value] = value.bit_length() - 1
+                docs[card.value] = str(header.get(f"MSKD{number}", ""))
+    if not bits:
+        return None
+    known = {plane.name: plane.doc for plane in MaskSchema.default()}
+    cut = {name for name, doc in docs.items() if known.get(name, "").startswith(doc)}  # a card had no room for all
+    try:
+        return MaskSchema(
+            MaskPlane(name, bit, known[name] if name in cut else docs[name]) for name, bit in bits.items()
+        )
+    except ValueError as error:
+        raise FileFormatError(f"the mask's header contradicts itself: {error}") from error
+
+
+def own_metadata(header: Header, kept_apart: Iterable[tuple[int, str, Any, str]]) -> Header:
+    """Return the metadata of an exposure that SkyButler wrote.
+
+    Parameters
+    ----------
+    header
+        The primary header.
+    kept_apart
+        Position, keyword, value and comment of the cards that a FITS header could not hold.
+    """
+    cards = [
+        card for card in header.cards if not card.keyword.startswith("SKYBUTLER ") and not describes_file(card.keyword)
+    ]
+    for position, keyword, value, comment in kept_apart:
+        cards.insert(position, Card(keyword, value, comment))
+    return Header(cards)
