@@ -1,0 +1,311 @@
+"""The light behind the sources: clipped statistics in cells, and a smooth surface through them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ..model.lsst_names import LsstNames
+from .chebyshev import ChebyshevField
+from .geometry import Box2I, Extent2I, Point2I
+from .image import Image
+from .masked_image import MaskedImage
+from .statistics import ERRORS, Property, StatisticsControl, make_statistics, string_to_statistics_property
+
+__all__ = ["STYLES", "Background", "BackgroundControl", "BackgroundList", "make_background"]
+
+STYLES = {"AKIMA_SPLINE": 5, "NATURAL_SPLINE": 3, "LINEAR": 2, "CONSTANT": 1, "CHEBYSHEV": 1}
+"""Surfaces, and how many cells along an axis each needs. The first four fall back on the next where there are fewer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackgroundControl(LsstNames):
+    """How a background is measured."""
+
+    nx_sample: int = 10
+    """Cells along x."""
+    ny_sample: int = 10
+    """Cells along y."""
+    bin_size: int | None = None
+    """Pixels a cell is wide and high, about; instead of the numbers of cells."""
+    style: str = "AKIMA_SPLINE"
+    """One of `STYLES`: a surface through the cells, or CHEBYSHEV, a polynomial fitted to them."""
+    order: int = 6
+    """Highest total degree of CHEBYSHEV; lowered where there are too few good cells."""
+    statistic: str = "MEANCLIP"
+    """What is taken of each cell: MEANCLIP, MEAN or MEDIAN."""
+    statistics_control: StatisticsControl | None = None
+    """How; 3 passes of 3 sigma by default. An `and_mask` of its own replaces `ignored_mask_planes`."""
+    ignored_mask_planes: tuple[str, ...] = ("BAD", "SAT", "EDGE", "DETECTED", "DETECTED_NEGATIVE", "NO_DATA")
+    """Pixels with any of these are left out; planes that a mask does not have are ignored."""
+
+    def __post_init__(self) -> None:
+        if self.style not in STYLES:
+            raise ValueError(f"There is no background style {self.style!r}, only {', '.join(STYLES)}.")
+        if min(self.nx_sample, self.ny_sample, self.bin_size or 1) < 1:
+            raise ValueError("A background needs one cell or more along each axis.")
+        if self.statistic not in ("MEANCLIP", "MEAN", "MEDIAN"):
+            raise ValueError(f"The statistic of a cell is MEANCLIP, MEAN or MEDIAN, not {self.statistic!r}.")
+
+
+def make_background(image: MaskedImage | Image | ArrayLike, control: BackgroundControl | None = None) -> Background:
+    """Measure the background of an image.
+
+    Parameters
+    ----------
+    image : `MaskedImage`, `Image` or array_like
+        Only a masked image has its ignored mask planes left out.
+    control : `BackgroundControl`, optional
+        How.
+
+    Returns
+    -------
+    background : `Background`
+        ``background.image()`` is the surface.
+
+    Raises
+    ------
+    ValueError
+        If no cell has a good pixel.
+    """
+    control = control or BackgroundControl()
+    plane = image if isinstance(image, Image | MaskedImage) else Image(np.asarray(image))
+    box = plane.bbox
+    nx, ny = control.nx_sample, control.ny_sample
+    if control.bin_size is not None:
+        nx, ny = math.ceil(box.width / control.bin_size), math.ceil(box.height / control.bin_size)
+    nx, ny = min(nx, box.width), min(ny, box.height)
+    statistics = control.statistics_control or StatisticsControl()
+    if isinstance(plane, MaskedImage) and not statistics.and_mask:
+        names = [name for name in control.ignored_mask_planes if name in plane.mask.schema]
+        statistics = StatisticsControl(
+            num_sigma_clip=statistics.num_sigma_clip, num_iter=statistics.num_iter, and_mask=names
+        )
+    wanted = string_to_statistics_property(control.statistic)
+    values, errors = _measure_cells(plane, nx, ny, wanted, statistics)
+    return Background(box, values, errors, style=control.style, order=control.order)
+
+
+class Background(LsstNames):
+    """A measured background.
+
+    Parameters
+    ----------
+    bbox : `Box2I`
+        The image, parent pixels.
+    values : array_like
+        The statistic of each cell, shape ``(ny, nx)``; NaN where there was no good pixel.
+    errors : array_like, optional
+        Their standard errors (not variances), same shape.
+    style : `str`, optional
+        One of `STYLES`.
+    order : `int`, optional
+        Highest degree of CHEBYSHEV.
+
+    Raises
+    ------
+    ValueError
+        If there is no finite value, shapes differ, or there are more cells than pixels.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        bbox: Box2I,
+        values: ArrayLike,
+        errors: ArrayLike | None = None,
+        *,
+        style: str = "AKIMA_SPLINE",
+        order: int = 6,
+    ) -> None:
+        self.bbox = bbox
+        self.values: NDArray[np.float64] = np.array(values, dtype=np.float64)
+        self.errors: NDArray[np.float64] = (
+            np.full(self.values.shape, np.nan) if errors is None else np.array(errors, dtype=np.float64)
+        )
+        if style not in STYLES:
+            raise ValueError(f"There is no background style {style!r}, only {', '.join(STYLES)}.")
+        if self.values.ndim != 2 or self.values.shape != self.errors.shape:
+            raise ValueError(f"Values and errors are (ny, nx), not {self.values.shape} and {self.errors.shape}.")
+        if self.values.shape[0] > bbox.height or self.values.shape[1] > bbox.width:
+            raise ValueError(f"{self.values.shape} cells (ny, nx) are more than the pixels of {bbox}.")
+        if not np.isfinite(self.values).any():
+            raise ValueError(f"No cell of {bbox} has a good pixel; are all of them masked?")
+        self.style = style
+        self.order = order
+
+    @property
+    def mean(self) -> float:
+        """The mean of the cells."""
+        return float(np.nanmean(self.values))
+
+    def image(self, bbox: Box2I | None = None, *, dtype: DTypeLike = "float32") -> Image:
+        """Return the surface at every pixel.
+
+        Parameters
+        ----------
+        bbox : `Box2I`, optional
+            Part of the image; all of it by default.
+        dtype : numpy type, optional
+            Of the pixels.
+
+        Raises
+        ------
+        ValueError
+            If the box is not within the image.
+        """
+        box = self.bbox if bbox is None else bbox
+        if not self.bbox.contains(box):
+            raise ValueError(f"The background was measured over {self.bbox}; {box} reaches outside.")
+        surface = self._approximated(box) if self.style == "CHEBYSHEV" else self._interpolated(box)
+        return Image(np.ascontiguousarray(surface, dtype=dtype), xy0=box.min)
+
+    def __iadd__(self, level: float) -> Self:
+        self.values += level
+        return self
+
+    def __isub__(self, level: float) -> Self:
+        self.values -= level
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the box as ``[x, y, width, height]``, the cells as arrays, and style and order."""
+        box = self.bbox
+        return {
+            "bbox": [box.min_x, box.min_y, box.width, box.height],
+            "values": self.values.copy(),
+            "errors": self.errors.copy(),
+            "style": self.style,
+            "order": self.order,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Make a background of what `to_dict` gave."""
+        x, y, width, height = (int(value) for value in content["bbox"])
+        box = Box2I(Point2I(x, y), Extent2I(width, height))
+        return cls(box, content["values"], content["errors"], style=content["style"], order=content["order"])
+
+    def __repr__(self) -> str:
+        ny, nx = self.values.shape
+        return f"Background({nx}x{ny} cells, mean {self.mean:.6g}, {self.style})"
+
+    def _centers(self, axis: int) -> NDArray[np.float64]:
+        size = (self.bbox.height, self.bbox.width)[axis]
+        begin = (self.bbox.min_y, self.bbox.min_x)[axis]
+        edges = _edges(size, self.values.shape[axis])
+        return begin + (edges[:-1] + edges[1:] - 1) / 2.0
+
+    def _interpolated(self, box: Box2I) -> NDArray[np.float64]:
+        """Interpolate along y at each column of cells, and through these along x at each row of pixels."""
+        rows, columns = np.arange(box.min_y, box.max_y + 1), np.arange(box.min_x, box.max_x + 1)
+        good = np.isfinite(self.values)
+        centers_y, centers_x = self._centers(0), self._centers(1)
+        used = np.flatnonzero(good.any(axis=0))
+        along_y = np.stack(
+            [
+                _interpolate(centers_y[good[:, i]], self.values[good[:, i], i, None], rows, self.style)[:, 0]
+                for i in used
+            ]
+        )
+        return _interpolate(centers_x[used], along_y, columns, self.style).T
+
+    def _approximated(self, box: Box2I) -> NDArray[np.float64]:
+        y, x = np.meshgrid(self._centers(0), self._centers(1), indexing="ij")
+        good = np.isfinite(self.values)
+        known = np.isfinite(self.errors[good]) & (self.errors[good] > 0)
+        weights = 1.0 / self.errors[good] if known.all() else None
+        order = min(self.order, *(size - 1 for size in self.values.shape))
+        while (order + 1) * (order + 2) // 2 > good.sum():
+            order -= 1
+        field = ChebyshevField.fit(self.bbox, x[good], y[good], self.values[good], order=order, weights=weights)
+        return field.array(box)
+
+
+class BackgroundList(LsstNames, list[Background]):
+    """Backgrounds that were subtracted one after the other; their sum puts the light back.
+
+    Parameters
+    ----------
+    backgrounds : iterable of `Background`, optional
+        In the order of subtraction.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    def __init__(self, backgrounds: Iterable[Background] = ()) -> None:
+        super().__init__(backgrounds)
+
+    def image(self, bbox: Box2I | None = None, *, dtype: DTypeLike = "float32") -> Image:
+        """Return the sum of the surfaces; parameters as `Background.image`.
+
+        Raises
+        ------
+        ValueError
+            If the list is empty, or the box reaches outside.
+        """
+        if not self:
+            raise ValueError("The list has no backgrounds, and therefore no image.")
+        total = np.sum([background.image(bbox, dtype=np.float64).array for background in self], axis=0)
+        return Image(total.astype(dtype), xy0=(self[0].bbox if bbox is None else bbox).min)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return each background's own dictionary."""
+        return {"backgrounds": [background.to_dict() for background in self]}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Make a list of what `to_dict` gave."""
+        return cls(Background.from_dict(background) for background in content["backgrounds"])
+
+
+def _edges(size: int, cells: int) -> NDArray[np.int64]:
+    """Return where cells begin and end: near-equal, and rounded as in LSST's afw."""
+    return np.minimum((np.arange(cells + 1, dtype=np.int64) * size + cells // 2) // cells, size)
+
+
+def _measure_cells(
+    plane: MaskedImage | Image, nx: int, ny: int, wanted: Property, control: StatisticsControl
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    box = plane.bbox
+    columns, rows = _edges(box.width, nx) + box.min_x, _edges(box.height, ny) + box.min_y
+    values, errors = np.empty((ny, nx)), np.empty((ny, nx))
+    for j in range(ny):
+        for i in range(nx):
+            cell = Box2I.from_bounds(int(columns[i]), int(columns[i + 1]), int(rows[j]), int(rows[j + 1]))
+            values[j, i], errors[j, i] = make_statistics(plane[cell], wanted | ERRORS, control).result(wanted)
+    return values, errors
+
+
+def _interpolate(
+    centers: NDArray[np.float64], values: NDArray[np.float64], positions: NDArray[Any], style: str
+) -> NDArray[np.float64]:
+    """Interpolate columns of values, shape ``(n, m)``, at positions, and extrapolate in straight lines."""
+    for fitting, needed in STYLES.items():
+        if needed <= len(centers) and needed <= STYLES[style]:
+            style = fitting
+            break
+    if style == "CONSTANT":
+        edges = (centers[:-1] + centers[1:]) / 2.0
+        return np.asarray(values[np.searchsorted(edges, positions)], dtype=np.float64)
+    from scipy import interpolate
+
+    if style == "AKIMA_SPLINE":
+        curve = interpolate.Akima1DInterpolator(centers, values, axis=0)
+    elif style == "NATURAL_SPLINE":
+        curve = interpolate.CubicSpline(centers, values, axis=0, bc_type="natural")
+    else:
+        curve = interpolate.PPoly(np.stack([np.diff(values, axis=0) / np.diff(centers)[:, None], values[:-1]]), centers)
+    inside = np.clip(positions, centers[0], centers[-1])
+    found = np.asarray(curve(inside), dtype=np.float64)
+    slopes = curve.derivative()
+    for outside, edge in ((positions < centers[0], centers[0]), (positions > centers[-1], centers[-1])):
+        if outside.any():
+            found[outside] += (positions[outside] - edge)[:, None] * np.asarray(slopes(edge))
+    return found
