@@ -39,7 +39,7 @@ class Registry:
         self.universe: DimensionUniverse = read_universe(database)
         if self.universe == default_universe():
             self.universe = default_universe()  # one object, so that groups compare by identity
-        self.tables = Tables(self.universe)
+        self.tables = Tables(self.universe, database.dialect_name)
         self._catalog = CatalogCache(database, self.tables)
         self.collections = Collections(self)
         self.dimension_records = DimensionRecords(self)
