@@ -204,5 +204,6 @@ def test_real_files_say_what_astropy_says(shared_data: Path) -> None:
 def test_headers_are_read_without_astropy() -> None:
     import subprocess
 
-    code = "import sys, skybutler.instruments.headers, skybutler.instruments.instrument; sys.exit('astropy' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys, skybutler.instruments.headers, skybutler.instruments.instrument; "
+    code += "sys.exit('astropy' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
