@@ -78,6 +78,8 @@ def _plain(obj: Any, storage_class: "StorageClass", where: str = "") -> Any:
     if obj is None or isinstance(obj, str | bool | int | float):
         # subclasses too: json writes a numpy float64 or an IntEnum as the number that it is
         return obj
+    if hasattr(obj, "to_dict"):
+        return _plain(obj.to_dict(), storage_class, where)
     if isinstance(obj, Mapping):
         plain = {}
         for key, value in obj.items():
@@ -92,8 +94,6 @@ def _plain(obj: Any, storage_class: "StorageClass", where: str = "") -> Any:
         return [_plain(value, storage_class, f"{where}[{number}]") for number, value in enumerate(obj)]
     if hasattr(obj, "model_dump"):
         return obj.model_dump(mode="json")
-    if hasattr(obj, "to_dict"):
-        return _plain(obj.to_dict(), storage_class, where)
     if hasattr(obj, "tolist"):  # numpy's scalars and arrays
         return _plain(obj.tolist(), storage_class, where)
     raise StorageClassError(
