@@ -10,13 +10,28 @@ from ..model.lsst_names import lazy_exports
 
 if TYPE_CHECKING:
     # The names are listed below; a type checker needs their types.
+    from .ap_corr import *  # noqa: F403
+    from .background import *  # noqa: F403
+    from .catalog import *  # noqa: F403
+    from .chebyshev import ChebyshevField as ChebyshevField
+    from .detector import *  # noqa: F403
+    from .exposure import *  # noqa: F403
+    from .filter import *  # noqa: F403
     from .geometry import *  # noqa: F403
+    from .header import Header as Header
     from .image import Image as Image
     from .mask import Mask as Mask
     from .mask_schema import *  # noqa: F403
     from .masked_image import *  # noqa: F403
+    from .photo_calib import PhotoCalib as PhotoCalib
+    from .polygon import *  # noqa: F403
+    from .psf import *  # noqa: F403
+    from .schema import *  # noqa: F403
+    from .source_record import SourceRecord as SourceRecord
     from .stack import *  # noqa: F403
     from .statistics import *  # noqa: F403
+    from .visit_info import *  # noqa: F403
+    from .wcs import *  # noqa: F403
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -65,15 +80,18 @@ __getattr__, __dir__ = lazy_exports(
         "stack": ("statistics_stack",),
         "detector": ("Amplifier", "Camera", "Detector"),
         "wcs": ("Wcs",),
-        "psf": ("GaussianPsf", "Psf"),
-        "photo_calib": ("ChebyshevField", "PhotoCalib"),
-        "background": ("Background", "BackgroundControl", "make_background"),
+        "psf": ("EmpiricalPsf", "GaussianPsf", "Psf", "Quadrupole"),
+        "chebyshev": ("ChebyshevField",),
+        "photo_calib": ("PhotoCalib",),
+        "ap_corr": ("ApCorrMap",),
+        "polygon": ("Polygon",),
+        "background": ("Background", "BackgroundControl", "BackgroundList", "make_background"),
         "visit_info": ("VisitInfo",),
         "filter": ("Filter",),
         "header": ("Header",),
         "exposure": ("Exposure",),
-        "schema": ("Field", "Key", "Schema"),
-        "catalog": ("SourceCatalog", "SourceRecord"),
-        "display": ("display",),
+        "schema": ("AliasMap", "Field", "Schema"),
+        "catalog": ("SourceCatalog",),
+        "source_record": ("SourceRecord",),
     },
 )

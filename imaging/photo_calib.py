@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .geometry import Point2D
     from .masked_image import MaskedImage
 
-__all__ = ["AB_ZERO_NANOJANSKY", "ChebyshevField", "PhotoCalib"]
+__all__ = ["AB_ZERO_NANOJANSKY", "PhotoCalib"]
 
 AB_ZERO_NANOJANSKY = 10.0 ** (48.6 / -2.5) * 1e23 * 1e9
 """Flux of AB magnitude 0, nJy: 3630780547701.0 (Oke & Gunn 1983: m = -2.5 lg f[erg/s/cm²/Hz] - 48.6)."""

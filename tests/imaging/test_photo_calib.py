@@ -3,8 +3,9 @@ import pickle
 import numpy as np
 import pytest
 from skybutler.imaging.catalog import SourceCatalog
+from skybutler.imaging.chebyshev import ChebyshevField
 from skybutler.imaging.geometry import Box2I, Extent2I, Point2I
-from skybutler.imaging.photo_calib import AB_ZERO_NANOJANSKY, ChebyshevField, PhotoCalib
+from skybutler.imaging.photo_calib import AB_ZERO_NANOJANSKY, PhotoCalib
 
 BOX = Box2I(Point2I(0, 0), Extent2I(10, 10))
 

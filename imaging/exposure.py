@@ -1,0 +1,286 @@
+"""Exposures: pixels with everything that is known about them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .components import COMPONENTS, ExposureComponents
+from .geometry import PARENT, Box2I, Extent2I, ImageOrigin, Point2D, Point2I
+from .header import Header
+from .image import Image
+from .mask import Mask
+from .masked_image import MaskedImage
+from .photo_calib import PhotoCalib
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from matplotlib.axes import Axes
+
+    from .catalog import SourceCatalog
+    from .wcs import Wcs
+
+__all__ = ["Exposure"]
+
+_MUTABLE = ("background", "summary_stats")
+
+
+class Exposure(ExposureComponents):
+    """A masked image and its components, which are attributes and None where absent.
+
+    The components are `wcs`, `psf`, `photo_calib` (or `calib`), `background`, `visit_info`, `filter`, `detector`,
+    `ap_corr`, `valid_polygon`, `summary_stats` and `id`; their classes are checked on assignment. Components speak of
+    parent pixels: they hold for every part of the exposure, and parts share them.
+
+    Parameters
+    ----------
+    masked_image : `MaskedImage`, `Image` or array_like
+        The pixels; shared, not copied.
+    wcs : `Wcs`, optional
+        Where they are on the sky.
+    metadata : `Mapping`, optional
+        The raw header; anything but a `Header` is made one. Empty by default.
+    **given
+        Other components by name.
+
+    Raises
+    ------
+    TypeError
+        If a component is unknown or of the wrong class.
+    """
+
+    def __init__(
+        self,
+        masked_image: MaskedImage | Image | Any,
+        wcs: Wcs | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> None:
+        self._masked_image = masked_image if isinstance(masked_image, MaskedImage) else MaskedImage(masked_image)
+        self._components = {}
+        self.metadata = metadata
+        self.wcs = wcs
+        for name, value in given.items():
+            if name not in COMPONENTS and name != "calib":
+                raise TypeError(f"An exposure has no component {name!r}; it may have {', '.join(sorted(COMPONENTS))}.")
+            setattr(self, name, value)
+
+    @property
+    def metadata(self) -> Header:
+        """The raw header; empty where there was none."""
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, header: Mapping[str, Any] | None) -> None:
+        self._metadata = header if isinstance(header, Header) else Header(header or {})
+
+    @property
+    def calib(self) -> PhotoCalib | None:
+        """Another name of `photo_calib`."""
+        return self.photo_calib
+
+    @calib.setter
+    def calib(self, calib: PhotoCalib | None) -> None:
+        self.photo_calib = calib
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """The components that are there, by name, in the order of `skybutler.imaging.components.COMPONENTS`."""
+        return {name: self._components[name] for name in COMPONENTS if name in self._components}
+
+    @property
+    def masked_image(self) -> MaskedImage:
+        """Image, mask and variance."""
+        return self._masked_image
+
+    @masked_image.setter
+    def masked_image(self, masked_image: MaskedImage) -> None:
+        self._masked_image = masked_image
+
+    @property
+    def image(self) -> Image:
+        """The plane of pixels."""
+        return self._masked_image.image
+
+    @image.setter
+    def image(self, plane: Image) -> None:
+        self._masked_image.image = plane
+
+    @property
+    def mask(self) -> Mask:
+        """The mask."""
+        return self._masked_image.mask
+
+    @mask.setter
+    def mask(self, plane: Mask) -> None:
+        self._masked_image.mask = plane
+
+    @property
+    def variance(self) -> Image:
+        """The variance."""
+        return self._masked_image.variance
+
+    @variance.setter
+    def variance(self, plane: Image) -> None:
+        self._masked_image.variance = plane
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the image's pixels."""
+        return self._masked_image.dtype
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self._masked_image.width
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self._masked_image.height
+
+    @property
+    def dimensions(self) -> Extent2I:
+        """Width and height."""
+        return self._masked_image.dimensions
+
+    @property
+    def bbox(self) -> Box2I:
+        """The box in parent pixels."""
+        return self._masked_image.bbox
+
+    def get_bbox(self, origin: ImageOrigin = PARENT) -> Box2I:
+        """Return the box, in parent or local pixels."""
+        return self._masked_image.get_bbox(origin)
+
+    @property
+    def x0(self) -> int:
+        """Parent column of the first pixel."""
+        return self._masked_image.x0
+
+    @property
+    def y0(self) -> int:
+        """Parent row of the first pixel."""
+        return self._masked_image.y0
+
+    @property
+    def xy0(self) -> Point2I:
+        """Parent pixel of the first one; assigning another moves the sky along."""
+        return self._masked_image.xy0
+
+    @xy0.setter
+    def xy0(self, corner: Point2I | tuple[int, int]) -> None:
+        before = self.xy0
+        self._masked_image.xy0 = corner
+        if self.wcs is not None:
+            self.wcs = self.wcs.shifted((self.x0 - before.x, self.y0 - before.y))
+
+    def set_xy0(self, x: Point2I | int, y: int | None = None) -> None:
+        """Set the parent pixel of the first one, and move the sky along."""
+        self.xy0 = Point2I(x) if y is None else Point2I(x, y)
+
+    def __getitem__(self, key: Any) -> Any:
+        found = self._masked_image[key]
+        return self._with(found) if isinstance(found, MaskedImage) else found
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._masked_image[key] = value.masked_image if isinstance(value, Exposure) else value
+
+    def clone(self) -> Self:
+        """Return a copy with pixels and metadata of its own; components that cannot change are shared."""
+        made = self._with(self._masked_image.clone())
+        made.metadata = self.metadata.copy()
+        for name in _MUTABLE:
+            if name in made._components:
+                made._components[name] = copy.deepcopy(made._components[name])
+        return made
+
+    def get_cutout(self, center: Point2D | Point2I | SkyCoord, size: Extent2I | tuple[int, int]) -> Self:
+        """Return a copy of the pixels around a position; what is off the image is NaN (0 in integers) and NO_DATA.
+
+        Parameters
+        ----------
+        center : `Point2D` or `astropy.coordinates.SkyCoord`
+            Parent pixel, or a position on the sky; within the image.
+        size : `Extent2I` or pair of `int`
+            Width and height.
+
+        Raises
+        ------
+        ValueError
+            If the size is not positive, the centre is outside, or the sky is asked for and there is no WCS.
+        """
+        size = Extent2I(*size)
+        if size.x <= 0 or size.y <= 0:
+            raise ValueError(f"A cutout has one pixel or more each way, not {size.x}x{size.y}.")
+        position = Point2D(*center) if isinstance(center, tuple) else self._position_of(center)
+        # written so that NaN, a position off the projection, is outside
+        inside = (
+            self.x0 - 0.5 <= position.x <= self.x0 + self.width - 0.5
+            and self.y0 - 0.5 <= position.y <= self.y0 + self.height - 0.5
+        )
+        if not inside:
+            raise ValueError(f"The centre {position} is outside the image, which covers {self.bbox}.")
+        box = Box2I.make_centered_box(position, size)
+        image, mask, variance = self.image, self.mask, self.variance
+        nothing = np.nan if np.issubdtype(image.dtype, np.floating) else 0
+        made = MaskedImage(
+            Image.full(box, nothing, dtype=image.dtype),
+            Mask.full(box, "NO_DATA", schema=mask.schema.with_plane("NO_DATA"), dtype=mask.dtype),
+            Image.full(box, np.inf, dtype=variance.dtype),
+        )
+        overlap = box.clipped_to(self.bbox)
+        made[overlap] = self._masked_image[overlap]
+        return self._with(made)
+
+    def contains_sky_coords(self, sky: SkyCoord) -> NDArray[np.bool_]:
+        """Return whether positions on the sky are within the image.
+
+        Raises
+        ------
+        ValueError
+            If the exposure has no WCS.
+        """
+        x, y = self._require_wcs().sky_to_pixel(sky)
+        x, y = np.asarray(x), np.asarray(y)
+        in_x = (x >= self.x0 - 0.5) & (x < self.x0 + self.width - 0.5)
+        return np.asarray(in_x & (y >= self.y0 - 0.5) & (y < self.y0 + self.height - 0.5))
+
+    def plot(self, catalog: SourceCatalog | None = None, ax: Axes | None = None, stretch: str = "asinh") -> Axes:
+        """Draw the pixels, the mask over them, and sources; see `skybutler.imaging.display.plot`."""
+        from .display import plot
+
+        return plot(self, catalog, ax, stretch)
+
+    def __repr__(self) -> str:
+        held = ", ".join(self.components) or "no components"
+        what = f" {self.filter}" if self.filter is not None else ""
+        cards = f", {len(self.metadata)} header cards" if len(self.metadata) else ""
+        size = f"{self.width}x{self.height} {self.dtype} at ({self.x0}, {self.y0})"
+        return f"Exposure({size}{what}, {held}{cards})"
+
+    def _repr_html_(self) -> str:
+        from .display import thumbnail_html
+
+        return thumbnail_html(self)
+
+    def _with(self, masked_image: MaskedImage) -> Self:
+        made = type(self)(masked_image, metadata=self.metadata)
+        made._components = dict(self._components)
+        return made
+
+    def _position_of(self, sky: SkyCoord) -> Point2D:
+        found = self._require_wcs().sky_to_pixel(sky)
+        if not isinstance(found, Point2D):
+            raise ValueError(f"A cutout has one centre, not {len(sky)}.")
+        return found
+
+    def _require_wcs(self) -> Wcs:
+        if self.wcs is None:
+            raise ValueError("The exposure has no wcs, so it knows nothing of the sky; ask by pixel, or set one.")
+        return self.wcs
