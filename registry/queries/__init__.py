@@ -1,8 +1,8 @@
 """Queries: an expression language over dimension records and datasets, to one SQL statement each.
 
-The way of a query: `expression.parse` makes a syntax tree, `values.Lifter` takes the values out of it, `resolve.Scope`
-finds the columns that its names mean, `plan.plan` joins the tables and compiles the conditions, and `results.Query` runs
-the statement and streams what it gives.
+The way of a query: `expression.parse` makes a syntax tree, `values.Lifter` takes the values out of it,
+`resolve.Scope` finds the columns that its names mean, `plan.plan` joins the tables and compiles the conditions, and
+`results.Query` runs the statement and streams what it gives.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ def query_data_ids(
     query_datasets : The other parameters.
     """
     group = _group(registry, dimensions)
+    types = tuple(registry.dataset_type(name) for name in names(datasets))
     request = Request(
-        "data_ids", group, None, tuple(registry.dataset_type(name) for name in names(datasets)), names(collections), False,
-        ((where, bind or {}),), data_id or {}, names(order_by), check_limit(limit),
+        "data_ids", group, None, types, names(collections), False, ((where, bind or {}),), data_id or {}, names(order_by), check_limit(limit),
     )  # fmt: skip
     return DataIdQuery(registry, request)
 
@@ -141,10 +141,9 @@ def query_dimension_records(
     if not found.has_table:
         source = f"records of {found.union_of} name it" if found.union_of else "they are computed"
         raise InvalidQueryError(f"{element} has no records of its own: {source}. Ask for its data IDs.")
+    types = tuple(registry.dataset_type(name) for name in names(datasets))
     request = Request(
-        "records", registry.universe.conform(found.required), found,
-        tuple(registry.dataset_type(name) for name in names(datasets)), names(collections), False,
-        ((where, bind or {}),), data_id or {}, names(order_by), check_limit(limit),
+        "records", registry.universe.conform(found.required), found, types, names(collections), False, ((where, bind or {}),), data_id or {}, names(order_by), check_limit(limit),
     )  # fmt: skip
     return RecordQuery(registry, request)
 

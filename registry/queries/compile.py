@@ -88,6 +88,8 @@ class Compiler:
                 return sa.not_(self.condition(node.operand))
             case tree.Compare():
                 return self._compare(node)
+            case tree.Among():
+                return self._among(node)
             case tree.In():
                 found = self._in(node)
                 return sa.not_(found) if node.negated else found
@@ -102,7 +104,7 @@ class Compiler:
         term = self.term(node)
         if term.kind is not Kind.BOOL:
             raise self.error(term, f"A condition is wanted; this is {term.kind.value}. Compare it with something.")
-        return term.sql  # type: ignore[no-any-return]
+        return term.sql
 
     def error(self, term: Term, message: str) -> Exception:
         """Make the error that points at a term."""
@@ -113,6 +115,8 @@ class Compiler:
         match node:
             case tree.Name():
                 field = self.fields[node.text]
+                if field.kind is Kind.REGION and self.universe[field.owner].pixels is not None:
+                    raise self.source.error(node.at, f"{field} only overlaps regions of records, such as visit.region.")
                 return Term(field.kind, self.columns(field), node.at, field)
             case tree.Value(kind=Kind.TIMESPAN):
                 ends = tuple(self._parameter(node.index + i, Kind.TIME) for i in range(2))
@@ -149,8 +153,7 @@ class Compiler:
 
     def _arithmetic(self, node: tree.Arithmetic) -> Term:
         left, right = (self._number(self.term(side), node.operator) for side in (node.left, node.right))
-        kind = common_kind(left.kind, right.kind)
-        assert kind is not None
+        kind = Kind.FLOAT if Kind.FLOAT in (left.kind, right.kind) else Kind.INT
         a, b = left.sql, right.sql
         match node.operator:
             case "+":
@@ -181,13 +184,13 @@ class Compiler:
             return self._overlap(left, right, node.at)
         kind = self._agreed(left, right, node.operator, node.at)
         if node.operator == "=":
-            return left.sql == right.sql  # type: ignore[no-any-return]
+            return left.sql == right.sql
         if node.operator == "!=":
-            return left.sql != right.sql  # type: ignore[no-any-return]
+            return left.sql != right.sql
         if not kind.is_ordered:
             raise self.source.error(node.at, f"{node.operator!r} means nothing between {kind.value} and another.")
         ordered = self.dialect.ordered(left.sql, kind)
-        return getattr(ordered, _ORDER[node.operator])(right.sql)  # type: ignore[no-any-return]
+        return getattr(ordered, _ORDER[node.operator])(right.sql)
 
     def _agreed(self, left: Term, right: Term, what: str, at: int) -> Kind:
         kind = common_kind(left.kind, right.kind)
@@ -202,7 +205,7 @@ class Compiler:
     @staticmethod
     def _null(term: Term, negated: bool) -> ColumnElement[bool]:
         column = term.sql[0] if term.kind is Kind.TIMESPAN else term.sql
-        return column.is_not(None) if negated else column.is_(None)  # type: ignore[no-any-return]
+        return column.is_not(None) if negated else column.is_(None)
 
     def _like(self, node: tree.Like) -> ColumnElement[bool]:
         operand, pattern = self.term(node.operand), self.term(node.pattern)
@@ -217,7 +220,7 @@ class Compiler:
             if not kind.is_ordered:
                 raise self.source.error(node.at, f"BETWEEN means nothing for {kind.value}.")
         ordered = self.dialect.ordered(operand.sql, operand.kind)
-        return ordered.between(low.sql, high.sql)  # type: ignore[no-any-return]
+        return ordered.between(low.sql, high.sql)
 
     def _in(self, node: tree.In) -> ColumnElement[bool]:
         operand = self.term(node.operand)
@@ -240,6 +243,14 @@ class Compiler:
                 found.append(operand.sql == term.sql)
         return any_of(sa.or_, found) if found else sa.false()
 
+    def _among(self, node: tree.Among) -> ColumnElement[bool]:
+        terms = [self.term(name) for name in node.names]
+        for term, kind in zip(terms, node.kinds, strict=True):
+            self._agreed(term, Term(kind, None, term.at), "'='", term.at)
+        columns = [term.sql for term in terms]
+        operand = sa.tuple_(*columns) if len(columns) > 1 else columns[0]
+        return operand.in_(self.dialect.rows(f"v{node.index}", node.kinds))
+
     def _stride(self, operand: Term, item: tree.Stride) -> ColumnElement[bool]:
         if operand.kind is not Kind.INT:
             raise self.source.error(item.at, f"A range holds integers, and this is compared with {operand.kind.value}.")
@@ -256,9 +267,10 @@ class Compiler:
                 raise self.source.error(
                     at, "Two columns of regions can only be joined: OVERLAPS of both stands by itself, or beside AND."
                 )
-            column, constant = (left, right) if left.field is not None else (right, left)
-            assert column.field is not None
-            return self.overlaps(column.field, constant.sql)
+            if left.field is not None:
+                return self.overlaps(left.field, right.sql)
+            if right.field is not None:
+                return self.overlaps(right.field, left.sql)
         if left.kind is Kind.TIME:
             left, right = right, left
         begin, end = left.sql
@@ -271,17 +283,13 @@ def check_overlap(left: Term, right: Term, at: int, source: Source, universe: Di
     """Raise where two terms cannot be asked whether they overlap."""
     kinds = {left.kind, right.kind}
     if kinds not in ({Kind.REGION}, {Kind.TIMESPAN}, {Kind.TIMESPAN, Kind.TIME}):
-        raise source.error(
-            at,
-            f"OVERLAPS takes two regions, two timespans, or a timespan and a time; not {left.kind.value} and {right.kind.value}.",
-        )
+        given = f"{left.kind.value} and {right.kind.value}"
+        raise source.error(at, f"OVERLAPS takes two regions, two timespans, or a timespan and a time; not {given}.")
     if Kind.REGION in kinds and left.field is None and right.field is None:
         raise source.error(at, "One side of OVERLAPS must be a column, such as visit.region.")
     if left.field is not None and right.field is not None:
         families = universe.spatial_families if Kind.REGION in kinds else universe.temporal_families
         owners = {left.field.owner, right.field.owner}
         if len(owners) == 1 or any(owners <= set(family) for family in families.values()):
-            raise source.error(
-                at,
-                f"{left.field} and {right.field} belong together by their data IDs already; no overlap needs to be asked for.",
-            )
+            both = f"{left.field} and {right.field}"
+            raise source.error(at, f"{both} belong together by their data IDs; no overlap need be asked for.")

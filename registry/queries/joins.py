@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
-from ...model.dimensions import DimensionGroup, Element
+from ...model.dimensions import DimensionGroup
 from ..tables import Tables
 
 __all__ = ["Joins"]
@@ -132,16 +132,15 @@ class Joins:
         if element.has_table:
             self.element(dimension)
         elif element.union_of is not None:
-            self._add_union(element)
+            self._add_union(element.name, element.union_of)
         else:
             # Sky pixels alone have no records to list; the caller has said so before it comes to this.
             raise AssertionError(f"{dimension} has no records")
 
-    def _add_union(self, element: Element) -> None:
-        assert element.union_of is not None
-        column = self.tables.dimension[element.union_of].c[element.name]
+    def _add_union(self, dimension: str, of: str) -> None:
+        column = self.tables.dimension[of].c[dimension]
         values = sa.select(column).where(column.is_not(None)).distinct().subquery()
-        self.add(values, {element.name: values.c[element.name]})
+        self.add(values, {dimension: values.c[dimension]})
 
     def relations(self) -> None:
         """Join the relations that must always hold among the dimensions (which exposures make up a visit)."""

@@ -90,9 +90,9 @@ def classify(value: Any) -> tuple[Kind, Any]:
         return Kind.REGION, region
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return classify(value.item())
-    for kind, types in ((Kind.INT, int), (Kind.FLOAT, float), (Kind.STRING, str)):  # subclasses: enums, numpy.float64
-        if isinstance(value, types):
-            return classify(types(value))
+    for plain_type in (int, float, str):  # of which a value may be of a subclass: an enum, numpy.float64
+        if isinstance(value, plain_type):
+            return classify(plain_type(value))
     raise ValueError(f"a {type(value).__name__} is no value of an expression")
 
 

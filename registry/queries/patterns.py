@@ -19,12 +19,12 @@ class Wildcard(Enum):
 
 
 def read_glob(text: str) -> list[str | Wildcard]:
-    """Read a GLOB pattern: ``*`` any run, ``?`` one character, ``\\`` takes the meaning of the next."""
+    r"""Read a GLOB pattern: ``*`` any run, ``?`` one character, ``\`` takes the meaning of the next."""
     return _read(text, "*", "?")
 
 
 def read_like(text: str) -> list[str | Wildcard]:
-    """Read a LIKE pattern: ``%`` any run, ``_`` one character, ``\\`` takes the meaning of the next."""
+    r"""Read a LIKE pattern: ``%`` any run, ``_`` one character, ``\`` takes the meaning of the next."""
     return _read(text, "%", "_")
 
 
@@ -57,7 +57,7 @@ def to_glob(pieces: list[str | Wildcard]) -> str:
 
 
 def to_like(pieces: list[str | Wildcard]) -> str:
-    """Write a pattern for LIKE with ``\\`` as its escape."""
+    r"""Write a pattern for LIKE with ``\`` as its escape."""
     return "".join(
         ("%" if piece is Wildcard.ANY else "_")
         if isinstance(piece, Wildcard)

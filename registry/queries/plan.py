@@ -1,7 +1,7 @@
 """From what a query asks to one SELECT, built once for each shape of query.
 
-A statement has, in this order, the columns of the results, those to sort by, and the regions that are still to be tested
-exactly. Expressions are applied before the search for the first dataset: it is the first that fits.
+A statement has, in this order, the columns of the results, those to sort by, and the regions that are still to be
+tested exactly. Expressions are applied before the search for the first dataset: it is the first that fits.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from ...model.dimensions import Element
 from ...model.errors import InvalidQueryError
 from ...model.region import Region
-from . import tree
-from .compile import Compiler, Term, check_overlap
+from .compile import Compiler
 from .dialect import Dialect, any_of
 from .joins import Joins
 from .kinds import Kind
-from .request import Condition, Reading, Request, read
-from .resolve import Field
+from .overlaps import Overlap, split_overlaps
+from .request import Reading, Request, read
+from .resolve import Field, key_kind
 from .search import Search, searches
 from .sky import OverlapTest, covering, members
 
 if TYPE_CHECKING:
+    from ..catalog import Catalog
     from ..database import Database
     from ..registry import Registry
 
@@ -78,6 +78,8 @@ class Plan:
     values: dict[str, Any]
     searches: tuple[Search, ...]
     """The searches of datasets in it."""
+    catalog: Catalog | None
+    """The state of the registry for which it was made; None where it holds for this moment only."""
 
     @property
     def is_empty(self) -> bool:
@@ -113,9 +115,11 @@ def plan(registry: Registry, request: Request, *, counting: bool = False) -> Pla
     key = (request.kind, request.dimensions, request.element and request.element.name, request.find_first, counting,
            request.limit is None, tuple(search.shape for search in found), reading.shape)  # fmt: skip
     statement = known.get(key)
+    is_snapshot = False
     if statement is None:
         builder = _Builder(registry, request, reading, found, dialect)
         statement = builder.statement(counting)
+        is_snapshot = builder.is_snapshot
         if not builder.holds_values:
             if len(known) >= _MOST_STATEMENTS:
                 known.clear()
@@ -125,7 +129,7 @@ def plan(registry: Registry, request: Request, *, counting: bool = False) -> Pla
         values |= search.values(i)
     if request.limit is not None:
         values["limit"] = request.limit
-    return Plan(statement, values, found)
+    return Plan(statement, values, found, None if is_snapshot else catalog)
 
 
 class _Builder:
@@ -141,6 +145,8 @@ class _Builder:
         self.level = registry.universe[registry.universe.common_pixels].pixels[1]  # type: ignore[index]
         self.holds_values = False
         """Whether the SQL depends on values: pixels of constant regions do."""
+        self.is_snapshot = False
+        """Whether the SQL holds what records said when it was made."""
         self.regions: list[ColumnElement[Any]] = []
         self.tests: list[tuple[int, int | Region]] = []
         self.used = self._used()
@@ -162,15 +168,14 @@ class _Builder:
                 return self.request.dimensions.names
             case "datasets":
                 return self.request.dimensions.required
-        assert self.request.element is not None
-        return self.request.element.required
+        return self.request.record_element.required
 
     def statement(self, counting: bool) -> Statement:
-        where, overlaps = self._split()
+        where, overlaps = split_overlaps(self.reading, self.universe)
         self._join(overlaps)
         conditions = [Compiler(c.source, self.reading.fields, self.column, self.dialect, self.universe, self.members)
                       .condition(c.shape) for c in where]  # fmt: skip
-        conditions += [self._constant(condition) for condition in overlaps if self._is_constant(condition)]
+        conditions += [self._candidates(o, o.other) for o in overlaps if isinstance(o.other, int)]
         conditions = [*self.joins.conditions, *self._seeks(), *conditions]
         results = self._results()
         select = self._select(results, conditions)
@@ -185,74 +190,31 @@ class _Builder:
     def _region_place(self, results: Sequence[Any], index: int) -> int:
         return len(results) + len(self.reading.order) + index
 
-    # Conditions
-
-    def _split(self) -> tuple[list[Condition], list[Condition]]:
-        """Return the conditions, each term of an outermost AND by itself, without and with overlaps on the sky."""
-        plain, overlaps = [], []
-        for condition in self.reading.conditions:
-            terms = condition.shape.terms if isinstance(condition.shape, tree.And) else (condition.shape,)
-            sky = [term for term in terms if self._is_sky(term)]
-            overlaps += [Condition(condition.source, term) for term in sky]
-            rest = tuple(term for term in terms if not self._is_sky(term)) if sky else terms
-            if rest:
-                plain.append(Condition(condition.source, tree.And(rest) if len(rest) > 1 else rest[0]))
-        return plain, overlaps
-
-    def _region(self, node: tree.Node) -> Field | None:
-        """Return the column of regions that a node names, if it does."""
-        field = self.reading.fields.get(node.text) if isinstance(node, tree.Name) else None
-        return field if field is not None and field.kind is Kind.REGION else None
-
-    def _is_sky(self, node: tree.Node) -> bool:
-        if not isinstance(node, tree.Compare) or node.operator != "OVERLAPS":
-            return False
-        sides = (node.left, node.right)
-        constant = any(isinstance(side, tree.Value) and side.kind is Kind.REGION for side in sides)
-        columns = sum(self._region(side) is not None for side in sides)
-        return columns == 2 or (constant and columns == 1)
-
-    def _is_constant(self, condition: Condition) -> bool:
-        assert isinstance(condition.shape, tree.Compare)
-        return isinstance(condition.shape.left, tree.Value) or isinstance(condition.shape.right, tree.Value)
-
-    def _constant(self, condition: Condition) -> ColumnElement[bool]:
-        """Return the condition that admits candidates for an overlap with a constant region, and note the exact test."""
-        shape = condition.shape
-        assert isinstance(shape, tree.Compare)
-        name, value = (shape.left, shape.right) if isinstance(shape.right, tree.Value) else (shape.right, shape.left)
-        field = self._region(name)
-        assert field is not None
-        assert isinstance(value, tree.Value)
-        element = self._indexed(field, condition, shape.at)
-        region: Region = self.reading.values[value.index]
-        self.holds_values = True
-        pixels = self.registry.tables.pixels[element.name].alias()
-        candidates = sa.select(*(pixels.c[d] for d in element.required)).where(
-            covering(region, pixels.c.pixel, self.level)
-        )
-        self.tests.append((self._region_index(field), region))
-        return sa.tuple_(*(self.joins.keys[d] for d in element.required)).in_(candidates)
-
-    def _indexed(self, field: Field, condition: Condition, at: int) -> Element:
-        element = self.universe[field.owner]
-        if element.name not in self.registry.tables.pixels:
-            raise condition.source.error(at, f"{field} takes part in joins with other regions only.")
-        return element
+    # Regions
 
     def _region_index(self, field: Field) -> int:
         self.regions.append(self.column(field))
         return len(self.regions) - 1
 
+    def _candidates(self, overlap: Overlap, index: int) -> ColumnElement[bool]:
+        """Return the condition that admits candidates for an overlap with a constant region; note the exact test."""
+        element = self.universe[overlap.column.owner]
+        region: Region = self.reading.values[index]
+        self.holds_values = True
+        pixels = self.registry.tables.pixels[element.name].alias()
+        candidates = sa.select(*(pixels.c[d] for d in element.required)).where(
+            covering(region, pixels.c.pixel, self.level)
+        )
+        self.tests.append((self._region_index(overlap.column), region))
+        return sa.tuple_(*(self.joins.keys[d] for d in element.required)).in_(candidates)
+
     def members(self, field: Field, index: int) -> ColumnElement[bool]:
         """Return an overlap with a constant region that is exact in SQL, as one within OR or NOT must be."""
         element = self.universe[field.owner]
-        if element.name not in self.registry.tables.pixels:
-            raise InvalidQueryError(f"{field} takes part in joins with other regions only.")
-        self.holds_values = True
+        self.holds_values = self.is_snapshot = True
         keys = members(self.registry, element, self.reading.values[index], self.level)
         self.reading.values.append(json.dumps(keys))
-        kinds = [Kind.INT if self.universe[d].key.type == "int" else Kind.STRING for d in element.required]  # type: ignore[union-attr]
+        kinds = [key_kind(self.universe, d) for d in element.required]
         rows = self.dialect.rows(f"v{len(self.reading.values) - 1}", kinds)
         found = sa.tuple_(*(self.joins.keys[d] for d in element.required)).in_(rows)
         return sa.case((self.column(field).is_(None), sa.null()), else_=found)
@@ -271,19 +233,17 @@ class _Builder:
 
     # Tables
 
-    def _join(self, overlaps: Sequence[Condition]) -> None:
+    def _join(self, overlaps: Sequence[Overlap]) -> None:
         joins = self.joins
         for i, search in enumerate(self.searches):
             search.join(joins, i, self.dialect)
-        if self.request.element is not None and self.request.kind == "records":
-            joins.element(self.request.element.name)
+        if self.request.kind == "records":
+            joins.element(self.request.record_element.name)
         joins.relations()
         self._join_sky(overlaps)
         for name in reversed(joins.dimensions.required):
             if self.universe[name].pixels is not None and name not in joins.keys:
-                raise InvalidQueryError(
-                    f"sky pixels alone ({name}) are too many to list; ask for what lies in them, too."
-                )
+                raise InvalidQueryError(f"sky pixels alone ({name}) are too many to list; ask for what lies in them.")
             joins.provide(name)
         for name in joins.dimensions.implied:
             if name in self.used:
@@ -293,22 +253,15 @@ class _Builder:
                 joins.element(field.owner)
         joins.agreements()
 
-    def _join_sky(self, overlaps: Sequence[Condition]) -> None:
-        """Join regions of different families: those that the expression relates, else the most precise of each family."""
+    def _join_sky(self, overlaps: Sequence[Overlap]) -> None:
+        """Join regions of different families: those that the expression relates, else the most precise of each."""
         families = self.universe.spatial_families
         related: set[frozenset[str]] = set()
-        for condition in overlaps:
-            if self._is_constant(condition):
-                continue
-            assert isinstance(condition.shape, tree.Compare)
-            left, right = self._region(condition.shape.left), self._region(condition.shape.right)
-            assert left is not None
-            assert right is not None
-            at = condition.shape.at
-            sides = [Term(Kind.REGION, None, at, field) for field in (left, right)]
-            check_overlap(*sides, at, condition.source, self.universe)
-            self._overlay(left.owner, right.owner)
-            related.add(frozenset(self._family(owner) for owner in (left.owner, right.owner)))
+        for overlap in overlaps:
+            if isinstance(overlap.other, Field):
+                owners = overlap.column.owner, overlap.other.owner
+                self._overlay(*owners)
+                related.add(frozenset(self._family(owner) for owner in owners))
         present = [
             next((m for m in members if set(self.universe[m].required) <= set(self.joins.dimensions.names)), None)
             for members in families.values()
@@ -360,8 +313,7 @@ class _Builder:
         if self.request.kind == "datasets":
             search = self.searches[0]
             return [*search.identity(self.joins), *(keys[name] for name in self.request.dimensions.required)]
-        assert self.request.element is not None
-        table = self.joins.element(self.request.element.name)
+        table = self.joins.element(self.request.record_element.name)
         return list(table.c)
 
     def _select(

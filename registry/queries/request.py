@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ...model.datasets import DatasetType
 from ...model.dimensions import DimensionGroup, Element
@@ -37,6 +37,11 @@ class Request:
     data_id: Mapping[str, Any] = field(default_factory=dict)
     order_by: tuple[str, ...] = ()
     limit: int | None = None
+
+    @property
+    def record_element(self) -> Element:
+        """The element whose records are asked for, where they are."""
+        return cast("Element", self.element)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,6 @@ def check_limit(limit: int | None) -> int | None:
     """
     if limit is None:
         return None
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+    if type(limit) is not int or limit < 0:
         raise InvalidQueryError(f"limit is how many results to return at most: 0 or more, or None; not {limit!r}.")
     return limit

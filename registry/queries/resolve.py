@@ -1,4 +1,4 @@
-"""Names in expressions to columns: which record, dataset or dimension a name speaks of, and of what kind its values are."""
+"""Names in expressions to columns: which record, dataset or dimension a name speaks of, and the kind of its values."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...model.datasets import DatasetType
-from ...model.dimensions import DimensionGroup, Element
+from ...model.dimensions import DimensionGroup, DimensionUniverse, Element
 from ...model.errors import closest
 from . import tree
 from .kinds import OF_COLUMN, Kind
 from .source import Source
 
-__all__ = ["DATASET_FIELDS", "Field", "Scope", "names_in"]
+__all__ = ["DATASET_FIELDS", "Field", "Scope", "key_kind", "names_in"]
 
 DATASET_FIELDS = {
     "dataset_id": Kind.UUID,
@@ -89,8 +89,7 @@ class Scope:
         element = universe[dimension]
         if element.pixels is not None and dimension != universe.common_pixels and dimension not in self.dimensions:
             raise source.error(name.at, f"Regions are indexed by {universe.common_pixels} pixels, not by {dimension}.")
-        assert element.key is not None
-        return Field(dimension, "", OF_COLUMN[element.key.type])
+        return Field(dimension, "", key_kind(universe, dimension))
 
     def _of_element(self, element: Element, rest: list[str], name: tree.Name, source: Source) -> Field:
         column = element.index.get(rest[0])
@@ -131,10 +130,10 @@ class Scope:
             raise source.error(name.at, f"Dataset type {dataset_type!r} takes no part in this query.")
         kind = DATASET_FIELDS.get(rest[0])
         if kind is None or len(rest) > 1:
-            wrong = ".".join(rest)
+            wrong, known = ".".join(rest), ", ".join(DATASET_FIELDS)
             raise source.error(
                 name.at + len(dataset_type) + 1,
-                f"A dataset has no field {wrong!r}.{closest(wrong, DATASET_FIELDS)} It has {', '.join(DATASET_FIELDS)}.",
+                f"A dataset has no field {wrong!r}.{closest(wrong, DATASET_FIELDS)} It has {known}.",
             )
         return Field(dataset_type, rest[0], kind, of_dataset=True)
 
@@ -172,6 +171,14 @@ class Scope:
         if elsewhere:
             return f" Did you mean {' or '.join(f'{e}.{text}' for e in elsewhere)}?"
         return f" Known: {', '.join(sorted(candidates))}."
+
+
+def key_kind(universe: DimensionUniverse, dimension: str) -> Kind:
+    """Return the kind of a dimension's values."""
+    key = universe[dimension].key
+    if key is None:
+        raise KeyError(dimension)
+    return OF_COLUMN[key.type]
 
 
 def names_in(node: tree.Node) -> Iterable[tree.Name]:

@@ -1,7 +1,7 @@
 """What a query gives: lazy, composable, streamed.
 
-A query is a description until it is iterated, counted or turned into a table; ``where``, ``order_by`` and ``limit`` return
-a narrower one and leave the first as it is.
+A query is a description until it is iterated, counted or turned into a table; ``where``, ``order_by`` and ``limit``
+return a narrower one and leave the first as it is.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ class Query(ABC, Generic[T]):
         self._registry = registry
         self._request = request
         # A mistake shows where it was made, not where the results are first looked at.
-        self._plan_as_made: Plan | None = plan(registry, request)
+        self._made = plan(registry, request)
 
     def _plan(self) -> Plan:
-        made, self._plan_as_made = self._plan_as_made, None  # collections may change until the next time
-        return made or plan(self._registry, self._request)
+        if self._made.catalog is not self._registry.catalog:  # collections came or went, or records were looked at
+            self._made = plan(self._registry, self._request)
+        return self._made
 
     def _limit(self) -> int | None:
         return self._request.limit
@@ -194,16 +195,13 @@ class RecordQuery(Query[DimensionRecord]):
     """Records of one dimension element; iterated, it gives a `DimensionRecord` each."""
 
     def _decoder(self) -> Any:
-        assert self._request.element is not None
-        return rows.records(self._request.element)
+        return rows.records(self._request.record_element)
 
     def _columns(self) -> list[tuple[str, str]]:
-        assert self._request.element is not None
-        return rows.record_columns(self._request.element.columns)
+        return rows.record_columns(self._request.record_element.columns)
 
     def _subject(self) -> str:
-        assert self._request.element is not None
-        return repr(self._request.element.name)
+        return repr(self._request.record_element.name)
 
 
 def _key_columns(request: Request, dimensions: Iterable[str]) -> list[tuple[str, str]]:

@@ -111,10 +111,8 @@ def records(element: Element) -> Callable[[Iterable[Any]], Iterator[DimensionRec
             if plain:
                 yield DimensionRecord(element, tuple(row[:width]))
                 continue
-            values: list[Any] = []
             cells = iter(row)
-            for decoder in decoders:
-                values.append(next(cells) if decoder is None else decoder(next(cells), cells))
+            values = [next(cells) if decoder is None else decoder(next(cells), cells) for decoder in decoders]
             yield DimensionRecord(element, tuple(values))
 
     return decode

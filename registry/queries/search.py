@@ -42,8 +42,10 @@ class Search:
         self.runs_only = all(kind is CollectionType.RUN for _, _, kind in collections)
         self.is_ranked = len(collections) > 1
         """Whether several collections are searched, so that the first that has a dataset matters."""
-        self.rank: ColumnElement[Any] | None = None
-        self._tag: FromClause | None = None
+        self.rank: ColumnElement[Any]
+        """The place of a row's collection in the search, once it is joined and ranked."""
+        self.tag: FromClause
+        """The table of tags, once it is joined."""
         self._tables: dict[str, FromClause] = {}
 
     @property
@@ -63,7 +65,7 @@ class Search:
 
     def join(self, joins: Joins, number: int, dialect: Dialect) -> None:
         """Join the tags of the datasets."""
-        tag = self._tag = joins.tables.tag(self.dataset_type.dimensions).alias()
+        tag = self.tag = joins.tables.tag(self.dataset_type.dimensions).alias()
         integer = sa.BigInteger()
         of_type = tag.c.dataset_type_id == sa.bindparam(f"type{number}", type_=integer)
         columns = {name: tag.c[name] for name in self.dataset_type.dimensions.required}
@@ -75,12 +77,6 @@ class Search:
         else:
             searched = tag.c.collection_id == sa.bindparam(f"collection{number}", type_=integer)
             joins.add(tag, columns, also=[of_type, searched])
-
-    @property
-    def tag(self) -> FromClause:
-        """The joined table of tags."""
-        assert self._tag is not None
-        return self._tag
 
     def identity(self, joins: Joins) -> list[ColumnElement[Any]]:
         """Return the columns of a dataset's id and of its RUN's key."""
@@ -104,10 +100,8 @@ class Search:
     def _table(self, joins: Joins, name: str) -> FromClause:
         if name not in self._tables:
             tables: Tables = joins.tables
-            if name in ("dataset", "stored_file"):
-                table = getattr(tables, name).alias()
-            else:
-                table = tables.collection.alias()
+            source = {"dataset": tables.dataset, "stored_file": tables.stored_file}.get(name, tables.collection)
+            table = source.alias()
             self._tables[name] = table
             match name:
                 case "dataset":

@@ -1,8 +1,8 @@
 """The syntax tree of a query expression: small, frozen, hashable, and free of any meaning.
 
-AND and OR are n-ary, so that a tree is as deep as its parentheses and not as long as its list of alternatives. Every node
-knows where in the text it began (``at``), which takes no part in comparisons: two expressions that differ only in blanks
-have equal trees.
+AND and OR are n-ary, so that a tree is as deep as its parentheses and not as long as its list of alternatives. Every
+node knows where in the text it began (``at``), which takes no part in comparisons: two expressions that differ only in
+blanks have equal trees.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeAlias
 from .kinds import Kind
 
 __all__ = [
+    "Among",
     "And",
     "Arithmetic",
     "Between",
@@ -129,7 +130,7 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """``left`` ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` or ``OVERLAPS`` ``right`` (``==`` and ``<>`` are spelled so, too)."""
+    """``left operator right``: ``=`` (or ``==``), ``!=`` (or ``<>``), ``<``, ``<=``, ``>``, ``>=``, ``OVERLAPS``."""
 
     operator: str
     left: Node
@@ -232,7 +233,17 @@ class Stride:
     at: int = field(default=0, compare=False)
 
 
-Boolean: TypeAlias = And | Or | Not | Compare | In | Like | Between | IsNull
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Columns whose values together are one of many rows, which were taken out as one value (`gather`)."""
+
+    names: tuple[Name, ...]
+    kinds: tuple[Kind, ...]
+    index: int
+    at: int = field(default=0, compare=False)
+
+
+Boolean: TypeAlias = And | Or | Not | Compare | In | Like | Between | IsNull | Among
 """What can only be true, false or NULL."""
 
 Node: TypeAlias = (
@@ -272,5 +283,7 @@ def parts(node: Node) -> tuple[Node, ...]:
             return node.arguments
         case Pair():
             return (node.begin, node.end)
+        case Among():
+            return node.names
         case _:
             return ()

@@ -76,4 +76,4 @@ def _isot(nanoseconds: int) -> str:
     from datetime import datetime, timedelta
 
     seconds, rest = divmod(nanoseconds, 10**9)
-    return f"{(datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()}.{rest:09d}"  # noqa: DTZ001
+    return f"{(datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()}.{rest:09d}"

@@ -1,11 +1,12 @@
 """Taking the values out of a syntax tree: literals, bind values, and functions of them.
 
-What is left is the expression's shape. Equal shapes have the same SQL, which is compiled once, and the values travel beside
-it as parameters: no value is ever part of SQL text.
+What is left is the expression's shape. Equal shapes have the same SQL, which is compiled once, and the values travel
+beside it as parameters: no value is ever part of SQL text.
 """
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from ...model.region import Region
 from ...model.timespan import Timespan
 from . import patterns, tree
 from .dialect import Dialect
+from .gather import gather
 from .kinds import Kind, classify, common_kind
 from .source import Source
 
@@ -80,6 +82,8 @@ class _Lift:
                 return self.bound(node.name, node.at)
             case tree.Name() if node.text in self.bind:  # LSST's older spelling, without the colon
                 return self.bound(node.text, node.at)
+            case tree.Or() if (gathered := self.gathered(node)) is not None:
+                return gathered
             case tree.And() | tree.Or():
                 return replace(node, terms=tuple([self.node(term) for term in node.terms]))
             case tree.Not() | tree.Negative() | tree.IsNull():
@@ -100,6 +104,14 @@ class _Lift:
                 return self.pair(node)
             case _:
                 return node
+
+    def gathered(self, node: tree.Or) -> tree.Node | None:
+        found = gather(node)
+        if found is None or any(name.text in self.bind for name in found[0]):
+            return None
+        names, kinds, rows = found
+        listed = rows if len(names) > 1 else [row[0] for row in rows]
+        return tree.Among(names, kinds, self.into.add(json.dumps(listed)), node.terms[0].at)
 
     def value(self, classified: tuple[Kind, Any], at: int) -> tree.Node:
         kind, value = classified
@@ -160,12 +172,12 @@ class _Lift:
                 others.append(self.stride(item) if isinstance(item, tree.Range) else self.node(item))
                 continue
             for one, value in found:
-                agreed = one if kind is None else common_kind(kind, one)
-                if agreed is None:
+                before = one if kind is None else kind
+                kind, first = common_kind(before, one), first or item.at
+                if kind is None:
                     raise self.source.error(
-                        item.at, f"A list holds values of one kind: this is {one.value}, not {kind.value}."
-                    )  # type: ignore[union-attr]
-                kind, first = agreed, first or item.at
+                        item.at, f"A list holds values of one kind: this is {one.value}, not {before.value}."
+                    )
                 gathered.append(value)
         if kind is not None:
             if not kind.is_comparable:
@@ -245,7 +257,8 @@ class _Lift:
         numbers = [self.number(argument, name) for argument in node.arguments]
         if name == "POLYGON":
             return self.checked(node, lambda: Region.polygon(list(zip(numbers[::2], numbers[1::2], strict=True))))
-        make = {"POINT": Region.point, "CIRCLE": Region.circle, "BOX": Region.box}[name]
+        makers: dict[str, Callable[..., Region]] = {"POINT": Region.point, "CIRCLE": Region.circle, "BOX": Region.box}
+        make = makers[name]
         return self.checked(node, lambda: make(*numbers))
 
     def checked(self, node: tree.Call, make: Callable[[], Region]) -> Region:
