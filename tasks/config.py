@@ -84,6 +84,8 @@ def set_from(where: str) -> Iterator[None]:
 class Config(LsstNames, BaseModel):
     """Fields of a task's configuration; subclass it and annotate fields.
 
+    A field may have the name of a method (``flat``) and hides it then; the class still has it: ``Config.flat(config)``.
+
     Parameters
     ----------
     **values
@@ -111,10 +113,10 @@ class Config(LsstNames, BaseModel):
         try:
             super().__init__()
         except ValidationError as error:
-            raise ConfigError(f"{self.title()} cannot be made from its defaults: {_one_line(error)}") from None
+            raise ConfigError(f"{type(self).title()} cannot be made from its defaults: {_one_line(error)}") from None
         if type(self).set_defaults is not Config.set_defaults:
             with set_from(f"set_defaults of {type(self).__name__}"):
-                self.set_defaults()
+                type(self).set_defaults(self)
         for name, value in values.items():
             setattr(self, name, value)
 
@@ -178,13 +180,13 @@ class Config(LsstNames, BaseModel):
             if name.startswith("_"):
                 super().__setattr__(name, value)
             else:
-                self._set_field(self.field_name(name), value)
+                self._set_field(type(self).field_name(name), value)
 
     def _set_field(self, field: str, value: Any) -> None:
         if self._frozen:
             raise ConfigError(
-                f"{self.title()}.{field} = {value!r}: this configuration is frozen, as a task keeps a copy of its own; "
-                "change a clone() and make a new task of it."
+                f"{type(self).title()}.{field} = {value!r}: this configuration is frozen, as a task keeps a copy of "
+                "its own; change a clone() and make a new task of it."
             )
         current = self.__dict__.get(field)
         if isinstance(current, Subtask) and not isinstance(value, Subtask):
@@ -193,11 +195,11 @@ class Config(LsstNames, BaseModel):
         try:
             super().__setattr__(field, value)
         except ValidationError as error:
-            raise ConfigError(f"{self.title()}.{field} = {value!r}: {_one_line(error)}") from None
+            raise ConfigError(f"{type(self).title()}.{field} = {value!r}: {_one_line(error)}") from None
         self._settings.setdefault(field, []).append(Setting(self.__dict__[field], _where()))
 
     def __delattr__(self, name: str) -> None:
-        raise ConfigError(f"{self.title()}: fields cannot be deleted; set {name!r} to another value.")
+        raise ConfigError(f"{type(self).title()}: fields cannot be deleted; set {name!r} to another value.")
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -222,14 +224,14 @@ class Config(LsstNames, BaseModel):
                 result[name] = value.target_path
                 value = value.config
             if isinstance(value, Config):
-                result.update({f"{name}.{key}": item for key, item in value.flat().items()})
+                result.update({f"{name}.{key}": item for key, item in Config.flat(value).items()})
             else:
                 result[name] = value
         return result
 
     def history(self, name: str) -> list[Setting]:
         """Return what a field (dotted name) was set to, oldest first, with where; the default leads."""
-        holder, field = self.resolve(name)
+        holder, field = Config.resolve(self, name)
         default = type(holder).model_fields[field].get_default(call_default_factory=True)
         return [Setting(default, f"default of {type(holder).__name__}"), *holder._settings.get(field, [])]
 
@@ -241,25 +243,27 @@ class Config(LsstNames, BaseModel):
             value = getattr(holder, parent)
             inner = value.config if isinstance(value, Subtask) else value
             if not isinstance(inner, Config):
-                raise ConfigError(f"{holder.title()}.{parent} is {value!r}, not a group of fields, in {name!r}.")
+                raise ConfigError(f"{type(holder).title()}.{parent} is {value!r}, not a group of fields, in {name!r}.")
             holder = inner
-        return holder, holder.field_name(last)
+        return holder, type(holder).field_name(last)
 
     def update(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Set several fields by (dotted) name."""
         for name, value in {**(values or {}), **named}.items():
-            self.set(name, value)
+            Config.set(self, name, value)
 
     def set(self, name: str, value: Any) -> None:
         """Set one field by its dotted name."""
-        holder, field = self.resolve(name)
+        holder, field = Config.resolve(self, name)
         setattr(holder, field, value)
 
     def freeze(self) -> None:
         """Refuse every later change, in nested configurations too."""
         self._frozen = True
         for value in self.__dict__.values():
-            if isinstance(value, Config | Subtask):
+            if isinstance(value, Config):
+                Config.freeze(value)
+            elif isinstance(value, Subtask):
                 value.freeze()
 
     @property
@@ -283,7 +287,7 @@ class Config(LsstNames, BaseModel):
 
     def diff(self, other: Config) -> list[Difference]:
         """Return the fields in which another configuration differs, by dotted name; NaN equals NaN."""
-        mine, theirs = self.flat(), other.flat()
+        mine, theirs = Config.flat(self), Config.flat(other)
         names = [*mine, *(name for name in theirs if name not in mine)]
         return [
             Difference(name, mine.get(name), theirs.get(name))
@@ -293,17 +297,17 @@ class Config(LsstNames, BaseModel):
 
     def compare(self, other: Config) -> bool:
         """Return whether another configuration has the same fields and values."""
-        return type(self) is type(other) and not self.diff(other)
+        return type(self) is type(other) and not Config.diff(self, other)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Config) and self.compare(other)
+        return isinstance(other, Config) and Config.compare(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # it can change
 
     def __repr__(self) -> str:
-        defaults = type(self)().flat()
-        changed = [f"{k}={v!r}" for k, v in self.flat().items() if k not in defaults or not _same(v, defaults[k])]
-        count = len(self.flat()) - len(changed)
+        defaults, values = Config.flat(type(self)()), Config.flat(self)
+        changed = [f"{k}={v!r}" for k, v in values.items() if k not in defaults or not _same(v, defaults[k])]
+        count = len(values) - len(changed)
         rest = [f"{count} at {'its default' if count == 1 else 'their defaults'}"] if count else []
         return f"{type(self).__name__}({', '.join(changed + rest)})"
 
@@ -327,6 +331,7 @@ class Config(LsstNames, BaseModel):
 
 
 _SCALARS = (bool, int, float, str)
+_BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "length >=", "max_length": "length <="}
 
 
 def _where() -> str:
@@ -355,7 +360,12 @@ def _known(names: list[str]) -> str:
 def _describe_field(name: str, field: Any) -> list[str]:
     kind = field.annotation.__name__ if isinstance(field.annotation, type) else str(field.annotation)
     kind = kind.replace("typing.", "")
-    bounds = [str(item) for item in field.metadata if "=" in str(item)]
+    bounds = [
+        f"{sign} {getattr(item, name)!r}"
+        for item in field.metadata
+        for name, sign in _BOUNDS.items()
+        if hasattr(item, name)
+    ]
     default = field.get_default(call_default_factory=True)
     shown = default.target_path if isinstance(default, Subtask) else repr(default)
     head = f"{name} : {', '.join([kind, *bounds])} = {shown}"

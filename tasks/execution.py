@@ -21,7 +21,7 @@ from .report import RunReport
 if TYPE_CHECKING:
     from ..butler.butler import Butler
 
-__all__ = ["run_pipeline"]
+__all__ = ["apply_overrides", "run_pipeline"]
 
 _DEFAULTS = "defaults"
 
@@ -91,7 +91,7 @@ def run_pipeline(
     """
     with _opened(butler) as opened:
         chosen = pipeline if isinstance(pipeline, Pipeline) else Pipeline.load(pipeline)
-        _override(chosen, overrides, override_files)
+        apply_overrides(chosen, overrides, override_files)
         searched = _flat(opened, [inputs] if isinstance(inputs, str) else list(inputs))
         before = _earlier(opened, output)
         run = _new_run(opened, output)
@@ -118,7 +118,16 @@ def _opened(butler: Butler | str | Path) -> nullcontext[Butler] | Butler:
     return nullcontext(butler)
 
 
-def _override(pipeline: Pipeline, overrides: Iterable[str], files: Iterable[str]) -> None:
+def apply_overrides(pipeline: Pipeline, overrides: Iterable[str], files: Iterable[str] = ()) -> None:
+    """Change a pipeline's configuration by files (``label:path``), then by values (``label:name=value``).
+
+    Raises
+    ------
+    PipelineError
+        A text names no task, or an unknown one.
+    ConfigError
+        An override is wrong.
+    """
     for given in files:
         label, colon, path = given.partition(":")
         if not colon:

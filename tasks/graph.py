@@ -83,6 +83,8 @@ class _Builder:
         self.made: dict[str, Index] = {name: {} for name in pipeline.producers()}
         self.graph = QuantumGraph(run=run, quanta={}, dataset_types={}, makers={}, empty={})
         self.prerequisites: dict[str, Index] = {}
+        self.roots: dict[str, set[str]] = {}
+        """For what will be made: stored dataset types without which it cannot be, of the same data ID or less."""
 
     def build(self) -> QuantumGraph:
         for node in self.pipeline.ordered():
@@ -105,6 +107,8 @@ class _Builder:
         row_dimensions = self.universe.conform({*group.names, *(n for g in groups.values() for n in g.names)})
         required = {name: c for name, c in connections.inputs.items() if c.minimum > 0}
         stored = [c.name for c in required.values() if c.name not in self.made]
+        stored += sorted({root for c in required.values() for root in self.roots.get(c.name, ())} - set(stored))
+        self._root(connections, stored)
         where = joined_where(self.where, node.where)
         unknown = [name for name in stored if self._registered(name) is None]
         if unknown:
@@ -137,6 +141,15 @@ class _Builder:
                 self.butler, row_dimensions, stored, self.inputs, self.where, node.where, number, upstream
             )
         return quanta
+
+    def _root(self, connections: TaskConnections, stored: Sequence[str]) -> None:
+        """Note what the task's outputs rest on, so that later queries can leave out what will never be there."""
+        for output in connections.outputs.values():
+            dimensions = self.universe.conform(output.dimensions)
+            types = {name: self._registered(name) for name in stored}
+            self.roots[output.name] = {
+                name for name, t in types.items() if t is not None and t.dimensions <= dimensions
+            }
 
     def _quantum(
         self, node: TaskNode, connections: TaskConnections, data_id: DataId, rows: list[Row]

@@ -79,7 +79,7 @@ def apply_mapping(config: Config, values: Mapping[str, Any], where: str) -> None
     for name, value in values.items():
         with set_from(where):
             try:
-                holder, field = config.resolve(str(name))
+                holder, field = Config.resolve(config, str(name))
                 fill(holder, {field: value})
             except ConfigError as error:
                 raise type(error)(f"{where}: {error}") from None

@@ -112,7 +112,7 @@ class Pipeline:
             chosen = self.subsets.get(label.strip())
             wanted.update(chosen if chosen is not None else [self.node(label.strip()).label])
         tasks = {
-            label: TaskNode(label, node.task_class, node.config.clone(), node.where)
+            label: TaskNode(label, node.task_class, type(node.config).clone(node.config), node.where)
             for label, node in self.tasks.items()
             if label in wanted
         }

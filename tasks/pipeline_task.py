@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, create_model
@@ -124,9 +125,11 @@ def _names_config(task_class: type[PipelineTask]) -> type[Config]:
         for name, connection in connections.declared().items()
     }
     fields |= {name: (str, Field(text, description="Template.")) for name, text in connections.templates.items()}
-    model = create_model(
-        f"{task_class.__name__}ConnectionNames", __base__=Config, __module__=task_class.__module__, **fields
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Field name .* shadows an attribute")  # a dataset may well be called flat
+        model = create_model(
+            f"{task_class.__name__}ConnectionNames", __base__=Config, __module__=task_class.__module__, **fields
+        )
     model.__qualname__ = f"{task_class.__qualname__}.ConnectionNames"  # where pickle finds it
     model.task_name = f"{task_class.__name__}.connections"
     return model

@@ -90,7 +90,7 @@ class Subtask:
                 raise ConfigError(
                     f"{self._target.__name__} takes a {self._target.ConfigClass.__name__}, not {type(value).__name__}."
                 )
-            object.__setattr__(self, "_config", value.clone())
+            object.__setattr__(self, "_config", type(value).clone(value))
         elif isinstance(value, type | str):
             self.retarget(value)
         else:
@@ -99,7 +99,7 @@ class Subtask:
     def freeze(self) -> None:
         """Refuse every later change."""
         object.__setattr__(self, "_frozen", True)
-        self._config.freeze()
+        type(self._config).freeze(self._config)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -115,7 +115,7 @@ class Subtask:
             setattr(self._config, name, value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Subtask:
-        return Subtask(self._target, self._config.clone())
+        return Subtask(self._target, type(self._config).clone(self._config))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Subtask, (self._target, self._config))
@@ -162,7 +162,7 @@ def _carry_over(old: Config, new: Config) -> list[str]:
     for name, settings in old._settings.items():
         last = settings[-1]
         try:
-            with set_from(f"{last.where} (kept when retargeted from {old.title()})"):
+            with set_from(f"{last.where} (kept when retargeted from {type(old).title()})"):
                 setattr(new, name, last.value)
         except ConfigError:
             lost.append(name)

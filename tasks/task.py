@@ -88,14 +88,14 @@ class Task(LsstNames):
         if config is None and parent_task is not None:
             inherited = getattr(parent_task.config, self.name, None)
             config = inherited.config if isinstance(inherited, Subtask) else None
-        config = self.ConfigClass() if config is None else config.clone()
+        config = self.ConfigClass() if config is None else type(config).clone(config)
         if not isinstance(config, self.ConfigClass):
             raise TaskError(
                 f"{type(self).__name__} takes a {self.ConfigClass.__name__} as its config, "
                 f"not a {type(config).__name__}; make one by {type(self).__name__}.ConfigClass()."
             )
-        config.check()
-        config.freeze()
+        type(config).check(config)
+        type(config).freeze(config)
         self.config = config
         self.metadata = TaskMetadata()
         self.log = log if log is not None else logging.getLogger(f"skybutler.{self.full_name}")

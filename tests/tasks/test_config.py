@@ -200,7 +200,7 @@ def test_repr_shows_what_was_changed(config):
 
 def test_help_lists_fields_with_types_bounds_and_words():
     text = DetectConfig.__doc__
-    assert "n : int, Ge(ge=0), Le(le=10) = 3\n    How many." in text
+    assert "n : int, >= 0, <= 10 = 3\n    How many." in text
     assert "SmoothTask" in text
 
 

@@ -248,3 +248,18 @@ def test_mistakes_are_told_with_file_and_label(tmp_path, old, new, message):
 def test_an_unknown_pipeline_lists_what_is_shipped():
     with pytest.raises(PipelineError, match="neither a file nor a shipped one"):
         Pipeline.load("no_such_pipeline")
+
+
+def test_a_connection_may_be_named_like_a_method_of_configurations():
+    class FlatTask(PipelineTask):
+        class Connections(TaskConnections, dimensions=FRAME):
+            flat = PrerequisiteInput("flat", storage_class="Dict", dimensions=PIXELS)
+            history = Output("history", storage_class="Dict", dimensions=FRAME)
+
+    config = FlatTask.ConfigClass()
+    config.connections.flat = "superflat"
+    task = FlatTask(config)
+    assert task.connections.flat.name == "superflat"
+    assert config.clone() == config
+    assert repr(config) == "PipelineTaskConfig(connections.flat='superflat', 1 at its default)"
+    assert config.history("connections.flat")[-1].value == "superflat"
