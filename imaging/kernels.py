@@ -46,8 +46,8 @@ class Arithmetic:
 
 
 def _quotient_variance(l: Any, r: Any, vl: Any, vr: Any) -> Any:
-    q = l / r
-    return vl / r / r + q * vr * q
+    slope = l / r / r  # how fast l/r changes with r
+    return vl / r / r + slope * vr * slope
 
 
 # Factors are multiplied in an order in which no partial product is outside of the range of vr ... result: (l*vr)*l, for

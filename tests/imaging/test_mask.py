@@ -1,0 +1,143 @@
+"""Masks: planes by name, whoever numbers them how."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from skybutler.imaging import Extent2I, Mask, MaskPlane, MaskSchema
+
+
+def small(schema=None, value=0):
+    return Mask.full(Extent2I(3, 2), value, schema=schema)
+
+
+def test_the_default_planes_are_those_of_lsst():
+    assert MaskSchema.default().plane_dict == {
+        "BAD": 0, "SAT": 1, "INTRP": 2, "CR": 3, "EDGE": 4, "DETECTED": 5, "DETECTED_NEGATIVE": 6, "SUSPECT": 7,
+        "NO_DATA": 8, "VIGNETTED": 9, "STREAK": 10,
+    }  # fmt: skip
+    assert all(plane.doc for plane in MaskSchema.default())
+    assert small().dtype == np.int32
+
+
+def test_names_become_bits_and_back():
+    mask = small()
+    assert mask.plane_bit_mask(["BAD", "CR"]) == mask.getPlaneBitMask(["BAD", "CR"]) == 9
+    assert mask.plane_bit_mask("SAT") == 2
+    assert mask.getMaskPlane("STREAK") == 10
+    assert mask.interpret(0x11 | 2) == "BAD,EDGE,SAT"
+    mask[1, 1] = ["SAT", "BAD"]
+    assert mask[1, 1] == 3
+    assert mask.as_string(1, 1) == "BAD,SAT"
+    with pytest.raises(ValueError, match=r"no mask plane 'SATT'.*Did you mean 'SAT'"):
+        mask.plane_bit_mask("SATT")
+
+
+def test_a_mask_is_made_of_integers():
+    bits = np.zeros((2, 3), "uint16")
+    assert Mask(bits).array is bits
+    with pytest.raises(TypeError, match="integers"):
+        Mask(np.zeros((2, 3)))
+    with pytest.raises(TypeError, match="integers"):
+        small()[0:2, 0:2] = 1.5
+    with pytest.raises(ValueError, match="no room"):
+        Mask(np.zeros((2, 3), "uint8"))
+
+
+def test_a_new_plane_takes_the_lowest_free_bit_and_is_known_to_views():
+    mask = Mask.full(Extent2I(3, 2), schema=MaskSchema.from_dict({"A": 0, "C": 2}))
+    view = mask[0:2, 0:2]
+    assert view.addMaskPlane("B") == 1
+    assert view.addMaskPlane("B") == 1
+    assert mask.plane_dict == {"A": 0, "B": 1, "C": 2}
+    clone = mask.clone()
+    clone.add_mask_plane("D")
+    assert "D" not in mask.schema
+    assert "B" not in small().schema
+
+
+def test_a_full_mask_says_how_to_widen_it():
+    mask = small(MaskSchema.from_dict({f"P{bit}": bit for bit in range(31)}))
+    with pytest.raises(ValueError, match="astype"):
+        mask.add_mask_plane("MORE")
+    assert len(mask.schema) == 31
+    assert mask.astype("int64").add_mask_plane("MORE") == 31
+    assert small(MaskSchema.from_dict({"FAR": 31})).dtype == np.int64
+
+
+def test_planes_are_cleared_and_forgotten():
+    mask = small(value=["BAD", "SAT", "CR"])
+    mask.clear_mask_plane("SAT")
+    mask.clearMaskPlane(3)
+    assert np.all(mask.array == 1)
+    mask.remove_and_clear_mask_plane("BAD")
+    assert "BAD" not in mask.schema
+    assert not mask.array.any()
+    mask[:] = 2
+    mask.clear_all_mask_planes()
+    assert not mask.array.any()
+
+
+def test_bitwise_operations_with_numbers_names_and_masks():
+    mask = small(value=6)
+    mask |= 1
+    mask &= 5
+    mask ^= 4
+    mask |= "CR"
+    other = small(value=16)
+    mask |= other
+    assert np.all(mask.array == 1 | 8 | 16)
+    with pytest.raises(ValueError, match="do not match"):
+        mask |= Mask.full(Extent2I(2, 3))
+    for expression in (lambda: mask | other, lambda: mask & 1, lambda: 1 ^ mask):
+        with pytest.raises(NotImplementedError, match="in place"):
+            expression()
+
+
+def test_planes_of_two_masks_are_matched_by_name():
+    # the sample HSC-0908120-056-small.fits has CROSSTALK at bit 8, where the default has NO_DATA
+    hsc = MaskSchema.from_dict({"BAD": 0, "SAT": 1, "CROSSTALK": 8, "NO_DATA": 11, "CR": 2})
+    theirs = small(hsc, ["CROSSTALK", "CR"])
+    ours = small(value="SAT")
+    ours |= theirs
+    assert ours.interpret(ours[0, 0]) == "CR,CROSSTALK,SAT"
+    assert ours.plane_dict["NO_DATA"] == 8
+    ours[:] = theirs
+    assert ours.interpret(ours[2, 1]) == "CR,CROSSTALK"
+    ours &= small(hsc, ["CROSSTALK", "BAD"])
+    assert ours.interpret(ours[2, 1]) == "CROSSTALK"
+    assert theirs[0, 0] == 256 | 4
+    conformed = theirs.conformed_to(MaskSchema.default())
+    assert conformed.interpret(conformed[0, 0]) == "CR,CROSSTALK"
+    assert conformed[0, 0] & 256 == 0
+
+
+def test_the_sign_bit_is_a_plane_like_any_other():
+    wide = MaskSchema.from_dict({"TOP": 31, "BAD": 0})
+    mask = Mask(np.full((1, 2), 2**31 + 1, "uint32"), wide)
+    ours = Mask.full(Extent2I(2, 1))
+    ours |= mask
+    assert ours.interpret(ours[0, 0]) == "BAD,TOP"
+
+
+def test_schemas_are_values():
+    with pytest.raises(ValueError, match="both have bit 1"):
+        MaskSchema([MaskPlane("A", 1), MaskPlane("B", 1)])
+    with pytest.raises(ValueError, match="twice"):
+        MaskSchema([MaskPlane("A", 1), MaskPlane("A", 2)])
+    with pytest.raises(ValueError, match="0 to 63"):
+        MaskSchema.from_dict({"A": 64})
+    schema = MaskSchema.from_dict({"B": 1, "A": 0}, docs={"A": "first"})
+    assert schema == MaskSchema.from_dict({"A": 0, "B": 1})
+    assert hash(schema) == hash(MaskSchema.from_dict({"A": 0, "B": 1}))
+    assert eval(repr(schema)) == schema
+    assert pickle.loads(pickle.dumps(schema)) == schema
+    assert schema["A"].doc == "first"
+
+
+def test_masks_are_copied_with_their_schema():
+    mask = small(MaskSchema.from_dict({"A": 0}), 1)
+    for other in (copy.deepcopy(mask), pickle.loads(pickle.dumps(mask)), mask.clone()):
+        assert other.schema == mask.schema
+        assert np.array_equal(other.array, mask.array)
