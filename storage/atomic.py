@@ -36,30 +36,37 @@ class HashingFile:
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
         self._hash = blake2b(digest_size=_DIGEST_SIZE)
+        self._hashing: Thread | None = None
         self.size = 0
 
     @property
     def checksum(self) -> str:
         """``blake2b:`` and the digest (16 bytes, hexadecimal) of all bytes written so far."""
+        self._finish_hashing()
         return f"blake2b:{self._hash.hexdigest()}"
 
     def write(self, data: Any, /) -> int:
-        """Write all of a bytes-like object; large ones are hashed by a second thread meanwhile."""
+        """Write all of a bytes-like object.
+
+        A large one is hashed by a second thread meanwhile, and until the next call: its bytes may not change before.
+        """
         view = memoryview(data)
         if view.format != "B" or view.ndim != 1:
             view = view.cast("B")
+        self._finish_hashing()
         if len(view) < _PARALLEL or self._descriptor is None:
             self._hash.update(view)
-            self._put(view)
         else:
-            hashing = Thread(target=self._hash.update, args=(view,))
-            hashing.start()
-            try:
-                self._put(view)
-            finally:
-                hashing.join()
+            self._hashing = Thread(target=self._hash.update, args=(view,))
+            self._hashing.start()
+        self._put(view)
         self.size += len(view)
         return len(view)
+
+    def _finish_hashing(self) -> None:
+        if self._hashing is not None:
+            self._hashing.join()
+            self._hashing = None
 
     def _put(self, view: memoryview) -> None:
         if self._descriptor is None:

@@ -37,8 +37,8 @@ def read(path: str | os.PathLike[str], storage_class: "str | StorageClass | None
         The file.
     storage_class
         What to read it as, such as ``"Exposure"`` or ``"DataFrame"``. By default what the file says that it is:
-        SkyButler marks what it writes; any other FITS file is an Exposure, or an AstropyTable where it has only tables; Parquet
-        is a SourceCatalog if one was written, else an ArrowTable; JSON and YAML are plain data.
+        SkyButler marks what it writes; any other FITS file is an Exposure, or an AstropyTable where it has only tables;
+        Parquet is a SourceCatalog if one was written, else an ArrowTable; JSON and YAML are plain data.
     **parameters
         What part to read: ``bbox`` and ``origin`` of images, ``columns``, ``filters`` and ``rows`` of tables;
         ``component`` for one component alone.

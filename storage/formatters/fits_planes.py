@@ -251,7 +251,9 @@ def _mask_schema(header: Header) -> "MaskSchema | None":
     if not bits:
         return None
     known = {plane.name: plane.doc for plane in MaskSchema.default()}
-    cut = {name for name, doc in docs.items() if known.get(name, "").startswith(doc)}  # a card had no room for all
+    cut = {
+        name for name, doc in docs.items() if name in known and known[name].startswith(doc)
+    }  # a card had no room for all
     try:
         return MaskSchema(
             MaskPlane(name, bit, known[name] if name in cut else docs[name]) for name, bit in bits.items()
