@@ -1,0 +1,124 @@
+"""The level of the sky: clipped estimates in cells, and a smooth surface through them that can be put back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from ..imaging.background import Background
+from ..tasks import Config, Field, Struct, Task, time_method
+from .planes import Planes
+from .psf_stamps import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from ..imaging.exposure import Exposure
+    from ..imaging.geometry import Box2I
+
+_STYLE = "NATURAL_SPLINE"  # linear in its cells: the sum of two surfaces is the surface of the summed cells
+
+
+def binned_background(image: FloatArray, mask: BoolArray, size: int) -> tuple[FloatArray, FloatArray]:
+    """Level and scatter of an image on a grid of clipped estimates, interpolated to every pixel.
+
+    Parameters
+    ----------
+    image
+        (height, width).
+    mask
+        (height, width) pixels to leave out.
+    size
+        Side of a grid cell (pixel).
+
+    Returns
+    -------
+    level, scatter
+        (height, width) each.
+    """
+    import sep
+
+    size = max(8, min(size, *image.shape))
+    grid = sep.Background(
+        np.ascontiguousarray(image, dtype=np.float32), mask=np.ascontiguousarray(mask), bw=size, bh=size, fw=3, fh=3
+    )
+    return grid.back(dtype=np.float64), grid.rms(dtype=np.float64)
+
+
+def measure_background(image: FloatArray, mask: BoolArray, size: int, box: Box2I, cell: int) -> Background:
+    """Measure the sky in squares of one size and keep it on a grid of another.
+
+    Parameters
+    ----------
+    image
+        (height, width).
+    mask
+        (height, width) pixels to leave out.
+    size
+        Side of the squares in which the level is taken (pixel).
+    box
+        The image's box, parent coordinates.
+    cell
+        Side of the cells of the result (pixel): backgrounds of the same cells can be summed by `add`.
+    """
+    level, _ = binned_background(image, mask, size)
+    rows, columns = _centers(box.height, cell), _centers(box.width, cell)
+    return Background(box, level[np.ix_(rows, columns)], style=_STYLE)
+
+
+def surface(background: Background) -> FloatArray:
+    """Return the level at every pixel, (height, width)."""
+    return np.asarray(background.image(dtype=np.float64).array, dtype=np.float64)
+
+
+def add(one: Background, other: Background) -> Background:
+    """Return the background whose surface is the sum of two, which have the same cells."""
+    return Background(one.bbox, one.values + other.values, style=_STYLE)
+
+
+def _centers(length: int, cell: int) -> IntArray:
+    """Pixels nearest to the centres of equal cells."""
+    count = max(1, round(length / cell))
+    return np.rint((np.arange(count) + 0.5) * length / count - 0.5).astype(np.int64)
+
+
+class SubtractBackgroundConfig(Config):
+    """How the sky's level is found."""
+
+    bin_size: int = Field(64, ge=8, description="Side of the squares in which the level is taken (pixel).")
+    cell_size: int = Field(32, ge=4, description="Side of the cells in which the background is kept (pixel).")
+
+
+class SubtractBackgroundTask(Task):
+    """Subtract the sky.
+
+    Parameters
+    ----------
+    config, name, parent_task, log
+        As of `Task`.
+    """
+
+    ConfigClass: ClassVar[type[Config]] = SubtractBackgroundConfig
+    default_name: ClassVar[str] = "background"
+
+    @time_method
+    def run(self, exposure: Exposure) -> Struct:
+        """Measure and subtract the background of an exposure, in place.
+
+        Parameters
+        ----------
+        exposure
+            Its image is changed.
+
+        Returns
+        -------
+        Struct
+            ``background``, a Background whose ``image()`` puts back what was taken.
+        """
+        planes = Planes.of(exposure.masked_image)
+        background = measure_background(
+            planes.image, ~planes.good, self.config.bin_size, exposure.masked_image.bbox, self.config.cell_size
+        )
+        exposure.masked_image.image.array[...] -= background.image().array
+        self.metadata["mean"] = background.mean
+        self.metadata["range"] = float(background.values.max() - background.values.min())
+        return Struct(background=background)

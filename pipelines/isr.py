@@ -1,0 +1,210 @@
+"""IsrTask: from a raw frame to a picture of the sky, the instrument's own signature removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..imaging.exposure import Exposure
+from ..model.errors import TaskError
+from ..tasks import Config, Input, Output, PipelineTask, PrerequisiteInput, Struct, TaskConnections, time_method
+from .isr_config import IsrConfig
+from .isr_steps import STEPS, IsrState, Step, as_float
+
+if TYPE_CHECKING:
+    from ..imaging.detector import Camera, Detector
+    from ..tasks.quantum_context import InputRefs, OutputRefs, QuantumContext
+
+_CALIBRATIONS = ("bias", "dark", "flat")
+
+
+class IsrConnections(TaskConnections, dimensions=("instrument", "exposure", "detector")):
+    """A raw frame and the master frames of its detector; all of these are optional."""
+
+    ccd_exposure = Input(
+        "raw", storage_class="Exposure", dimensions=("instrument", "exposure", "detector"), doc="Raw frame."
+    )
+    camera = PrerequisiteInput(
+        "camera", storage_class="Camera", dimensions=("instrument",), minimum=0, doc="Amplifiers of the detectors."
+    )
+    bias = PrerequisiteInput(
+        "bias", storage_class="Exposure", dimensions=("instrument", "detector"), minimum=0, doc="Master bias."
+    )
+    dark = PrerequisiteInput(
+        "dark", storage_class="Exposure", dimensions=("instrument", "detector"), minimum=0, doc="Master dark of 1 s."
+    )
+    flat = PrerequisiteInput(
+        "flat",
+        storage_class="Exposure",
+        dimensions=("instrument", "detector", "physical_filter"),
+        minimum=0,
+        doc="Master flat of mean 1.",
+    )
+    exposure = Output(
+        "postISRCCD",
+        storage_class="Exposure",
+        dimensions=("instrument", "exposure", "detector"),
+        doc="Trimmed frame in electrons with mask and variance.",
+    )
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__(config)
+        if isinstance(config, IsrConfig):
+            for name in _CALIBRATIONS:
+                if getattr(config, f"do_{name}") is False:
+                    delattr(self, name)
+
+
+class IsrTask(PipelineTask):
+    """Remove the instrument's signature from a raw frame.
+
+    Saturation and suspect masks, overscan, gain, assembly, bias, variance, dark, defects, flat, pixels without data,
+    edges and interpolation, in this order: `isr_steps.STEPS`. Results are in electrons (``BUNIT``) unless
+    ``do_apply_gains`` is off. What each step found is in the task's metadata under its name.
+
+    Parameters
+    ----------
+    config, name, parent_task, log
+        As of `Task`.
+    """
+
+    ConfigClass: ClassVar[type[Config]] = IsrConfig
+    Connections: ClassVar[type[TaskConnections]] = IsrConnections
+    default_name: ClassVar[str] = "isr"
+
+    def run_quantum(self, quantum_context: QuantumContext, inputs: InputRefs, outputs: OutputRefs) -> None:
+        """Read inputs, pick the quantum's detector of the camera, run, and write."""
+        arguments: dict[str, Any] = quantum_context.get(inputs)
+        camera = arguments.get("camera")
+        if camera is not None:
+            arguments["detector"] = camera[quantum_context.data_id["detector"]]
+        quantum_context.put(self.run(**arguments), outputs)
+
+    @time_method
+    def run(
+        self,
+        ccd_exposure: Exposure,
+        *,
+        camera: Camera | None = None,
+        detector: Detector | None = None,
+        bias: Exposure | None = None,
+        dark: Exposure | None = None,
+        flat: Exposure | None = None,
+    ) -> Struct:
+        """Process one frame; neither it nor the master frames are changed.
+
+        Parameters
+        ----------
+        ccd_exposure
+            Raw frame, ADU, of any number type.
+        camera
+            Where the detector is looked up unless it is given, or the exposure has it.
+        detector
+            Amplifiers with their sections, gains, noise and saturation.
+        bias
+            Master bias, electrons.
+        dark
+            Master dark, electrons per second.
+        flat
+            Master flat of mean 1.
+
+        Returns
+        -------
+        Struct
+            ``exposure``: float32 image in electrons, mask, and variance in electrons squared.
+
+        Raises
+        ------
+        TaskError
+            A step is on (True) and its master frame is not given; no detector is known; sizes do not fit.
+        """
+        chip = _detector(ccd_exposure, camera, detector)
+        calibrations = {"bias": bias, "dark": dark, "flat": flat}
+        state = IsrState(
+            as_float(ccd_exposure.masked_image),
+            chip,
+            self.config,
+            _dark_time(ccd_exposure),
+            {name: frame for name, frame in calibrations.items() if frame is not None},
+        )
+        done = []
+        for step in STEPS:
+            if self._is_on(step, state):
+                self.metadata[step.name] = dict(step.apply(state))
+                done.append(step.name)
+        self.metadata["steps"] = done
+        if self.config.do_standard_statistics:
+            self.metadata["final"] = _statistics(state)
+        return Struct(exposure=self._exposure(ccd_exposure, state))
+
+    def _is_on(self, step: Step, state: IsrState) -> bool:
+        wanted = getattr(self.config, step.switch)
+        if not step.needs:
+            return bool(wanted)
+        there = step.needs in state.calibrations
+        if wanted and not there:
+            raise TaskError(
+                f"{step.switch} is True, but there is no {step.needs} for this frame. Build one, or set "
+                f"{step.switch}=None (use one where there is one) or False."
+            )
+        if wanted is None and not there:
+            self.log.info("no %s: this step is left out", step.needs)
+        return there and wanted is not False
+
+    def _exposure(self, raw: Exposure, state: IsrState) -> Exposure:
+        metadata = raw.metadata.copy() if raw.metadata is not None else None
+        exposure = Exposure(
+            state.masked_image, wcs=raw.wcs, metadata=metadata, detector=state.detector, filter=raw.filter
+        )
+        exposure.visit_info = raw.visit_info
+        exposure.id = raw.id
+        gains = [state.gain(amplifier) for amplifier in state.detector.amplifiers]
+        exposure.metadata.set("BUNIT", "electron" if self.config.do_apply_gains else "adu", "unit of the pixels")
+        exposure.metadata.set("ISRGAIN", float(np.mean(gains)) if self.config.do_apply_gains else 1.0, "e-/ADU applied")
+        exposure.metadata.set("ISRSTEPS", " ".join(self.metadata["steps"]), "steps of signature removal")
+        if raw.photo_calib is not None:
+            # The raw frame's calibration is of ADU.
+            factor = exposure.metadata["ISRGAIN"]
+            exposure.photo_calib = type(raw.photo_calib)(
+                raw.photo_calib.calibration_mean / factor, raw.photo_calib.calibration_err / factor
+            )
+        return exposure
+
+
+def _detector(exposure: Exposure, camera: Camera | None, detector: Detector | None) -> Detector:
+    if detector is not None:
+        chip = detector
+    elif exposure.detector is not None:
+        chip = exposure.detector
+    elif camera is not None and len(camera) == 1:
+        chip = next(iter(camera.values()))
+    else:
+        raise TaskError("which detector is this? Give detector=camera[number]; the raw exposure does not say.")
+    if not chip.amplifiers:
+        raise TaskError(f"detector {chip.name} has no amplifiers, so its sections and gains are not known")
+    if not exposure.masked_image.bbox.contains(chip.raw_bbox):
+        raise TaskError(
+            f"the raw frame covers {exposure.masked_image.bbox}, but detector {chip.name} reads out {chip.raw_bbox}"
+        )
+    return chip
+
+
+def _dark_time(exposure: Exposure) -> float:
+    info = exposure.visit_info
+    if info is None:
+        return float("nan")
+    return float(info.dark_time if np.isfinite(info.dark_time) else info.exposure_time)
+
+
+def _statistics(state: IsrState) -> dict[str, float]:
+    good = state.masked_image.image.array[state.masked_image.mask.array == 0]
+    if not good.size:
+        return {"good_pixels": 0}
+    low, middle, high = (float(value) for value in np.percentile(good, [25, 50, 75]))
+    return {
+        "good_pixels": int(good.size),
+        "mean": float(good.mean(dtype=np.float64)),
+        "median": middle,
+        "robust_stdev": 0.741301109252802 * (high - low),
+    }

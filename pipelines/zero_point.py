@@ -1,0 +1,85 @@
+"""The photometric zero point of a frame, from its header."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ..imaging.photo_calib import PhotoCalib
+from ..model.errors import ConfigError, HeaderError
+from ..tasks import Config, Field
+
+if TYPE_CHECKING:
+    from ..imaging.exposure import Exposure
+
+
+class ZeroPointConfig(Config):
+    """Where the header keeps the zero point; without a key the camera's description says."""
+
+    key: str = Field("", description="Header key; empty: the one that the camera's description names.")
+    per_second: bool = Field(True, description="Whether the key's value is for one second, not the whole exposure.")
+    counts_are_adu: bool = Field(True, description="Whether it is for ADU, not for electrons.")
+
+
+def photo_calib_from_header(exposure: Exposure, config: ZeroPointConfig) -> PhotoCalib | None:
+    """Calibrate an exposure by the zero point that its header gives.
+
+    A calibration that the exposure has already is kept. The header's value, as observatories write it, is the magnitude
+    of one ADU, mostly per second; the exposure's pixels are ADU times ``ISRGAIN``, over the whole exposure.
+
+    Parameters
+    ----------
+    exposure
+        With metadata (``ISRGAIN``) and visit_info (exposure time, instrument).
+    config
+        Where to look.
+
+    Returns
+    -------
+    PhotoCalib or None
+        None where there is no zero point.
+
+    Raises
+    ------
+    HeaderError
+        The header's value is no number.
+    """
+    if exposure.photo_calib is not None:
+        return exposure.photo_calib
+    if exposure.metadata is None:
+        return None
+    magnitude = _from_key(exposure, config) if config.key else _from_description(exposure)
+    if magnitude is None:
+        return None
+    gain = float(exposure.metadata.get("ISRGAIN", 1.0))
+    if config.key and not config.counts_are_adu:
+        gain = 1.0
+    return PhotoCalib.from_zero_point(magnitude + 2.5 * math.log10(gain))
+
+
+def _from_key(exposure: Exposure, config: ZeroPointConfig) -> float | None:
+    value = exposure.metadata.get(config.key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise HeaderError(f"header key {config.key} is {value!r}; a zero point is a number of magnitudes")
+    seconds = exposure.visit_info.exposure_time if exposure.visit_info is not None else math.nan
+    if not config.per_second:
+        return float(value)
+    if not seconds > 0:
+        raise HeaderError(f"header key {config.key} holds for one second, and the exposure time is not known")
+    return float(value) + 2.5 * math.log10(seconds)
+
+
+def _from_description(exposure: Exposure) -> float | None:
+    """Ask the description of the camera, where it is one that is shipped."""
+    from ..instruments.instrument import Instrument
+
+    name = exposure.visit_info.instrument if exposure.visit_info is not None else ""
+    if not name:
+        return None
+    try:
+        instrument = Instrument.load(name)
+    except ConfigError:
+        return None
+    return instrument.zero_point(exposure.metadata)
