@@ -7,11 +7,12 @@ says about itself; ``IMAGE``, ``MASK`` and ``VARIANCE`` (see `fits_planes`); the
 Anyone else's FITS image reads as an exposure, too: its pixels as they are stored, its headers as metadata.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import imaging
+from ...imaging.components import COMPONENTS, Component
 from ...imaging.header import Header
 from ...model.errors import FileFormatError, HeaderError, StorageClassError
 from .fits_cards import CardTuple, card_text, header_bytes
@@ -28,18 +29,8 @@ __all__ = ["FitsFormatter"]
 VERSION = 1
 """Version of the layout; a reader refuses files of a higher one."""
 
-COMPONENTS = {
-    "psf": "PSF",
-    "photo_calib": "PHOTOCALIB",
-    "background": "BACKGROUND",
-    "visit_info": "VISIT_INFO",
-    "filter": "FILTER",
-    "detector": "DETECTOR",
-    "ap_corr": "AP_CORR",
-    "valid_polygon": "VALID_POLYGON",
-    "summary_stats": "SUMMARY_STATS",
-}
-"""Components of an exposure that are an HDU of their own, and its EXTNAME."""
+_OWN_HDU = {name: component for name, component in COMPONENTS.items() if component.hdu is not None}
+"""Components of an exposure that are an HDU of their own."""
 
 _PIXELS = ("image", "mask", "variance", "masked_image")
 _GEOMETRY = ("bbox", "xy0", "dimensions")
@@ -78,7 +69,7 @@ class FitsFormatter(Formatter):
             sink.write(header_bytes(cards + [card for card in _wcs_cards(obj, (0, 0)) if card[0] != "WCSAXES"]))
         else:
             _write_primary(sink, Header(), own)
-            _write_component(sink, storage_class.name.upper(), obj)
+            _write_component(sink, _component_of(storage_class), obj)
 
     def read(
         self, path: Path, storage_class: "StorageClass", component: str | None, parameters: Mapping[str, Any]
@@ -103,9 +94,7 @@ class FitsFormatter(Formatter):
 
 
 def _write_exposure(sink: ByteSink, exposure: "imaging.Exposure", own: list[CardTuple]) -> None:
-    metadata = exposure.metadata if exposure.metadata is not None else Header()
-    if not isinstance(metadata, Header):
-        metadata = Header(metadata)
+    metadata = exposure.metadata
     if exposure.id is not None:
         own = [*own, ("SKYBUTLER EXPOSURE ID", int(exposure.id), "")]
     kept_apart = _write_primary(sink, metadata, own)
@@ -113,10 +102,10 @@ def _write_exposure(sink: ByteSink, exposure: "imaging.Exposure", own: list[Card
     wcs_cards = [] if exposure.wcs is None else _wcs_cards(exposure.wcs, tuple(masked_image.image.xy0))
     unit = metadata.get("BUNIT")
     _write_planes(sink, masked_image, wcs_cards, unit if isinstance(unit, str) and unit.isascii() else None)
-    for attribute, name in COMPONENTS.items():
-        component = getattr(exposure, attribute)
-        if component is not None:
-            _write_component(sink, name, component)
+    for name, component in _OWN_HDU.items():
+        value = getattr(exposure, name)
+        if value is not None:
+            _write_component(sink, component, value)
     if kept_apart:
         write_component(sink, "METADATA", {"cards": kept_apart}, [])
 
@@ -170,45 +159,23 @@ def _wcs_cards(wcs: "imaging.Wcs", xy0: tuple[int, ...]) -> list[CardTuple]:
     return [(card.keyword, card.value, card.comment) for card in wcs.to_header((xy0[0], xy0[1])).cards]
 
 
-def _write_component(sink: ByteSink, name: str, component: Any) -> None:
+def _write_component(sink: ByteSink, component: Component[Any], value: Any) -> None:
     """Write one component by what it says of itself."""
-    if isinstance(component, Mapping) and not hasattr(component, "to_dict"):
-        write_component(sink, name, component, [("CLASS", "dict", ""), ("CLSVERS", 1, "")])
-        return
-    made = type(component)
-    # a PSF of the user's own is a Psf to the file: Psf.from_dict finds its kind among those that are loaded
-    kind = next((kind for kind in made.__mro__ if getattr(imaging, kind.__name__, None) is kind), None)
-    if kind is None:
-        raise StorageClassError(
-            f"{name} is a {made.__module__}.{made.__qualname__}, which no file can name: it is not of skybutler.imaging"
-        )
-    cards: list[CardTuple] = [("CLASS", kind.__name__, "class in skybutler.imaging")]
-    cards.append(("CLSVERS", getattr(kind, "VERSION", 1), "version of its content"))
-    write_component(sink, name, component.to_dict(), cards)
+    cards: list[CardTuple] = [("CLASS", type(value).__name__, "of the object that was written")]
+    cards.append(("CLSVERS", component.version, "version of the content"))
+    write_component(sink, component.hdu or "", component.pack(value), cards)
 
 
-def _read_component(file: FitsFile, names: Iterable[str]) -> Any:
-    """Read the component whose HDU has one of these names; None where there is none."""
-    hdu = file.find(lambda hdu: any(name in hdu.names for name in names) and "CLASS" in hdu.header)
+def _read_component(file: FitsFile, component: Component[Any]) -> Any:
+    """Read one component; None where there is none."""
+    hdu = file.find(lambda hdu: component.hdu in hdu.names and "CLSVERS" in hdu.header)
     if hdu is None:
         return None
-    class_name, version = str(hdu.header["CLASS"]), hdu.header.get("CLSVERS", 1)
-    content = read_component(hdu, file.path)
-    if class_name == "dict":
-        return content
-    kind = getattr(imaging, class_name, None)
-    if kind is None or not hasattr(kind, "from_dict"):
-        raise FileFormatError(f"{file.path} has a {class_name} as {hdu.names[0]}, which this SkyButler does not know")
-    known = getattr(kind, "VERSION", 1)
-    if not isinstance(version, int) or version > known:
-        raise FileFormatError(
-            f"{file.path} has version {version} of a {class_name}, and this program reads up to {known}; "
-            "a newer SkyButler reads it"
-        )
+    version = hdu.header["CLSVERS"]
     try:
-        return kind.from_dict(content)
+        return component.unpack(read_component(hdu, file.path), version if isinstance(version, int) else None)
     except (ValueError, TypeError, KeyError) as error:
-        raise FileFormatError(f"{file.path} does not hold a whole {class_name}: {error}") from error
+        raise FileFormatError(f"{file.path} holds no whole {component.hdu}: {error}") from error
 
 
 def _read_whole(reader: PlaneReader, storage_class: "StorageClass", parameters: Mapping[str, Any]) -> Any:
@@ -223,7 +190,7 @@ def _read_whole(reader: PlaneReader, storage_class: "StorageClass", parameters: 
         return masked_image
     parts: dict[str, Any] = {"metadata": _metadata(reader), "wcs": _wcs(reader), "id": _exposure_id(reader)}
     if reader.is_own:
-        parts |= {attribute: _read_component(reader.file, [name]) for attribute, name in COMPONENTS.items()}
+        parts |= {name: _read_component(reader.file, component) for name, component in _OWN_HDU.items()}
     return imaging.Exposure(masked_image, **parts)
 
 
@@ -252,9 +219,9 @@ def _read_part(
             return _wcs(reader)
         case "id":
             return _exposure_id(reader)
-    if component in COMPONENTS:
-        return _read_component(reader.file, [COMPONENTS[component]]) if reader.is_own else None
-    raise no_component(component, [*_PIXELS, *_GEOMETRY, *_OTHERS, *COMPONENTS], storage_class)
+    if component in _OWN_HDU:
+        return _read_component(reader.file, _OWN_HDU[component]) if reader.is_own else None
+    raise no_component(component, [*_PIXELS, *_GEOMETRY, *_OTHERS, *_OWN_HDU], storage_class)
 
 
 def _metadata(reader: PlaneReader) -> Header:
@@ -299,12 +266,15 @@ def _read_alone(file: FitsFile, storage_class: "StorageClass") -> Any:
         hdu = file.find(lambda hdu: "WCS" in hdu.names)
         found = PlaneReader(file).wcs() if hdu is None else imaging.Wcs.from_header(hdu.header)
     else:
-        names = [name for attribute, name in COMPONENTS.items() if attribute == _attribute(storage_class.name)]
-        found = _read_component(file, [storage_class.name.upper(), *names])
+        found = _read_component(file, _component_of(storage_class))
     if not isinstance(found, storage_class.type):
         raise FileFormatError(f"{file.path} holds no {storage_class.name}")
     return found
 
 
-def _attribute(storage_class: str) -> str:
-    return {"PhotoCalib": "photo_calib"}.get(storage_class, storage_class.lower())
+def _component_of(storage_class: "StorageClass") -> Component[Any]:
+    """Return the component of exposures that a storage class keeps alone."""
+    for component in _OWN_HDU.values():
+        if storage_class.type in component.kinds:
+            return component
+    raise StorageClassError(f"storage class {storage_class.name!r} has no place in a FITS file")

@@ -82,13 +82,13 @@ def test_components_are_kept_alone(tmp_path: Path):
     assert files.read(tmp_path / "filter.json", "Filter") == Filter("sdss_g", "g")
 
 
-def test_a_newer_file_or_an_unknown_class_is_refused_in_a_line(tmp_path: Path):
+def test_a_newer_or_damaged_file_is_refused_in_a_line(tmp_path: Path):
     path = tmp_path / "calib.fits"
     files.write(PhotoCalib(1.0, 0.0), path)
     content = path.read_bytes()
     changes = {
-        (b"CLSVERS =                    1", b"CLSVERS =                   99"): "version 99 of a PhotoCalib",
-        (b"'PhotoCalib'         / class", b"'os.system '         / class"): "os.system",
+        (b"CLSVERS =                    1", b"CLSVERS =                   99"): "version 99",
+        (b"TTYPE1  = 'mean    '", b"TTYPE1  = 'meen    '"): "PHOTOCALIB.*mean",
         (b"SKYBUTLER VERSION = 1", b"SKYBUTLER VERSION = 9"): "version 9",
     }
     for (old, new), said in changes.items():
