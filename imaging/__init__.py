@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .header import Header as Header
     from .image import Image as Image
     from .mask import Mask as Mask
-    from .mask_schema import *  # noqa: F403
+    from .mask_schema import MaskPlane as MaskPlane
+    from .mask_schema import MaskSchema as MaskSchema
     from .masked_image import *  # noqa: F403
     from .photo_calib import PhotoCalib as PhotoCalib
     from .polygon import *  # noqa: F403

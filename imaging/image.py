@@ -40,7 +40,7 @@ class Image(Plane):
 
     @classmethod
     def full(
-        cls, size: Box2I | Extent2I | tuple[int, int], value: complex = 0.0, *, dtype: DTypeLike = "float32"
+        cls, size: Box2I | Extent2I | tuple[int, int], value: float = 0.0, *, dtype: DTypeLike = "float32"
     ) -> "Image":
         """Make an image of one value over a box, or of a size (width, height) with its origin at (0, 0)."""
         box = as_box(size)
@@ -92,6 +92,8 @@ class Image(Plane):
 
 def operand_pixels(other: Any, left: Plane) -> NDArray[Any] | float:
     """Return the pixels of the right side of an operation, or its number; ValueError where the sizes differ."""
+    if isinstance(other, np.ndarray) and other.ndim == 0:
+        other = other[()]
     if isinstance(other, (int, float, np.number)) and not isinstance(other, np.complexfloating):
         if left.dtype.kind in "iu" and isinstance(other, int):
             np.array(other, left.dtype)  # OverflowError now, rather than in the middle

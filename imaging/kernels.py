@@ -19,6 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .mask_schema import renumbered
+
 __all__ = ["Arithmetic", "Block", "Operands", "blocks", "for_blocks", "require_castable", "run", "safe_operand"]
 
 Pixels: TypeAlias = NDArray[Any]
@@ -91,7 +93,9 @@ class Operands:
     right_variance: Pixels | None = None
     """vr"""
     right_mask: Pixels | None = None
-    """mr, in the bits of ml"""
+    """mr"""
+    right_moves: list[tuple[int, int]] | None = None
+    """How the bits of mr become those of ml (`MaskSchema.moves_from`); None where they are the same"""
     factor: float = 1.0
     """c"""
     no_data: int = 0
@@ -207,7 +211,10 @@ def _combine_masks(arithmetic: Arithmetic, o: Operands, block: Block, right: Any
     assert o.mask is not None  # noqa: S101 - for the type checker; the caller has asked
     mask = o.mask[block]
     if o.right_mask is not None:
-        mask |= o.right_mask[block]
+        right_mask = o.right_mask[block]
+        if o.right_moves is not None:
+            right_mask = renumbered(right_mask, o.right_moves, mask.dtype)
+        mask |= right_mask.astype(mask.dtype, copy=False)
     if arithmetic.divides and o.no_data:
         zero = np.equal(right, 0) if o.factor else np.True_
         if zero.any():

@@ -12,10 +12,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from .geometry import Box2I, Extent2I, Point2I
 from .kernels import blocks, safe_operand
-from .mask_schema import MaskSchema
+from .mask_schema import MaskSchema, renumbered
 from .plane import Plane, as_box
 
-__all__ = ["Mask", "renumbered"]
+__all__ = ["Mask"]
 
 
 class _SharedSchema:
@@ -25,21 +25,6 @@ class _SharedSchema:
 
     def __init__(self, schema: MaskSchema) -> None:
         self.schema = schema
-
-
-def renumbered(values: NDArray[Any], moves: list[tuple[int, int]], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return mask pixels with their bits moved to where another schema has them (see `MaskSchema.moves_from`)."""
-    result = np.zeros(values.shape, dtype)
-    wide = values.astype(np.int64)
-    for bits, shift in moves:
-        chosen = wide & np.int64(_as_signed(bits))
-        result |= (chosen << shift if shift >= 0 else chosen >> -shift).astype(dtype)
-    return result
-
-
-def _as_signed(bits: int) -> int:
-    """Return bits as the int64 that has the same ones."""
-    return bits - 2**64 if bits >= 2**63 else bits
 
 
 class Mask(Plane):

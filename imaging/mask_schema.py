@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
 
-__all__ = ["MaskPlane", "MaskSchema"]
+__all__ = ["MaskPlane", "MaskSchema", "renumbered"]
 
 _DEFAULT_PLANES = (
     ("BAD", "the sensor is known to be bad here"),
@@ -160,6 +164,21 @@ class MaskSchema(LsstNames):
 
     def __repr__(self) -> str:
         return f"MaskSchema.from_dict({self.plane_dict!r})"
+
+
+def renumbered(values: NDArray[Any], moves: list[tuple[int, int]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return mask pixels with their bits moved to where another schema has them (see `MaskSchema.moves_from`)."""
+    result = np.zeros(values.shape, dtype)
+    wide = values.astype(np.int64)
+    for bits, shift in moves:
+        chosen = wide & np.int64(_as_signed(bits))
+        result |= (chosen << shift if shift >= 0 else chosen >> -shift).astype(dtype)
+    return result
+
+
+def _as_signed(bits: int) -> int:
+    """Return bits as the int64 that has the same ones."""
+    return bits - 2**64 if bits >= 2**63 else bits
 
 
 @cache

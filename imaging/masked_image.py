@@ -27,7 +27,7 @@ from ..model.lsst_names import LsstNames
 from . import kernels
 from .geometry import PARENT, Box2I, Extent2I, ImageOrigin, Point2I
 from .image import Image, operand_pixels, refuse_binary
-from .mask import Mask, renumbered
+from .mask import Mask
 from .mask_schema import MaskSchema
 from .plane import as_box, locate
 
@@ -271,10 +271,8 @@ class MaskedImage(LsstNames):
             operands.right = kernels.safe_operand(right, image, mask, variance)
         if masked:
             operands.right_variance = kernels.safe_operand(masked._variance.array, variance, image, mask)
-            bits, moves = masked._mask.array, self._mask.moves_from(masked._mask)
-            if moves is not None:
-                bits = renumbered(bits, moves, mask.dtype)
-            operands.right_mask = kernels.safe_operand(bits, mask, image, variance).astype(mask.dtype, copy=False)
+            operands.right_mask = kernels.safe_operand(masked._mask.array, mask, image, variance)
+            operands.right_moves = self._mask.moves_from(masked._mask)
         kernels.run(arithmetic, operands)
         return self
 

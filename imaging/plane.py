@@ -113,7 +113,6 @@ class Plane(LsstNames):
 
     __slots__ = ("_array", "_xy0")
     __array_ufunc__ = None  # so that `array + image` comes to us, who can say why not
-    __hash__ = object.__hash__
 
     _array: NDArray[Any]
     _xy0: Point2I

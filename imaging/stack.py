@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from .image import Image
 from .kernels import Block, for_blocks
-from .mask import Mask, renumbered
-from .mask_schema import MaskSchema
+from .mask import Mask
+from .mask_schema import MaskSchema, renumbered
 from .masked_image import MaskedImage
 from .moments import IQR_TO_STDEV, interpolate
 from .statistics import (
