@@ -12,12 +12,13 @@ For each task, in order of execution:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType
 from ..model.errors import DataIdError, DatasetTypeNotFoundError, PipelineError
-from .connections import Connection, Input, TaskConnections
+from .connections import Connection, InitOutput, Input, Output, TaskConnections
 from .graph_explanation import explain_empty
 from .quantum import Quantum, QuantumGraph, refs_in
 
@@ -104,7 +105,8 @@ class _Builder:
         connections = node.connections
         group = self.universe.conform(connections.dimensions)
         groups = {name: self.universe.conform(c.dimensions) for name, c in connections.inputs.items()}
-        row_dimensions = self.universe.conform({*group.names, *(n for g in groups.values() for n in g.names)})
+        several = [output.dimensions for output in connections.outputs.values() if output.multiple]
+        row_dimensions = self.universe.conform({*group, *chain(*groups.values()), *chain(*several)})
         required = {name: c for name, c in connections.inputs.items() if c.minimum > 0}
         stored = [c.name for c in required.values() if c.name not in self.made]
         stored += sorted({root for c in required.values() for root in self.roots.get(c.name, ())} - set(stored))
@@ -116,7 +118,7 @@ class _Builder:
             return []
         rows = self.butler.query_data_ids(row_dimensions, datasets=stored, collections=self.inputs, where=where)
         indices = {name: self._index(c, where) for name, c in connections.inputs.items()}
-        found: dict[DataId, list[Row]] = {}
+        found: dict[DataId, list[tuple[DataId, Row]]] = {}
         missing: dict[str, int] = {}
         number = 0
         for number, row in enumerate(rows, start=1):  # noqa: B007 - the count is used below
@@ -129,7 +131,7 @@ class _Builder:
                     missing[name] = missing.get(name, 0) + 1
                     break
             else:
-                found.setdefault(row.subset(group), []).append(refs)
+                found.setdefault(row.subset(group), []).append((row, refs))
         quanta = []
         for data_id, rows_of_it in found.items():
             quantum = self._quantum(node, connections, data_id, rows_of_it)
@@ -152,15 +154,15 @@ class _Builder:
             }
 
     def _quantum(
-        self, node: TaskNode, connections: TaskConnections, data_id: DataId, rows: list[Row]
+        self, node: TaskNode, connections: TaskConnections, data_id: DataId, rows: list[tuple[DataId, Row]]
     ) -> Quantum | None:
         refs: dict[str, DatasetRef | list[DatasetRef] | None] = {}
         for name, connection in connections.inputs.items():
-            distinct = {row[name].id: row[name] for row in rows if name in row}
+            distinct = {row[name].id: row[name] for _, row in rows if name in row}
             if len(distinct) < connection.minimum:
                 return None
             if connection.multiple:
-                refs[name] = list(distinct.values())
+                refs[name] = sorted(distinct.values(), key=lambda ref: ref.data_id.required_values)
             elif len(distinct) > 1:
                 raise PipelineError(
                     f"Task {node.label!r} takes one {connection.name!r} as {name!r}, but {len(distinct)} belong to "
@@ -179,8 +181,12 @@ class _Builder:
         outputs: dict[str, DatasetRef | list[DatasetRef]] = {}
         for name, output in connections.outputs.items():
             dataset_type = self.graph.dataset_types[output.name]
-            ref = DatasetRef(dataset_type, data_id.subset(dataset_type.dimensions), self.graph.run)
-            outputs[name] = [ref] if output.multiple else ref
+            dimensions = dataset_type.dimensions
+            if output.multiple:
+                data_ids = dict.fromkeys(row.subset(dimensions) for row, _ in rows)
+                outputs[name] = [DatasetRef(dataset_type, item, self.graph.run) for item in data_ids]
+            else:
+                outputs[name] = DatasetRef(dataset_type, data_id.subset(dimensions), self.graph.run)
         return Quantum(node, data_id, refs, outputs, problem)
 
     def _prerequisite(self, node: TaskNode, data_id: DataId, connection: Input) -> list[DatasetRef]:
@@ -229,6 +235,8 @@ class _Builder:
         connections = node.connections
         quantum_dimensions: DimensionGroup = self.universe.conform(connections.dimensions)
         for connection in [*connections.outputs.values(), *connections.init_outputs.values()]:
+            dimensions = self.universe.conform(connection.dimensions)
+            self._check_output(node, connection, quantum_dimensions, dimensions)
             self._add_type(
                 node, connection.name, self.universe.conform(connection.dimensions), connection.storage_class
             )
@@ -236,6 +244,21 @@ class _Builder:
         self._add_type(node, node.metadata_name, quantum_dimensions, "TaskMetadata")
         self._add_type(node, node.log_name, quantum_dimensions, "Log")
         self._add_type(node, "packages", self.universe.conform(()), "Packages")
+
+    @staticmethod
+    def _check_output(node: TaskNode, output: Connection, quantum: DimensionGroup, dimensions: DimensionGroup) -> None:
+        """Refuse an output that two quanta would make, or a quantum several of unasked."""
+        if isinstance(output, InitOutput):
+            fits, rule = not dimensions.required, "an init-output has none"
+        elif isinstance(output, Output) and output.multiple:
+            fits, rule = quantum <= dimensions, "with multiple=True it has those of the task and more"
+        else:
+            fits, rule = dimensions is quantum, "it must have those of the task"
+        if not fits:
+            raise PipelineError(
+                f"Task {node.label!r} with dimensions {', '.join(quantum.required)} makes {output.name!r} with "
+                f"{', '.join(dimensions.required) or 'none'}; {rule}."
+            )
 
     def _add_type(self, node: TaskNode, name: str, dimensions: DimensionGroup, storage_class: str) -> None:
         wanted = DatasetType(name, dimensions, storage_class)
@@ -245,4 +268,11 @@ class _Builder:
                 f"Task {node.label!r} makes {name!r} with dimensions {', '.join(dimensions.required)}, but this "
                 f"repository has it with {', '.join(present.dimensions.required)}. Rename the connection."
             )
+        if present is not None and present.storage_class.name != storage_class:
+            if not (present.storage_class.tabular and wanted.storage_class.tabular):
+                raise PipelineError(
+                    f"Task {node.label!r} makes {name!r} as {storage_class}, but this repository has it as "
+                    f"{present.storage_class.name}. Rename the connection."
+                )
+            present = present.with_storage_class(wanted.storage_class)  # written as it is, read as any table
         self.graph.dataset_types[name] = present or wanted

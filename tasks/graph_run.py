@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..model.datasets import DatasetRef
-from ..model.errors import PipelineError, TaskError
+from ..model.errors import TaskError
 from ..model.provenance import QuantumRecord
 from .connections import Input
 from .fingerprint import quantum_fingerprint, task_digest
@@ -179,8 +179,6 @@ class GraphRun:
 
     def _put_once(self, name: str, obj: object) -> None:
         dataset_type = self.graph.dataset_types[name]
-        if dataset_type.dimensions.required:
-            raise PipelineError(f"{name!r} is made once for a RUN and can have no dimensions.")
         self.butler.put(DatasetRef(dataset_type, {}, self.graph.run), obj)
 
     def _record(self, result: QuantumResult, fingerprint: str, inputs: InputRefs) -> None:

@@ -192,12 +192,72 @@ def test_one_of_several_inputs_must_be_declared(butler):
         build_graph(butler, Pipeline.of({"one": OneTask}), inputs=["frames"], run="out")
 
 
+@pytest.mark.parametrize(
+    ("dimensions", "output", "message"),
+    [
+        (FRAME, Output("made", storage_class="Dict", dimensions=PIXELS), "it must have those of the task"),
+        (PIXELS, Output("made", storage_class="Dict", dimensions=FRAME), "it must have those of the task"),
+        (FRAME, Output("made", storage_class="Dict", dimensions=PIXELS, multiple=True), "those of the task and more"),
+        (PIXELS, InitOutput("made", storage_class="Dict", dimensions=PIXELS), "an init-output has none"),
+    ],
+)
+def test_outputs_that_quanta_would_share_are_refused(butler, dimensions, output, message):
+    connections = type("Connections", (TaskConnections,), {"made": output}, dimensions=dimensions)
+    task_class = type("OddTask", (PipelineTask,), {"Connections": connections})
+    with pytest.raises(PipelineError, match=message):
+        build_graph(butler, Pipeline.of({"odd": task_class}), inputs=["frames"], run="out")
+
+
+def test_one_quantum_may_make_several_of_an_output(butler):
+    class SplitTask(PipelineTask):
+        class Connections(TaskConnections, dimensions=("instrument", "exposure")):
+            frames = Input("frame", storage_class="Dict", dimensions=FRAME, multiple=True)
+            parts = Output("part", storage_class="Dict", dimensions=FRAME, multiple=True)
+
+        def run(self, frames: list) -> Struct:
+            return Struct(parts=[{"of": frame["detector"]} for frame in frames])
+
+    report = run(butler, Pipeline.of({"split": SplitTask}), where=SCIENCE)
+    assert report.counts()["done"] == 3
+    assert butler.get("part", exposure=11, detector=1) == {"of": 1}
+    assert run(butler, Pipeline.of({"split": SplitTask}), where=SCIENCE).counts()["skipped"] == 3
+
+
+def test_a_calibration_is_looked_up_with_the_whole_data_id(butler):
+    butler.register_dataset_type(DatasetType("stack", PIXELS, "Dict", is_calibration=True))
+    for detector in (0, 1):
+        butler.put("stack", {"sum": 1}, instrument="Cam", detector=detector, run="calib")
+    report = run(butler, make_pipeline().subset("clean"), inputs=["calib", "frames"])
+    assert report.counts()["done"] == 6
+
+
 def test_a_dataset_type_of_other_dimensions_is_refused(butler):
     pipeline = make_pipeline().subset("dark")
     pipeline.override("dark", "connections.stack=frame")
     pipeline.override("dark", "connections.frames=raw")
     with pytest.raises(PipelineError, match="makes 'frame' with dimensions instrument, detector, but this repository"):
         build_graph(butler, pipeline, inputs=["frames"], run="out")
+
+
+def test_a_dataset_type_of_another_storage_class_is_refused_but_tables_pass(butler):
+    class TableTask(PipelineTask):
+        class Connections(TaskConnections, dimensions=PIXELS):
+            frames = Input("frame", storage_class="Dict", dimensions=FRAME, multiple=True)
+            made = Output("kept", storage_class="DataFrame", dimensions=PIXELS)
+
+        def run(self, frames: list) -> Struct:
+            import pandas as pd
+
+            return Struct(made=pd.DataFrame({"value": [frame["value"] for frame in frames]}))
+
+    pipeline = Pipeline.of({"table": TableTask})
+    butler.register_dataset_type(DatasetType("kept", PIXELS, "ArrowTable"))
+    assert run(butler, pipeline, where=DARKS).counts()["done"] == 2
+    assert butler.get("kept", detector=0).to_pydict() == {"value": [10, 20]}
+    pipeline.override("table", "connections.made=other")
+    butler.register_dataset_type(DatasetType("other", PIXELS, "Dict"))
+    with pytest.raises(PipelineError, match="makes 'other' as DataFrame, but this repository has it as Dict"):
+        run(butler, pipeline)
 
 
 # ---- runs -----------------------------------------------------------------------------------------------------------
