@@ -120,6 +120,10 @@ def _rebuilt(data: Any, storage_class: "StorageClass", path: Path) -> Any:
             raise FileFormatError(f"{path} holds a {type(data).__name__}, not a {wanted.__name__}")
         return data
     wanted = storage_class.type
+    if storage_class.tabular:
+        raise StorageClassError(
+            f"{path} holds plain data, which cannot be read as storage class {storage_class.name!r}"
+        )
     make = getattr(wanted, "model_validate", None) or getattr(wanted, "from_dict", None)
     if make is None:
         return data
