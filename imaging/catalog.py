@@ -139,7 +139,10 @@ class SourceCatalog(SourceMeasurements):
         target[self._row(row)] = cell[0]
 
     def add_new(self) -> SourceRecord:
-        """Append a record of defaults (0, NaN, False, no text) and return it."""
+        """Append a record of defaults (0, NaN, False, no text) and return it.
+
+        Columns move when they grow: arrays and slices obtained earlier stay as they were. Records follow.
+        """
         self._grow(1)
         for field in self._schema:
             self._columns[field.name][self._rows] = field.default

@@ -57,6 +57,8 @@ def from_astropy(kind: type[CatalogT], table: Table) -> CatalogT:
             raise TypeError(f"The column {name!r} is a {type(column).__name__}; make plain columns of it first.")
         unit = getattr(column, "unit", None)
         values = _native(getattr(column, "value", column))
+        if values.dtype.kind == "O":
+            raise TypeError(f"The column {name!r} holds Python objects or rows of varying length, not one type.")
         columns[name] = values
         _add_field(schema, name, values, "" if unit is None else str(unit), column.info.description or "")
     return kind(schema, columns, metadata=dict(table.meta))
@@ -152,7 +154,7 @@ def _add_field(
 ) -> None:
     """Add the column that values are of; text has no greatest length but a given one."""
     if values.dtype.kind in "US":
-        schema.add_field(name, "String", doc, unit, characters)
+        schema.add_field(name, "String", doc, unit, characters, shape=values.shape[1:])
     elif unit == "rad" and values.dtype == np.float64 and values.ndim == 1:
         schema.add_field(name, "Angle", doc)
     else:
@@ -209,8 +211,8 @@ def _from_series(series: pd.Series[Any]) -> NDArray[Any]:
 def _native(values: NDArray[Any]) -> NDArray[Any]:
     """Return values in this machine's byte order (FITS tables come in the other), and text decoded."""
     values = np.ma.asanyarray(values) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
-    if values.dtype.kind == "O":
-        return np.asarray([str(value) for value in np.ma.filled(values, "")], dtype="U")
+    if values.dtype.kind == "O" and all(isinstance(value, str) for value in np.ma.filled(values, "")):
+        return np.asarray(np.ma.filled(values, ""), dtype="U")
     if values.dtype.kind == "S":
         return np.char.decode(np.ma.filled(values, b""), "utf-8")
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))

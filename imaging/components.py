@@ -130,20 +130,20 @@ class ExposureComponents(LsstNames):
         Background, BackgroundList, hdu="BACKGROUND", unpack=_unpack_background
     )
     """The light that was subtracted from the pixels."""
-    visit_info = Component(VisitInfo, hdu="VISITINFO")
+    visit_info = Component(VisitInfo, hdu="VISIT_INFO")
     """When, where and how it was taken."""
     filter = Component(Filter, hdu="FILTER")
     """What it was taken through."""
     detector = Component(Detector, hdu="DETECTOR")
     """What it was taken with."""
-    ap_corr = Component(ApCorrMap, hdu="APCORR")
+    ap_corr = Component(ApCorrMap, hdu="AP_CORR")
     """Aperture corrections by column."""
-    valid_polygon = Component(Polygon, hdu="VALIDPOLYGON")
+    valid_polygon = Component(Polygon, hdu="VALID_POLYGON")
     """Outside of which the pixels mean nothing."""
-    summary_stats: Component[dict[str, Any]] = Component(dict, hdu="SUMMARYSTATS", version=1, pack=dict, unpack=dict)
+    summary_stats: Component[dict[str, Any]] = Component(dict, hdu="SUMMARY_STATS", version=1, pack=dict, unpack=dict)
     """Numbers that sum it up, by name."""
     id: Component[int] = Component(
-        int, hdu="EXPOSUREID", version=1, pack=lambda value: {"id": value}, unpack=lambda content: int(content["id"])
+        int, hdu=None, version=1, pack=lambda value: {"id": value}, unpack=lambda content: int(content["id"])
     )
     """A number that no other exposure of the repository has."""
 

@@ -95,7 +95,7 @@ class Wcs(LsstNames):
         except Exception as error:  # astropy passes on whatever wcslib says, in a dozen kinds of exception
             kinds = [cards.get(f"CTYPE{i}") for i in (1, 2)]
             raise HeaderError(
-                f"The header's sky coordinates (CTYPE {kinds}) cannot be understood: {str(error).strip()}"
+                f"The header's sky coordinates (CTYPE {kinds}) cannot be understood: {' '.join(str(error).split())}"
             ) from error
 
     @classmethod
@@ -275,7 +275,8 @@ class Wcs(LsstNames):
 
     def __repr__(self) -> str:
         ra, dec = self.sky_origin.ra.deg, self.sky_origin.dec.deg
-        kind = str(self._wcs.wcs.ctype[self._axes[0]])[5:]
+        # wcslib takes a TPV apart into TAN and a distortion; only the header names the whole
+        kind = str(self.to_header()[f"CTYPE{self._axes[0] + 1}"])[5:]
         x, y = self.pixel_origin
         return f"Wcs({kind}, pixel ({x:.2f}, {y:.2f}) at {ra:.6f} {dec:+.6f}, {self.pixel_scale:.4f} arcsec/pixel)"
 

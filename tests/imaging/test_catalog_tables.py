@@ -124,6 +124,19 @@ def test_astropy_masks_quantities_and_bytes():
     assert SourceCatalog.from_astropy(quantities).schema["x"].units == "pix"
 
 
+def test_astropy_columns_of_objects_are_text_or_refused():
+    from astropy.table import Table
+
+    catalog = SourceCatalog.from_astropy(Table({"s": np.array(["a", "long"], dtype=object)}))
+    assert catalog["s"].tolist() == ["a", "long"]
+    ragged = np.empty(2, dtype=object)
+    ragged[:] = [np.zeros(1), np.zeros(2)]
+    with pytest.raises(TypeError, match="'r' holds Python objects"):
+        SourceCatalog.from_astropy(Table({"r": ragged}))
+    names = SourceCatalog.from_astropy(Table({"n": [["a", "bc"], ["d", "e"]]}))
+    assert SourceCatalog.from_arrow(names.to_arrow())["n"].tolist() == [["a", "bc"], ["d", "e"]]
+
+
 def test_pandas_takes_arrays_apart_and_puts_them_together(catalog):
     frame = catalog.to_pandas()
     assert list(frame.columns[:8]) == ["id", "coord_ra", "coord_dec", "parent", "flux", "flag", "ap_0", "ap_1"]

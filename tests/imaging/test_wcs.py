@@ -121,6 +121,19 @@ def test_it_pickles_and_comes_back_from_dictionaries():
     assert repr(wcs) == "Wcs(TAN, pixel (16.00, 18.00) at 30.000000 +40.000000, 0.2000 arcsec/pixel)"
 
 
+def test_a_scamp_distortion_is_named_and_counts(shared_data):
+    with fits.open(shared_data / "decam" / "c4d_171113_060340_ooi_r_ls9.N6.fits") as hdus:
+        header = Header.from_astropy(hdus[1].header)
+    wcs = Wcs.from_header(header)
+    assert repr(wcs).startswith("Wcs(TPV,")
+    plain = Header({key: value for key, value in header.items() if not key.startswith("PV")})
+    plain["CTYPE1"], plain["CTYPE2"] = "RA---TAN", "DEC--TAN"
+    separation = Wcs.from_header(plain).pixel_to_sky(10, 20).separation(wcs.pixel_to_sky(10, 20)).arcsec
+    assert separation == pytest.approx(4.528, abs=1e-3)
+    again = Wcs.from_header(wcs.to_header())
+    assert again.pixel_to_sky(10, 20).separation(wcs.pixel_to_sky(10, 20)).arcsec < 1e-6
+
+
 def test_a_footprint_is_the_outer_corners():
     wcs = tan()
     corners = wcs.footprint(Box2I(Point2I(0, 0), Extent2I(201, 101)))
