@@ -23,7 +23,7 @@ STYLES = {"AKIMA_SPLINE": 5, "NATURAL_SPLINE": 3, "LINEAR": 2, "CONSTANT": 1, "C
 """Surfaces, and how many cells along an axis each needs. The first four fall back on the next where there are fewer."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class BackgroundControl(LsstNames):
     """How a background is measured."""
 
@@ -31,10 +31,10 @@ class BackgroundControl(LsstNames):
     """Cells along x."""
     ny_sample: int = 10
     """Cells along y."""
-    bin_size: int | None = None
-    """Pixels a cell is wide and high, about; instead of the numbers of cells."""
     style: str = "AKIMA_SPLINE"
     """One of `STYLES`: a surface through the cells, or CHEBYSHEV, a polynomial fitted to them."""
+    bin_size: int | None = None
+    """Pixels a cell is wide and high, about; instead of the numbers of cells."""
     order: int = 6
     """Highest total degree of CHEBYSHEV; lowered where there are too few good cells."""
     statistic: str = "MEANCLIP"

@@ -98,6 +98,11 @@ def test_backgrounds_add_up_and_come_back():
     assert repr(background) == "Background(2x2 cells, mean 9, AKIMA_SPLINE)"
 
 
+def test_cells_and_style_may_be_given_in_order():
+    control = BackgroundControl(4, 3, "LINEAR")
+    assert (control.nx_sample, control.ny_sample, control.style) == (4, 3, "LINEAR")
+
+
 def test_misuse_is_told():
     with pytest.raises(ValueError, match="no background style 'AKIMA', only AKIMA_SPLINE"):
         BackgroundControl(style="AKIMA")
