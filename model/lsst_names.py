@@ -118,13 +118,7 @@ def _static(obj: object, name: str) -> Any:
 
 def _has(obj: object, name: str) -> bool:
     """Whether an object has an attribute, without running properties."""
-    return _static(obj, name) is not None or name in getattr(obj, "__dict__", {}) or name in _fields(obj)
-
-
-def _fields(obj: object) -> Iterable[str]:
-    """Return the names of a pydantic model's fields, which are no class attributes."""
-    fields: Iterable[str] = getattr(type(obj), "__pydantic_fields__", ())
-    return fields
+    return _static(obj, name) is not None or name in getattr(obj, "__dict__", {})
 
 
 def _resolve(obj: Any, name: str) -> Any:
@@ -156,8 +150,12 @@ def _lsst_twins(obj: object, names: Iterable[str]) -> Iterator[str]:
             continue
         if "_" in name:
             yield camel_case(name)
-        if not isinstance(_static(obj, name), _METHODS):
-            yield "get" + camel_case(name, capital=True)
+        held = _static(obj, name)
+        if isinstance(held, _METHODS) or name.startswith(("is_", "has_")):
+            continue
+        yield "get" + camel_case(name, capital=True)
+        if name in getattr(obj, "__dict__", {}) or (isinstance(held, property) and held.fset is not None):
+            yield "set" + camel_case(name, capital=True)
 
 
 def lazy_exports(

@@ -124,7 +124,8 @@ def test_a_property_that_fails_keeps_its_own_words():
 def test_dir_lists_both_vocabularies_and_runs_no_property():
     thing = Thing()
     names = dir(thing)
-    assert {"masked_image", "maskedImage", "getMaskedImage", "getBBox", "dilatedBy"} <= set(names)
+    assert {"masked_image", "maskedImage", "getMaskedImage", "setMaskedImage", "getBBox", "isEmpty"} <= set(names)
+    assert not {"setBBox", "getIsEmpty"} & set(names)
     assert not thing.touched
 
 
