@@ -122,14 +122,14 @@ def _fits_kind(path: Path) -> str | None:
     from .formatters.fits_file import FitsFile
 
     with FitsFile(path) as file:
-        marked = file[0].header.get("SKYBUTLER TYPE")
+        marked = file[0].values.get("SKYBUTLER TYPE")
         if isinstance(marked, str):
             return marked
         has_table = False
         for hdu in file:
             if hdu.is_image:
                 return None
-            has_table |= hdu.header.get("XTENSION") in ("BINTABLE", "TABLE")
+            has_table |= hdu.values.get("XTENSION") in ("BINTABLE", "TABLE")
         return "AstropyTable" if has_table else None
 
 

@@ -77,7 +77,7 @@ class FitsFormatter(Formatter):
         """Read the object, a box of it, or one component."""
         check_parameters(parameters, tuple(sorted(storage_class.parameters)), storage_class)
         with FitsFile(path) as file:
-            version = file[0].header.get("SKYBUTLER VERSION", VERSION)
+            version = file[0].values.get("SKYBUTLER VERSION", VERSION)
             if not isinstance(version, int) or version > VERSION:
                 raise FileFormatError(
                     f"{path} has version {version} of SkyButler's layout, and this program reads up to {VERSION}; "
@@ -168,10 +168,10 @@ def _write_component(sink: ByteSink, component: Component[Any], value: Any) -> N
 
 def _read_component(file: FitsFile, component: Component[Any]) -> Any:
     """Read one component; None where there is none."""
-    hdu = file.find(lambda hdu: component.hdu in hdu.names and "CLSVERS" in hdu.header)
+    hdu = file.find(lambda hdu: component.hdu in hdu.names and "CLSVERS" in hdu.values)
     if hdu is None:
         return None
-    version = hdu.header["CLSVERS"]
+    version = hdu.values["CLSVERS"]
     try:
         return component.unpack(read_component(hdu, file.path), version if isinstance(version, int) else None)
     except (ValueError, TypeError, KeyError) as error:
@@ -254,14 +254,14 @@ def _wcs(reader: PlaneReader) -> "imaging.Wcs | None":
 
 
 def _exposure_id(reader: PlaneReader) -> int | None:
-    value = reader.primary.header.get("SKYBUTLER EXPOSURE ID")
+    value = reader.primary.values.get("SKYBUTLER EXPOSURE ID")
     return value if isinstance(value, int) else None
 
 
 def _read_alone(file: FitsFile, storage_class: "StorageClass") -> Any:
     """Read a component that is kept alone, or out of an exposure."""
     if storage_class.name == "Header":
-        return _own_metadata(file) if "SKYBUTLER VERSION" in file[0].header else PlaneReader(file).metadata()
+        return _own_metadata(file) if "SKYBUTLER VERSION" in file[0].values else PlaneReader(file).metadata()
     if storage_class.name == "Wcs":
         hdu = file.find(lambda hdu: "WCS" in hdu.names)
         found = PlaneReader(file).wcs() if hdu is None else imaging.Wcs.from_header(hdu.header)

@@ -7,14 +7,15 @@ order of this machine. Tile-compressed images go through astropy.
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ...imaging.header import Header
+from ...imaging.header import Header, HeaderValue
 from ...instruments.headers import parse_cards, read_headers
 from ...model.errors import FileFormatError
 
@@ -39,36 +40,47 @@ class Hdu:
         The file that it is in.
     number
         Its place there, from 0.
-    header
+    cards
         Its header as it stands.
     offset
         Where its data begin.
+
+    Attributes
+    ----------
+    values : `dict`
+        The header's values by keyword; of a tile-compressed image, those that the image itself has.
+    names : `frozenset` [`str`]
+        What the HDU says it is, by its EXTNAME and its EXTTYPE, in upper case.
     """
 
-    def __init__(self, file: "FitsFile", number: int, header: Header, offset: int) -> None:
+    def __init__(self, file: "FitsFile", number: int, cards: list[tuple[str, HeaderValue, str]], offset: int) -> None:
         self._file = file
+        self._cards = cards
+        self._stored = {key: value for key, value, _ in reversed(cards)}  # of a key given twice the first counts
         self.number = number
         self.offset = offset
-        self.is_compressed = header.get("ZIMAGE") is True
-        self.table_header = header
-        self.header = read_headers(file.path, number + 1)[number] if self.is_compressed else header
+        self.is_compressed = self._stored.get("ZIMAGE") is True
+        self.values: Mapping[str, HeaderValue] = dict(self.header) if self.is_compressed else self._stored
+        names = (self.values.get(key) for key in ("EXTNAME", "EXTTYPE"))
+        self.names = frozenset(name.upper() for name in names if isinstance(name, str) and name)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the HDU says it is, by its EXTNAME and its EXTTYPE, in upper case."""
-        values = (self.header.get(key) for key in ("EXTNAME", "EXTTYPE"))
-        return tuple(value.upper() for value in values if isinstance(value, str) and value)
+    @cached_property
+    def header(self) -> Header:
+        """The header, of a tile-compressed image as though it were not compressed."""
+        return (
+            read_headers(self._file.path, self.number + 1)[self.number] if self.is_compressed else Header(self._cards)
+        )
 
     @property
     def is_image(self) -> bool:
         """Whether it is an image that has pixels, or could have."""
-        plain = self.number == 0 or self.header.get("XTENSION") == "IMAGE" or self.is_compressed
+        plain = self.number == 0 or self.values.get("XTENSION") == "IMAGE" or self.is_compressed
         return plain and self._number("NAXIS") >= 2
 
     @property
     def data_size(self) -> int:
         """Bytes of its data, without padding (equations 1 and 2 of the standard)."""
-        header = self.table_header
+        header = self._stored
         lengths = [self._number(f"NAXIS{axis + 1}", header) for axis in range(self._number("NAXIS", header))]
         if not lengths:
             return 0
@@ -104,14 +116,14 @@ class Hdu:
         (top, bottom), (left, right) = whole
         stored = _TYPES.get(self._number("BITPIX"))
         if stored is None:
-            raise FileFormatError(f"{self._file.path}: HDU {self.number} has BITPIX {self.header.get('BITPIX')!r}")
+            raise FileFormatError(f"{self._file.path}: HDU {self.number} has BITPIX {self.values.get('BITPIX')!r}")
         dtype = np.dtype(stored)
         band = self._file.values(self.offset + top * width * dtype.itemsize, (bottom - top, width), dtype, left, right)
         return self._scaled(band)
 
     def _scaled(self, stored: "NDArray[Any]") -> "NDArray[Any]":
         """Return pixels as what they mean (BSCALE, BZERO and BLANK; section 4.4.2.5 of the standard)."""
-        scale, zero = self.header.get("BSCALE", 1.0), self.header.get("BZERO", 0.0)
+        scale, zero = self.values.get("BSCALE", 1.0), self.values.get("BZERO", 0.0)
         if not isinstance(scale, int | float) or not isinstance(zero, int | float) or (scale == 1 and zero == 0):
             return stored
         bits = self._number("BITPIX")
@@ -123,7 +135,7 @@ class Hdu:
         made: NDArray[Any] = stored.astype(np.float32 if abs(bits) <= 16 or bits == -32 else np.float64)
         np.multiply(made, scale, out=made)
         np.add(made, zero, out=made)
-        blank = self.header.get("BLANK")
+        blank = self.values.get("BLANK")
         if bits > 0 and isinstance(blank, int):
             made[stored == blank] = np.nan
         return made
@@ -148,8 +160,8 @@ class Hdu:
         """Read all of its data as they are."""
         return self._file.read(self.offset, self.data_size)
 
-    def _number(self, key: str, header: Header | None = None, default: int | None = None) -> int:
-        value = (self.header if header is None else header).get(key, default)
+    def _number(self, key: str, values: Mapping[str, HeaderValue] | None = None, default: int | None = None) -> int:
+        value = (self.values if values is None else values).get(key, default)
         if type(value) is not int or (value < 0 and key != "BITPIX"):
             raise FileFormatError(f"{self._file.path}: HDU {self.number} has {key} = {value!r}, not a whole number")
         return value
@@ -254,7 +266,7 @@ class FitsFile:
             text, length = self._header_text(begin)
             if not text:
                 return None
-            self._hdus.append(Hdu(self, len(self._hdus), Header(parse_cards(text)), begin + length))
+            self._hdus.append(Hdu(self, len(self._hdus), parse_cards(text), begin + length))
         return self._hdus[number]
 
     def _header_text(self, begin: int) -> tuple[str, int]:

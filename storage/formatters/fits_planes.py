@@ -88,7 +88,7 @@ class PlaneReader:
     def __init__(self, file: FitsFile) -> None:
         self.file = file
         self.primary = file[0]
-        self.is_own = "SKYBUTLER VERSION" in self.primary.header
+        self.is_own = "SKYBUTLER VERSION" in self.primary.values
         self._found: dict[PlaneName, Hdu | None] = {}
         self._main: Hdu | None = None
 
@@ -102,7 +102,7 @@ class PlaneReader:
         if name not in self._found:
             found = self.file.find(lambda hdu: hdu.is_image and name in hdu.names)
             if found is None and name == "IMAGE" and not self.is_own:
-                unnamed = [hdu for hdu in self.file if hdu.is_image and not {"MASK", "VARIANCE"} & set(hdu.names)]
+                unnamed = [hdu for hdu in self.file if hdu.is_image and not {"MASK", "VARIANCE"} & hdu.names]
                 found = next((hdu for hdu in unnamed if all(hdu.shape)), unnamed[0] if unnamed else None)
             self._found[name] = found
         return self._found[name]
@@ -122,7 +122,7 @@ class PlaneReader:
         from ...imaging import Box2I, Extent2I, Point2I
 
         height, width = self.main.shape
-        return Box2I(Point2I(*_place(self.main.header)), Extent2I(width, height))
+        return Box2I(Point2I(*_place(self.main.values)), Extent2I(width, height))
 
     def box(self, parameters: Mapping[str, Any]) -> "Box2I | None":
         """Return the box that read parameters ask for, in parent coordinates; None for the whole.
@@ -168,7 +168,7 @@ class PlaneReader:
             raise FileFormatError(f"{self.path} has a mask of {array.dtype} pixels, where integers should be")
         if not self.is_own:
             array = array.astype(np.int32 if array.dtype.itemsize < 4 else array.dtype, copy=False)
-        return Mask(array, _mask_schema(hdu.header), corner)
+        return Mask(array, _mask_schema(hdu), corner)
 
     def _pixels(self, hdu: Hdu, box: "Box2I | None") -> tuple[Any, "Point2I"]:
         whole = self.bbox
@@ -204,8 +204,8 @@ class PlaneReader:
 
     def metadata(self) -> Header:
         """Return what the headers say of the observation: all but the cards about the file itself."""
-        placed = "LTV1" in self.main.header or self.main.header.get("CTYPE1A") == "LINEAR"
-        own_names = {"EXTNAME", "EXTTYPE"} if set(self.main.names) & set(PLANES) else set()
+        placed = "LTV1" in self.main.values or self.main.values.get("CTYPE1A") == "LINEAR"
+        own_names = {"EXTNAME", "EXTTYPE"} if self.main.names & set(PLANES) else set()
         return Header(
             card
             for card in self.merged_header().cards
@@ -215,7 +215,7 @@ class PlaneReader:
         )
 
 
-def _place(header: Header) -> tuple[int, int]:
+def _place(header: Mapping[str, Any]) -> tuple[int, int]:
     """Return the parent coordinates of the first pixel: by the WCS "A", else by LTV1/2, else (0, 0)."""
     corner = []
     for axis in "12":
@@ -232,13 +232,14 @@ def _float(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and abs(value) < 1 << 31 else 0.0
 
 
-def _mask_schema(header: Header) -> "MaskSchema | None":
+def _mask_schema(hdu: Hdu) -> "MaskSchema | None":
     """Return the planes that a mask's header names: by MP_ cards (afw, SkyButler) or MSKN cards (lsst-images)."""
     from ...imaging import MaskPlane, MaskSchema
 
     bits: dict[str, int] = {}
     docs: dict[str, str] = {}
-    for card in header.cards:
+    header = hdu.values
+    for card in hdu.header.cards:
         if card.keyword.startswith("MP_") and isinstance(card.value, int):
             bits[card.keyword[3:]] = card.value
             docs[card.keyword[3:]] = card.comment

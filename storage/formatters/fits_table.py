@@ -121,7 +121,7 @@ def read_component(hdu: Hdu, path: Path) -> dict[str, Any]:
     FileFormatError
         If the HDU is no such table.
     """
-    header, data = hdu.header, hdu.bytes()
+    header, data = hdu.values, hdu.bytes()
     content: dict[str, Any] = {}
     trees: list[str] = []
     offset = 0
@@ -131,7 +131,7 @@ def read_component(hdu: Hdu, path: Path) -> dict[str, Any]:
         match = re.fullmatch(r"(\d*)([LBIJKEDCMA])", form)
         if match is None:
             raise FileFormatError(
-                f"{path}: column {key} of {hdu.names[0]} has the format {form!r}, which components have not"
+                f"{path}: column {key} of {header.get('EXTNAME')} has the format {form!r}, which components have not"
             )
         count, letter = int(match[1] or 1), match[2]
         if letter == "A":
@@ -154,7 +154,9 @@ def read_component(hdu: Hdu, path: Path) -> dict[str, Any]:
         try:
             content[key] = _from_tree(json.loads(content[key]), content, used)
         except (ValueError, KeyError, TypeError) as error:
-            raise FileFormatError(f"{path}: column {key} of {hdu.names[0]} cannot be understood: {error}") from error
+            raise FileFormatError(
+                f"{path}: column {key} of {header.get('EXTNAME')} cannot be understood: {error}"
+            ) from error
     return {key: value for key, value in content.items() if key not in used}
 
 
