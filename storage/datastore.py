@@ -230,6 +230,8 @@ def _transfer(source: Path, target: Path, transfer: str) -> tuple[int, str]:
         return write_whole(str(target), _copier(source))
     measured = _measure(source)
     make_folder(str(target.parent))
+    if transfer != "move":
+        source = source.resolve()  # a link to a symbolic link would lead from its new place to nowhere
     if transfer == "move":
         try:
             source.rename(target)
