@@ -37,13 +37,16 @@ class DataId(Mapping[str, DimensionValue]):
     def from_mapping(cls, dimensions: DimensionGroup, given: Mapping[str, Any]) -> DataId:
         """Make one from a mapping that holds at least the required dimensions; what is beyond them is left out.
 
+        numpy's numbers become Python's.
+
         Raises
         ------
         DataIdError
             A required dimension has no value.
         """
         try:
-            return cls(dimensions, tuple([given[name] for name in dimensions.required]))
+            values = [given[name] for name in dimensions.required]
+            return cls(dimensions, tuple([v.item() if hasattr(v, "item") else v for v in values]))
         except KeyError as error:
             missing = ", ".join(name for name in dimensions.required if name not in given)
             text = ", ".join(f"{k}={v!r}" for k, v in given.items()) or "nothing"

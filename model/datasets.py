@@ -32,6 +32,8 @@ def new_uuid() -> uuid.UUID:
 
 def dataset_uuid(dataset_type: str, data_id: Mapping[str, Any], run: str | None = None) -> uuid.UUID:
     """Return the UUID (version 5) that follows from dataset type, data ID and, where given, RUN: LSST's recipe."""
+    if isinstance(data_id, DataId):  # implied values, where it holds them, are no part of the recipe
+        data_id = dict(zip(data_id.dimensions.required, data_id.required_values, strict=True))
     items = [f"dataset_type={dataset_type}"]
     if run is not None:
         items.append(f"run={run}")

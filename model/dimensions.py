@@ -12,10 +12,11 @@ from typing import Any
 
 from .errors import ConflictingDefinitionError, DataIdError, closest
 
-__all__ = ["Column", "DimensionGroup", "DimensionUniverse", "Element", "default_universe"]
+__all__ = ["Column", "DimensionGroup", "DimensionUniverse", "Element", "default_universe", "universe_from_json"]
 
 _PIXELIZATION = re.compile(r"(htm|healpix)(\d+)")
 _DEEPEST = {"htm": 24, "healpix": 17}
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _COLUMN_TYPES = ("int", "float", "str", "bool", "bytes", "region", "timespan")
 
 
@@ -28,7 +29,8 @@ class Column:
     type: str
     """``int``, ``float``, ``str``, ``bool``, ``bytes``, ``region`` or ``timespan``."""
     role: str
-    """``required`` or ``implied`` (a dimension's value), ``key``, ``alternate``, ``metadata``, ``region``, ``timespan``."""
+    """``required`` or ``implied`` (another dimension's value), ``key``, ``alternate``, ``metadata``, ``region`` or
+    ``timespan``."""
     doc: str = ""
     """One sentence for readers."""
     unit: str = ""
@@ -106,7 +108,7 @@ class DimensionGroup:
                 element = universe[name]
                 waiting += (*element.requires, *element.implies)
         implied = {other for name in closed for other in universe[name].implies}
-        ordered = sorted(closed, key=universe.order)
+        ordered = sorted(closed, key=lambda name: (universe.order(name), name))
         self.universe = universe
         self.required: tuple[str, ...] = tuple(name for name in ordered if name not in implied)
         """Dimensions that a data ID must give, in the universe's order."""
@@ -163,10 +165,13 @@ class DimensionUniverse:
     Raises
     ------
     ConflictingDefinitionError
-        An element requires, implies or unites what is not defined before it, or a column's type is unknown.
+        An element requires or implies what is not defined before it, a name is taken twice or not one for SQL, a
+        column's type is unknown, or a part is missing.
     """
 
     def __init__(self, definition: Mapping[str, Any]):
+        if missing := {"version", "common_pixels", "elements"} - definition.keys():
+            raise ConflictingDefinitionError(f"a universe of dimensions lacks {', '.join(sorted(missing))}.")
         self.definition = dict(definition)
         self.version: int = definition["version"]
         self.common_pixels: str = definition["common_pixels"]
@@ -178,7 +183,22 @@ class DimensionUniverse:
             {name: tuple(members) for name, members in definition.get("spatial_families", {}).items()},
             {name: tuple(members) for name, members in definition.get("temporal_families", {}).items()},
         )
+        self._check_references()
         self._groups: dict[frozenset[str], DimensionGroup] = {}
+
+    def _check_references(self) -> None:
+        """Raise unless what the definition names, whatever the order, is there."""
+        if self._pixels(self.common_pixels) is None:
+            raise ConflictingDefinitionError(f"common_pixels is {self.common_pixels!r}; it must be like htm7.")
+        for element in self.elements:
+            if element.union_of is not None and element.union_of not in self._elements:
+                raise ConflictingDefinitionError(
+                    f"dimension element {element.name!r}: no {element.union_of!r} to unite"
+                )
+        for families in (self._families.spatial, self._families.temporal):
+            for family, members in families.items():
+                if unknown := [name for name in members if name not in self._elements]:
+                    raise ConflictingDefinitionError(f"family {family!r} holds {unknown[0]!r}, which is no element.")
 
     def _element(self, name: str, given: Mapping[str, Any]) -> Element:
         def fail(text: str) -> ConflictingDefinitionError:
@@ -190,8 +210,16 @@ class DimensionUniverse:
                 raise fail(f"{dimension!r} is not a dimension defined before it")
             return other.key.type
 
+        if not _NAME.fullmatch(name) or self._pixels(name) is not None:
+            raise fail("a name has at most 40 lower-case letters, digits and underscores, and is no sky pixelization's")
         requires = tuple(given.get("requires", ()))
         implies = tuple(given.get("implies", ()))
+        for dimension in requires:
+            value_type(dimension)
+            if lacking := [d for d in self._elements[dimension].requires if d not in requires]:
+                raise fail(f"it requires {dimension!r} and so must require {lacking[0]!r}, too")
+        if not isinstance(given.get("key", {}), Mapping) or len(given.get("key", {})) > 1:
+            raise fail("its key is one column, written {name: type}")
         key = None
         columns = [Column(d, value_type(d), "required", nullable=False) for d in requires]
         for key_name, key_type in given.get("key", {}).items():
@@ -199,7 +227,7 @@ class DimensionUniverse:
             columns.append(key)
         for role in ("alternate", "metadata"):
             columns += [
-                Column(n, c["type"], role, c.get("doc", ""), c.get("unit", ""), not c.get("required", False))
+                Column(n, c.get("type", ""), role, c.get("doc", ""), c.get("unit", ""), not c.get("required", False))
                 for n, c in given.get(role, {}).items()
             ]
             if role == "alternate":
@@ -207,6 +235,11 @@ class DimensionUniverse:
         columns += [Column(role, role, role) for role in ("region", "timespan") if given.get(role)]
         if unknown := [c for c in columns if c.type not in _COLUMN_TYPES]:
             raise fail(f"column {unknown[0].name!r} has the type {unknown[0].type!r}; known are {_COLUMN_TYPES}")
+        names = [c.name for c in columns]
+        if twice := [n for n in names if names.count(n) > 1]:
+            raise fail(f"it has two columns {twice[0]!r}")
+        if odd := [n for n in names if not _NAME.fullmatch(n)]:
+            raise fail(f"a column cannot be called {odd[0]!r}: lower-case letters, digits and underscores, at most 40")
         return Element(
             name,
             given.get("doc", ""),
@@ -260,7 +293,7 @@ class DimensionUniverse:
         """Return the rank of a dimension in data IDs; sky pixels come last."""
         return self._order.get(name, len(self._order))
 
-    def conform(self, names: Iterable[str] | DimensionGroup) -> DimensionGroup:
+    def conform(self, names: str | Iterable[str] | DimensionGroup) -> DimensionGroup:
         """Return the closed group that holds these dimensions.
 
         Raises
@@ -270,7 +303,7 @@ class DimensionUniverse:
         """
         if isinstance(names, DimensionGroup) and names.universe is self:
             return names
-        wanted = frozenset(names)
+        wanted = frozenset((names,) if isinstance(names, str) else names)
         group = self._groups.get(wanted)
         if group is None:
             for name in wanted:
@@ -284,7 +317,7 @@ class DimensionUniverse:
         return group
 
     def to_json(self) -> str:
-        """Return the definition as text; ``DimensionUniverse(json.loads(text))`` makes it again."""
+        """Return the definition as text; `universe_from_json` makes it again."""
         return json.dumps(self.definition)
 
     def __eq__(self, other: object) -> bool:
@@ -292,6 +325,9 @@ class DimensionUniverse:
 
     def __hash__(self) -> int:
         return hash((self.version, tuple(self._elements)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return universe_from_json, (None if self is default_universe() else self.to_json(),)
 
     def __repr__(self) -> str:
         return f"DimensionUniverse(version {self.version}, {len(self._elements)} elements)"
@@ -307,6 +343,17 @@ def _pixel_element(name: str) -> Element | None:
                    has_region=True, pixels=(match[1], int(match[2])))  # fmt: skip
 
 
+@lru_cache(maxsize=16)
+def universe_from_json(text: str | None) -> DimensionUniverse:
+    """Return the universe of a definition, the default one for None.
+
+    One object a process, so that its groups compare by identity wherever it was read.
+    """
+    if text is None or text == default_universe().to_json():
+        return default_universe()
+    return DimensionUniverse(json.loads(text))
+
+
 @lru_cache(maxsize=1)
 def default_universe() -> DimensionUniverse:
     """Return the universe that a repository has unless it is created with another."""
@@ -314,4 +361,4 @@ def default_universe() -> DimensionUniverse:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = files(__package__).joinpath("dimensions.yaml").read_text(encoding="utf-8")
-    return DimensionUniverse(yaml.load(text, Loader=loader))
+    return DimensionUniverse(yaml.load(text, Loader=loader))  # noqa: S506 - a safe loader, whichever it is

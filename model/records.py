@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,8 @@ class DimensionRecord:
         values = []
         for column in element.columns:
             value = row.get(column.name)
+            if column.type == "float" and isinstance(value, float) and math.isnan(value):
+                value = None  # databases differ in what they make of NaN; to both, NULL is "not known"
             if value is None:
                 if not column.nullable:
                     raise DataIdError(f"a record of {element.name} needs {column.name!r}: {_brief(row)}")
@@ -117,8 +120,8 @@ def _checked(element: Element, name: str, kind: str, value: Any) -> Any:
         return bool(value)
     if not isinstance(value, _EXPECTED[kind]) or (isinstance(value, bool) and kind != "bool"):
         raise DataIdError(f"{element.name}.{name} is of type {kind}; {value!r} is {type(value).__name__}.")
-    if isinstance(value, str) and "\0" in value:
-        raise DataIdError(f"{element.name}.{name} may not hold a NUL character: {value!r}.")
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= c <= "\udfff" for c in value)):
+        raise DataIdError(f"{element.name}.{name} may not hold a NUL character or a lone surrogate: {value!r}.")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise DataIdError(f"{element.name}.{name} does not fit 64 bits: {value}.")
     return float(value) if kind == "float" and isinstance(value, int) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -27,27 +28,30 @@ class Region:
     __slots__ = ("_shape", "text")
 
     def __init__(self, text: str):
-        self.text = " ".join(text.split())
         self._shape: Any = None
-        kind, *numbers = self.text.split(" ")
+        kind, *numbers = text.split() or [""]
+        kind = kind.upper()
+        self.text = " ".join((kind, *numbers))
         try:
             values = [float(number) for number in numbers]
         except ValueError:
             raise ValueError(f"not a region: {text!r} (a number is wanted after {kind})") from None
         wanted = {"POINT": len(values) == 2, "CIRCLE": len(values) == 3, "RANGE": len(values) == 4,
                   "POLYGON": len(values) >= 6 and len(values) % 2 == 0}  # fmt: skip
-        if not wanted.get(kind.upper(), False):
+        if not wanted.get(kind, False):
             raise ValueError(
                 f"not a region: {text!r}; write POINT ra dec, CIRCLE ra dec radius, RANGE ra1 ra2 dec1 dec2 "
                 "or POLYGON ra1 dec1 ra2 dec2 ra3 dec3 …"
             )
-        latitudes = (
-            values[2:4] if kind.upper() == "RANGE" else values[1:2] if kind.upper() != "POLYGON" else values[1::2]
-        )
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"not a region: {text!r} (a number is not finite)")
+        latitudes = values[2:4] if kind == "RANGE" else values[1::2] if kind == "POLYGON" else values[1:2]
         if any(abs(latitude) > 90 for latitude in latitudes):
             raise ValueError(f"not a region: {text!r} (a declination lies beyond ±90°)")
-        if kind.upper() == "CIRCLE" and values[2] < 0:
+        if kind == "CIRCLE" and values[2] < 0:
             raise ValueError(f"not a region: {text!r} (the radius is negative)")
+        if kind == "RANGE" and values[2] > values[3]:
+            raise ValueError(f"not a region: {text!r} (its southern edge lies north of its northern one)")
 
     @classmethod
     def from_ivoa(cls, text: str) -> Region:
@@ -92,7 +96,13 @@ class Region:
 
     @property
     def shape(self) -> Any:
-        """The `lsst.sphgeom` region."""
+        """The `lsst.sphgeom` region.
+
+        Raises
+        ------
+        ValueError
+            A polygon's vertices lie on one great circle.
+        """
         if self._shape is None:
             self._shape = _shape(self.text)
         return self._shape
@@ -118,6 +128,9 @@ class Region:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Region, (self.text,)
+
     def __str__(self) -> str:
         return self.text
 
@@ -137,7 +150,10 @@ def _shape(text: str) -> Any:
     from lsst import sphgeom
 
     kind, *numbers = text.split(" ")
-    if kind.upper() == "POINT":
+    if kind == "POINT":
         center = sphgeom.UnitVector3d(sphgeom.LonLat.fromDegrees(float(numbers[0]), float(numbers[1])))
         return sphgeom.Circle(center)
-    return sphgeom.Region.from_ivoa_pos(text)
+    try:
+        return sphgeom.Region.from_ivoa_pos(text)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"not a region: {text!r} ({error})") from error

@@ -38,7 +38,10 @@ def nanoseconds_from_isot(text: str, scale: str = "utc") -> int:
     whole, _, decimals = text.strip().replace(" ", "T").partition(".")
     if decimals and not decimals.isdigit():
         raise ValueError(f"not a date and time: {text!r}")
-    delta = datetime.fromisoformat(whole) - _EPOCH
+    moment = datetime.fromisoformat(whole)
+    if moment.tzinfo is not None:
+        raise ValueError(f"not a date and time of scale tai: {text!r} (it names a time zone)")
+    delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 10**9 + int(decimals.ljust(9, "0")[:9] or 0)
 
 
@@ -50,6 +53,10 @@ def nanoseconds(time: Any) -> int:
         from astropy.time import Time
 
         time = Time(time)
+    if not hasattr(time, "tai"):
+        if hasattr(time, "__index__"):  # numpy's integers
+            return int(time)
+        raise TypeError(f"a time is an astropy Time, a datetime or whole TAI nanoseconds, not {time!r}")
     tai = time.tai
     # jd1 is whole or half days, jd2 the rest: kept apart, they give the nanosecond exactly.
     days, half = divmod(round((tai.jd1 - 2440587.5) * 2), 2)
@@ -113,7 +120,14 @@ class Timespan:
             The day as YYYYMMDD.
         offset
             Seconds after midnight TAI at which it begins.
+
+        Raises
+        ------
+        ValueError
+            There is no such day.
         """
+        if len(str(day_obs)) != 8:
+            raise ValueError(f"an observing day is written YYYYMMDD, not {day_obs!r}")
         day = datetime.strptime(str(day_obs), "%Y%m%d")
         begin = (day - _EPOCH).days * _DAY_NS + offset * 10**9
         return cls(begin, begin + _DAY_NS)
