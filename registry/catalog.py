@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -114,9 +114,14 @@ class Catalog:
         flat = self._searches.get(names)
         if flat is None:
             seen: dict[int, CollectionRow] = {}
-            for row in self.matching(names):
-                seen |= {leaf.id: leaf for leaf in self._leaves(row) if leaf.id not in seen}
-            flat = self._searches[names] = tuple(seen.values())
+            waiting = self.matching(names)[::-1]
+            while waiting:  # without recursion, and into each chain once: chains may nest deeply and meet often
+                row = waiting.pop()
+                if row.id not in seen:
+                    seen[row.id] = row
+                    waiting += [self.by_id[child] for child in reversed(self.children.get(row.id, ()))]
+            flat = tuple(row for row in seen.values() if row.type is not CollectionType.CHAINED)
+            self._searches[names] = flat
         return flat
 
     def ranks(self, names: tuple[str, ...]) -> Mapping[int, int]:
@@ -125,12 +130,6 @@ class Catalog:
         if ranks is None:
             ranks = self._ranks[names] = {row.id: i for i, row in enumerate(self.flatten(names))}
         return ranks
-
-    def _leaves(self, row: CollectionRow) -> Iterator[CollectionRow]:
-        if row.type is not CollectionType.CHAINED:
-            yield row
-        for child in self.children.get(row.id, ()):
-            yield from self._leaves(self.by_id[child])
 
     def search(
         self, names: tuple[str, ...], dataset_type: str, *, find_first: bool = True

@@ -15,7 +15,7 @@ from .catalog import CollectionRow
 if TYPE_CHECKING:
     from .registry import Registry
 
-__all__ = ["Collections"]
+__all__ = ["Collections", "check_collection_name"]
 
 
 class Collections:
@@ -47,7 +47,7 @@ class Collections:
             It is there, and of another type.
         """
         kind = CollectionType.from_name(type)
-        _check_name(name)
+        check_collection_name(name)
         known = self._registry.catalog.collections.get(name)
         if known is None:
             table = self._registry.tables.collection
@@ -117,7 +117,10 @@ class Collections:
         self._edit(parent, lambda old, new: [c for c in old if c not in new], children)
 
     def _edit(
-        self, parent: str, change: Callable[[list[int], list[int]], list[int]], children: str | Iterable[str]
+        self,
+        parent: str,
+        change: Callable[[Sequence[int], Sequence[int]], Sequence[int]],
+        children: str | Iterable[str],
     ) -> None:
         with self._registry.database.write() as connection:
             catalog = self._registry.catalog
@@ -125,17 +128,20 @@ class Collections:
             if row.type is not CollectionType.CHAINED:
                 raise CollectionTypeError(f"collection {parent!r} is {row.type.name}; only a CHAINED one has children.")
             names = [children] if isinstance(children, str) else children
-            given = list(dict.fromkeys(catalog.collection(name).id for name in names))
-            new = change(list(catalog.children.get(row.id, ())), given)
+            given = tuple(dict.fromkeys(catalog.collection(name).id for name in names))
+            new = change(catalog.children.get(row.id, ()), given)
             for child in new:
                 self._check_cycle(row, child)
             self._write_chain(connection, row.id, new)
 
     def _check_cycle(self, parent: CollectionRow, child: int) -> None:
         catalog = self._registry.catalog
-        waiting = [child]
+        waiting, seen = [child], set()
         while waiting:
             current = waiting.pop()
+            if current in seen:
+                continue
+            seen.add(current)
             if current == parent.id:
                 raise CollectionCycleError(
                     f"{catalog.by_id[child].name!r} holds {parent.name!r} already; {parent.name!r} cannot hold it."
@@ -160,19 +166,23 @@ class Collections:
         ConflictingDefinitionError
             A CHAINED collection holds it.
         """
-        row = self._registry.catalog.collection(name)
-        if row.type is CollectionType.RUN:
-            raise CollectionTypeError(f"{name!r} is a RUN and owns its datasets; remove_run({name!r}) removes both.")
-        self.delete_row(row)
+        with self._registry.database.write():
+            row = self._registry.catalog.collection(name)
+            if row.type is CollectionType.RUN:
+                raise CollectionTypeError(
+                    f"{name!r} is a RUN and owns its datasets; remove_run({name!r}) removes both."
+                )
+            self.delete_row(row)
 
     def delete_row(self, row: CollectionRow) -> None:
         """Delete a collection that owns nothing any more."""
-        if parents := self.info(row.name).parents:
-            raise ConflictingDefinitionError(
-                f"collection {row.name!r} is held by {', '.join(parents)}; take it out there first (remove_from_chain)."
-            )
         table = self._registry.tables.collection
         with self._registry.database.write() as connection:
+            if parents := self.info(row.name).parents:
+                raise ConflictingDefinitionError(
+                    f"collection {row.name!r} is held by {', '.join(parents)}; take it out there first "
+                    "(remove_from_chain)."
+                )
             connection.execute(sa.delete(table).where(table.c.id == row.id))
             self._registry.catalog_changed(connection)
 
@@ -180,12 +190,12 @@ class Collections:
         return f"Collections({', '.join(self.list())})"
 
 
-def _check_name(name: str) -> None:
-    parts = name.split("/")
-    if not name or any(not part or part.strip(".") == "" for part in parts) or any(c < " " for c in name):
+def check_collection_name(name: object) -> None:
+    """Raise `ConflictingDefinitionError` unless a text may name a collection."""
+    if not isinstance(name, str) or not name.isprintable() or any(not part.strip(".") for part in name.split("/")):
         raise ConflictingDefinitionError(
             f"{name!r} cannot name a collection: its parts, between slashes, may be neither empty nor only dots, "
-            "and it has no control characters."
+            "and all its characters are printable."
         )
     if wild := set(name) & set("*?["):
         raise ConflictingDefinitionError(f"{name!r} cannot name a collection: {', '.join(wild)} is a wildcard.")

@@ -63,7 +63,7 @@ class DataIds:
         for name, value in zip(group.required, values, strict=True):
             key = group.universe[name].key
             wanted = int if key is not None and key.type == "int" else str
-            if type(value) is not wanted:
+            if type(value) is not wanted or not _fits(value):
                 return False
         return True
 
@@ -75,15 +75,17 @@ class DataIds:
         keys: dict[str, Any] = {}
         other: dict[str, Any] = {}
         for name, value in given.items():
-            element = universe[name] if name in universe else None
+            element = universe[name] if name in universe else None  # noqa: SIM401 - a universe has no `get`
             if (
                 element is not None
                 and element.key is not None
                 and element.key.type == "int"
                 and isinstance(value, str)
-                and value.isdigit()
+                and value.isdecimal()
             ):
                 value = int(value)
+            if not _fits(value):
+                raise DataIdError(f"no {name} is {value!r}: numbers have 64 bits, and names no lone surrogates.")
             wanted = None if element is None or element.key is None else (int if element.key.type == "int" else str)
             if name in group.required and wanted is not None and type(value) is wanted:
                 keys[name] = value
@@ -128,7 +130,7 @@ class DataIds:
         raise DataIdError(f"{given} is ambiguous: it leaves {', '.join(missing)} open. Candidates: {shown}{more}.")
 
     def _column(self, group: DimensionGroup, name: str, value: Any) -> str:
-        """Return what an expression calls that which a data ID gives: the alternate key for a name in a number's place."""
+        """Return what an expression calls a key of a data ID: the alternate key where a name stands for a number."""
         universe = self._registry.universe
         if name not in universe or universe[name].key is None:
             return name
@@ -166,3 +168,10 @@ class DataIds:
         shown = ", ".join(f"{k}={v!r}" for k, v in given.items()) or "nothing"
         found = f"the repository has {', '.join(names)}" if names else "the repository has none yet"
         raise DataIdError(f"the data ID lacks instrument: given was {shown}, and {found}.")
+
+
+def _fits(value: object) -> bool:
+    """Whether a database can hold a value at all."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return not isinstance(value, str) or value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)

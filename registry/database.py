@@ -6,9 +6,11 @@ driver as they are.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from ..model.errors import ReadOnlyError
+from ..model.errors import ConfigError, ReadOnlyError
 
 __all__ = ["Database", "DatasetId", "Prepared"]
 
@@ -49,7 +51,7 @@ class _Cursor(Protocol):
     def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
     def executemany(self, sql: str, parameters: Any, /) -> Any: ...
     def fetchone(self) -> Any: ...
-    def fetchall(self) -> list[Any]: ...
+    def fetchall(self) -> Sequence[Any]: ...
 
 
 class Prepared:
@@ -97,37 +99,47 @@ class Database:
 
     def __init__(self, url: str | Path, *, writeable: bool = True):
         self.writeable = writeable
-        self.path = Path(url) if isinstance(url, Path) or "://" not in url else None
+        self.path = _sqlite_path(url)
         self._local = threading.local()
+        self._generation = 0
+        self._readers: weakref.WeakSet[Any] = weakref.WeakSet()
         if self.path is not None:
-            self.engine = sa.create_engine("sqlite://", creator=self._connect_sqlite, poolclass=sa.pool.QueuePool,
+            self.engine = sa.create_engine("sqlite://", creator=self.connect_sqlite, poolclass=sa.pool.QueuePool,
                                            pool_size=8, max_overflow=-1)  # fmt: skip
             sa.event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = sa.create_engine(str(url))
+            try:
+                self.engine = sa.create_engine(str(url))
+            except (sa.exc.ArgumentError, ImportError) as error:
+                raise ConfigError(f"{str(url)!r} cannot be used as the URL of a database: {error}.") from error
         self.dialect_name = self.engine.dialect.name
+        _opened.add(self)
 
-    def _connect_sqlite(self) -> sqlite3.Connection:
-        assert self.path is not None
-        mode = "rwc" if self.writeable else "ro"
-        wal = self.path.with_name(self.path.name + "-wal")
-        if not self.writeable and not wal.exists() and not _is_writeable(self.path.parent):
+    def connect_sqlite(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """Open another connection to the SQLite file; whoever calls closes it."""
+        path, writes = str(self.path), self.writeable and not read_only
+        mode = "rwc" if writes else "ro"
+        if not self.writeable and not os.path.exists(f"{path}-wal") and not _is_writeable(os.path.dirname(path)):  # noqa: PTH110, PTH120
             mode = "ro&immutable=1"  # read-only media: SQLite could not make its shared-memory file
         connection = sqlite3.connect(
-            f"file:{quote(str(self.path.absolute()))}?mode={mode}",
+            f"file:{quote(path)}?mode={mode}",
             uri=True,
             timeout=BUSY_TIMEOUT,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
         )
-        if self.writeable:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        else:
-            connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA cache_size=-65536")
+        try:
+            if writes:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+            else:
+                connection.execute("PRAGMA query_only=ON")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA cache_size=-65536")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @property
@@ -172,10 +184,13 @@ class Database:
         """Return a cursor of the driver, for prepared reads: of the open transaction, or of this thread's reader."""
         outer: Connection | None = getattr(self._local, "connection", None)
         if outer is not None:
-            return outer.connection.cursor()
-        reader = getattr(self._local, "reader", None)
-        if reader is None:
+            inner: _Cursor = outer.connection.cursor()
+            return inner
+        reader: Any = getattr(self._local, "reader", None)
+        if reader is None or self._local.generation != self._generation:
             reader = self._local.reader = self.engine.raw_connection()
+            self._local.generation = self._generation
+            self._readers.add(reader)
             if self.dialect_name == "postgresql":
                 reader.driver_connection.autocommit = True
         cursor: _Cursor = reader.cursor()
@@ -187,20 +202,22 @@ class Database:
         cursor.execute(prepared.sql, prepared.parameters(values))
         return cursor.fetchone()
 
-    def fetch_all(self, prepared: Prepared, values: Mapping[str, Any]) -> list[Any]:
+    def fetch_all(self, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
         """Run a prepared query and return its rows."""
         cursor = self.cursor()
         cursor.execute(prepared.sql, prepared.parameters(values))
         return cursor.fetchall()
 
-    def data_version(self) -> int | None:
-        """Return a number that changes when another connection commits to an SQLite file; None where there is none."""
+    def data_version(self) -> tuple[int, int] | None:
+        """Return what changes when another connection commits to an SQLite file; None where there is no such thing.
+
+        The number means something only to the reader that gave it, so it comes with the reader's generation.
+        """
         if self.dialect_name != "sqlite":
             return None
         cursor = self.cursor()
         cursor.execute("PRAGMA data_version")
-        version: int = cursor.fetchone()[0]
-        return version
+        return self._generation, cursor.fetchone()[0]
 
     def encode_id(self, dataset_id: uuid.UUID) -> Any:
         """Turn a dataset's id into what the driver takes."""
@@ -212,16 +229,45 @@ class Database:
         return uuid.UUID(bytes=value) if isinstance(value, bytes) else value
 
     def close(self) -> None:
-        """Close this thread's reader and every idle connection."""
-        reader = getattr(self._local, "reader", None)
-        if reader is not None:
+        """Close every thread's reader and every idle connection; a later use opens new ones."""
+        self._generation += 1
+        for reader in list(self._readers):
             reader.close()
-            self._local.reader = None
+        self._readers.clear()
         self.engine.dispose()
+
+    def _after_fork(self) -> None:
+        """Leave to the parent process what is its own: SQLite's connections must neither be used nor closed here."""
+        _inherited.append((self._local, self.engine.pool, list(self._readers)))
+        self._local, self._readers = threading.local(), weakref.WeakSet()
+        self._generation += 1
+        self.engine.dispose(close=False)
 
     def __repr__(self) -> str:
         where = self.path or self.engine.url.render_as_string(hide_password=True)
         return f"Database({str(where)!r}{'' if self.writeable else ', read-only'})"
+
+
+_opened: weakref.WeakSet[Database] = weakref.WeakSet()
+_inherited: list[Any] = []
+
+
+def _forget_inherited() -> None:
+    for database in list(_opened):
+        database._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_inherited)
+
+
+def _sqlite_path(url: str | Path) -> Path | None:
+    """Return the absolute path of an SQLite file: a later change of the working folder must not lead elsewhere."""
+    if isinstance(url, str) and "://" in url:
+        if not url.startswith("sqlite:///"):
+            return None
+        url = url.removeprefix("sqlite:///")
+    return Path(url).absolute()
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -230,7 +276,5 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _is_writeable(folder: Path) -> bool:
-    import os
-
+def _is_writeable(folder: str) -> bool:
     return os.access(folder, os.W_OK)

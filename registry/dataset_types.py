@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ..model.datasets import DatasetType
 from ..model.errors import ConflictingDefinitionError
 from .tables import tag_table_name
-from .views import create_dataset_view
+from .views import GENERAL_VIEWS, create_dataset_view
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -38,7 +38,7 @@ def register_dataset_type(registry: Registry, dataset_type: DatasetType, *, repl
     Raises
     ------
     ConflictingDefinitionError
-        One of that name is defined otherwise.
+        One of that name is defined otherwise, or the view of another has that name.
     """
     if dataset_type.dimensions.universe is not registry.universe:
         dataset_type = DatasetType(
@@ -71,7 +71,17 @@ def register_dataset_type(registry: Registry, dataset_type: DatasetType, *, repl
             "is_calibration": dataset_type.is_calibration,
             "tag_table": tag_table_name(dataset_type.dimensions),
         }
+        _check_view(registry, dataset_type.name)
         type_id = connection.execute(sa.insert(table).values(row).returning(table.c.id)).scalar_one()
         create_dataset_view(connection, registry.tables, dataset_type, type_id)
         registry.catalog_changed(connection)
     return True
+
+
+def _check_view(registry: Registry, name: str) -> None:
+    """Raise where the view of a dataset type would take the place of another view: SQL does not tell case apart."""
+    if f"v_{name.lower()}" in GENERAL_VIEWS:
+        raise ConflictingDefinitionError(f"a dataset type cannot be called {name!r}: v_{name.lower()} shows them all.")
+    for other in registry.catalog.dataset_types:
+        if other != name and other.lower() == name.lower():
+            raise ConflictingDefinitionError(f"{name!r} differs from {other!r} in case only, and SQL's names do not.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +13,7 @@ from ..model.collections import CollectionType
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType, StoredFile
 from ..model.dimensions import DimensionGroup
-from ..model.errors import CollectionTypeError, DatasetExistsError
+from ..model.errors import CollectionTypeError, ConflictingDefinitionError, DatasetExistsError
 from ..model.timespan import now_ns
 from .catalog import Catalog
 from .database import Prepared
@@ -133,8 +133,11 @@ class Datasets:
             A dimension has no such record.
         DatasetExistsError
             The RUN has it.
+        ConflictingDefinitionError
+            Its type is registered with other dimensions.
         """
         catalog = self._registry.catalog
+        self._check_types(catalog.dataset_type(ref.dataset_type.name), [ref])
         group = ref.dataset_type.dimensions
         prepared = self._checks.get(group)
         if prepared is None:
@@ -157,7 +160,7 @@ class Datasets:
         covered = {required for name in group.required for required in group.universe[name].requires}
         for name in group.required:
             element = group.universe[name]
-            if element.has_table and name not in covered:
+            if element.has_table and name not in covered and set(element.required) <= set(group.required):
                 columns = tables.dimension[name].c
                 tests.append(
                     sa.exists().where(*(columns[element.column_of(n)] == sa.bindparam(n) for n in element.required))
@@ -180,7 +183,17 @@ class Datasets:
             A RUN holds one of them, or a file is another dataset's.
         DataIdError
             A dimension has no such record.
+        ConflictingDefinitionError
+            A dataset's type is registered with other dimensions.
         """
+        try:
+            self._insert(items, shared)
+        except Exception as error:
+            if _is_integrity_error(error):  # what was inserted before it failed is undone by now
+                self._explain(items, error)
+            raise
+
+    def _insert(self, items: Sequence[tuple[DatasetRef, StoredFile | None]], shared: bool) -> None:
         by_type: dict[str, list[DatasetRef]] = {}
         for ref, _ in items:
             by_type.setdefault(ref.dataset_type.name, []).append(ref)
@@ -188,37 +201,40 @@ class Datasets:
         with self._database.write() as connection:
             catalog = self._registry.catalog
             cursor = self._database.cursor()
-            try:
-                for name, refs in by_type.items():
-                    type_id = catalog.type_ids[name]
-                    runs = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
-                    cursor.executemany(
-                        self._insert_dataset.sql,
-                        [
-                            self._insert_dataset.parameters(
-                                {"id": encode(ref.id), "dataset_type_id": type_id, "run_id": runs[ref.run],
-                                 "ingest_date": date}
-                            )
-                            for ref in refs
-                        ],
-                    )  # fmt: skip
-                    self._insert_tags(cursor, refs[0].dataset_type.dimensions, type_id, refs, runs)
-                    self._summarise(connection, catalog, type_id, runs.values())
+            for name, refs in by_type.items():
+                self._check_types(catalog.dataset_type(name), refs)
+                type_id = catalog.type_ids[name]
+                runs = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
                 cursor.executemany(
-                    self._insert_file.sql,
+                    self._insert_dataset.sql,
                     [
-                        self._insert_file.parameters(
-                            {"dataset_id": encode(ref.id), "component": file.component, "path": file.path,
-                             "formatter": file.formatter, "storage_class": file.storage_class, "size": file.size,
-                             "checksum": file.checksum, "shared": shared}
+                        self._insert_dataset.parameters(
+                            {"id": encode(ref.id), "dataset_type_id": type_id, "run_id": runs[ref.run],
+                             "ingest_date": date}
                         )
-                        for ref, file in items if file is not None
+                        for ref in refs
                     ],
                 )  # fmt: skip
-            except Exception as error:
-                if _is_integrity_error(error):
-                    self._explain(items, error)
-                raise
+                self._insert_tags(cursor, refs[0].dataset_type.dimensions, type_id, refs, runs)
+                self._summarise(connection, catalog, type_id, runs.values())
+            cursor.executemany(
+                self._insert_file.sql,
+                [
+                    self._insert_file.parameters(
+                        {"dataset_id": encode(ref.id), "component": file.component, "path": file.path,
+                         "formatter": file.formatter, "storage_class": file.storage_class, "size": file.size,
+                         "checksum": file.checksum, "shared": shared}
+                    )
+                    for ref, file in items if file is not None
+                ],
+            )  # fmt: skip
+
+    @staticmethod
+    def _check_types(registered: DatasetType, refs: Iterable[DatasetRef]) -> None:
+        """Raise where a reference's type is not kept by the dimensions that it is registered with."""
+        for ref in refs:
+            if ref.dataset_type.dimensions.required != registered.dimensions.required:
+                raise ConflictingDefinitionError(f"{registered} is registered; {ref} is of {ref.dataset_type}.")
 
     def _run_id(self, catalog: Catalog, run: str) -> int:
         row = catalog.collection(run)
@@ -247,7 +263,7 @@ class Datasets:
             connection.execute(sa.insert(table), [{"collection_id": r, "dataset_type_id": type_id} for r in new])
             self._registry.catalog_changed(connection)
 
-    def _explain(self, items: Sequence[tuple[DatasetRef, StoredFile | None]], error: Exception) -> None:
+    def _explain(self, items: Sequence[tuple[DatasetRef, StoredFile | None]], error: Exception) -> NoReturn:
         """Raise the error that says which of some datasets could not be registered, and why."""
         seen = set()
         for ref, _ in items:
@@ -264,10 +280,14 @@ class Datasets:
                 ).scalar()
                 if taken is not None and not any(ref.id in self._ids_of(connection, taken) for ref, _ in items):
                     raise DatasetExistsError(f"{taken} keeps another dataset already.") from error
+        ids: set[uuid.UUID] = set()
+        known = self.existing(ref for ref, _ in items)
         for ref, _ in items:
             self.check_absent(ref)
-            if self.files(ref.id):
-                raise DatasetExistsError(f"a dataset with the id {ref.id} is registered already.") from error
+            if ref.id in known or ref.id in ids:
+                raise DatasetExistsError(f"{ref}: another dataset has the id {ref.id} already.") from error
+            ids.add(ref.id)
+        raise ConflictingDefinitionError(f"the datasets contradict what is there: {error}") from error
 
     def _ids_of(self, connection: Connection, path: str) -> set[uuid.UUID]:
         table = self._registry.tables.stored_file
@@ -286,6 +306,19 @@ class Datasets:
                     ).scalars()
                 )
         return found
+
+    def paths_kept(self, paths: Sequence[str]) -> set[str]:
+        """Return those of some paths that registered datasets are kept at."""
+        table = self._registry.tables.stored_file
+        kept: set[str] = set()
+        with self._database.read() as connection:
+            for start in range(0, len(paths), _CHUNK):
+                kept |= set(
+                    connection.execute(
+                        sa.select(table.c.path).where(table.c.path.in_(paths[start : start + _CHUNK]))
+                    ).scalars()
+                )
+        return kept
 
     def forget(self, ids: Sequence[uuid.UUID]) -> list[StoredFile]:
         """Remove datasets from the registry and return the files that no other dataset needs."""

@@ -140,7 +140,7 @@ class DimensionRecords:
     def _same_key(self, connection: Connection, record: DimensionRecord) -> DimensionRecord | None:
         table = self._registry.tables.dimension[record.element.name]
         row = connection.execute(sa.select(table).where(*self._key_equals(record))).mappings().first()
-        return None if row is None else record_from_row(record.element, row)
+        return None if row is None else record_from_row(record.element, dict(row))
 
     def _explain(self, records: Iterable[DimensionRecord], error: Exception) -> NoReturn:
         """Raise the error that says which record could not be inserted, and why."""
@@ -168,7 +168,7 @@ class DimensionRecords:
         same = [table.c[n] == getattr(record, n) for n in (*record.element.requires, column)]
         row = connection.execute(sa.select(table).where(*same)).mappings().first()
         if row is not None:
-            old = record_from_row(record.element, row)
+            old = record_from_row(record.element, dict(row))
             raise ConflictingDefinitionError(
                 f"another {record.element.name} has the {column} {getattr(record, column)!r}:\n"
                 f"  there: {old}\n  given: {record}"
@@ -179,14 +179,13 @@ class DimensionRecords:
         with self._registry.database.read() as connection:
             for name in data_id.dimensions.required:
                 element = self._registry.universe[name]
-                if element.has_table:
+                if element.has_table and all(n in data_id for n in element.required):
                     self._check_there(connection, name, {n: data_id[n] for n in element.required})
 
     def _check_there(self, connection: Connection, name: str, key: Mapping[str, Any]) -> None:
         element = self._registry.universe[name]
         table = self._registry.tables.dimension[name]
-        assert element.key is not None
-        own = table.c[element.key.name]
+        own = table.c[element.column_of(name)]
         within = [table.c[n] == key[n] for n in element.requires]
         if connection.execute(sa.select(sa.exists().where(own == key[name], *within))).scalar_one():
             return

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from ..model.datasets import DatasetType
 from ..model.dimensions import DimensionUniverse, default_universe
+from ..model.errors import RepositoryNotFoundError
 from ..model.provenance import QuantumRecord
 from . import provenance
 from .catalog import Catalog, CatalogCache
@@ -37,8 +38,6 @@ class Registry:
     def __init__(self, database: Database):
         self.database = database
         self.universe: DimensionUniverse = read_universe(database)
-        if self.universe == default_universe():
-            self.universe = default_universe()  # one object, so that groups compare by identity
         self.tables = Tables(self.universe, database.dialect_name)
         self._catalog = CatalogCache(database, self.tables)
         self.collections = Collections(self)
@@ -50,8 +49,12 @@ class Registry:
     def create(cls, url: str | Path, universe: DimensionUniverse | None = None) -> Registry:
         """Make the schema in an empty database, and open it."""
         database = Database(url)
-        create_schema(database, universe or default_universe())
-        return cls(database)
+        try:
+            create_schema(database, universe or default_universe())
+            return cls(database)
+        except BaseException:
+            database.close()
+            raise
 
     @classmethod
     def open(cls, url: str | Path, *, writeable: bool = True) -> Registry:
@@ -59,12 +62,20 @@ class Registry:
 
         Raises
         ------
+        RepositoryNotFoundError
+            Its file is not there.
         RepositoryVersionError
             Its schema is not the one that this version reads.
         """
+        if isinstance(url, Path) and not url.is_file():
+            raise RepositoryNotFoundError(f"the registry's database, {str(url)!r}, is not there.")
         database = Database(url, writeable=writeable)
-        check_version(database)
-        return cls(database)
+        try:
+            check_version(database)
+            return cls(database)
+        except BaseException:
+            database.close()
+            raise
 
     @property
     def catalog(self) -> Catalog:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ..model.dimensions import DimensionUniverse
+from ..model.dimensions import DimensionUniverse, universe_from_json
 from ..model.errors import RepositoryVersionError
 from .database import Database
 
@@ -63,11 +62,11 @@ def check_version(database: Database) -> None:
     RepositoryVersionError
         It is older, newer, or no registry at all.
     """
-    with database.read() as connection:
-        try:
+    try:
+        with database.read() as connection:
             found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-        except sa.exc.DatabaseError as error:
-            raise RepositoryVersionError(f"{database} holds no SkyButler registry.") from error
+    except sa.exc.DatabaseError as error:
+        raise RepositoryVersionError(f"{database} holds no SkyButler registry: {error.orig}.") from error
     if found != SCHEMA_VERSION:
         raise RepositoryVersionError(
             f"{database} has schema {found}; this version of SkyButler reads {SCHEMA_VERSION}. "
@@ -79,4 +78,4 @@ def read_universe(database: Database) -> DimensionUniverse:
     """Return the universe that a repository was made with."""
     with database.read() as connection:
         text = connection.exec_driver_sql("SELECT value FROM attribute WHERE name = 'universe'").scalar_one()
-    return DimensionUniverse(json.loads(text))
+    return universe_from_json(text)

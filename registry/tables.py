@@ -5,23 +5,28 @@ element with a region a table of the sky pixels that it covers (`Tables.pixels`)
 dataset types are kept by has a table of tags (`Tables.tag`).
 
 A dimension's table names its own key as the element does (``visit.id``, ``detector.id``, ``physical_filter.name``) and
-other dimensions by their names (``visit.instrument``). Implied dimensions may be NULL (a bias has no filter), so queries
-reach their records by LEFT JOIN.
+other dimensions by their names (``visit.instrument``). Implied dimensions may be NULL (a bias has no filter), so
+queries reach their records by LEFT JOIN.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
 from ..model.dimensions import DimensionGroup, DimensionUniverse, Element
+from ..model.errors import ConflictingDefinitionError
 from .database import DatasetId
 
 __all__ = ["Tables"]
 
+_RESERVED = re.compile(r"(tag|v|sqlite|alembic)(_.*)?|.*_pixels")
+"""Names of tables and views that the registry makes itself, besides those of `Tables`."""
 _TYPES: dict[str, Any] = {
     "int": sa.BigInteger, "float": sa.Double, "str": sa.Text, "bool": sa.Boolean, "bytes": sa.LargeBinary,
     "region": sa.Text,
@@ -39,6 +44,11 @@ class Tables:
         Its dimensions.
     dialect_name
         The database's dialect, ``sqlite`` or ``postgresql``.
+
+    Raises
+    ------
+    ConflictingDefinitionError
+        An element has the name of a table that every registry has.
     """
 
     def __init__(self, universe: DimensionUniverse, dialect_name: str = "sqlite"):
@@ -98,7 +108,8 @@ class Tables:
         alone = sa.not_(self.stored_file.c.shared)
         sa.Index("stored_file_path", self.stored_file.c.path)
         # Only the dialect in use is named: SQLAlchemy imports each that is, and PostgreSQL's takes 50 ms.
-        sa.Index("stored_file_alone", self.stored_file.c.path, unique=True, **{f"{dialect_name}_where": alone})
+        where: dict[str, Any] = {f"{dialect_name}_where": alone}
+        sa.Index("stored_file_alone", self.stored_file.c.path, unique=True, **where)
         self.collection_summary = self._table(
             "collection_summary",
             column("collection_id", _KEY, key("collection.id", ondelete="CASCADE"), primary_key=True),
@@ -130,10 +141,15 @@ class Tables:
         self.pixels: dict[str, sa.Table] = {}
         for element in universe.elements:
             if element.has_table:
+                if element.name in self.metadata.tables or _RESERVED.fullmatch(element.name):
+                    raise ConflictingDefinitionError(
+                        f"a dimension element cannot be called {element.name!r}: the registry has a table of that name."
+                    )
                 self.dimension[element.name] = self._dimension_table(element)
                 if element.has_region:
                     self.pixels[element.name] = self._pixel_table(element)
         self._tags: dict[str, sa.Table] = {}
+        self._lock = threading.Lock()
 
     def _table(self, name: str, *items: Any, rowid: bool = False) -> sa.Table:
         return sa.Table(name, self.metadata, *items, sqlite_with_rowid=rowid)
@@ -150,17 +166,9 @@ class Tables:
             if c.role == "timespan":
                 columns += [sa.Column(f"timespan_{end}", sa.BigInteger) for end in ("begin", "end")]
             else:
+                in_key = c.role in ("key", "required")
                 columns.append(
-                    sa.Column(
-                        c.name,
-                        _TYPES[c.type],
-                        primary_key=c.role == "key"
-                        or not element.is_dimension
-                        and c.role == "required"
-                        or c.name in element.requires,
-                        nullable=c.nullable,
-                        autoincrement=False,
-                    )  # fmt: skip
+                    sa.Column(c.name, _TYPES[c.type], primary_key=in_key, nullable=c.nullable, autoincrement=False)
                 )
         for c in element.columns:
             if c.role == "alternate":
@@ -173,7 +181,7 @@ class Tables:
         """Return the foreign key by which values of a dimension refer to its records."""
         other = self.universe[dimension]
         mine = element.columns if isinstance(element, Element) else ()
-        names = {c.name for c in mine} if mine else set(element.names if isinstance(element, DimensionGroup) else ())
+        names = {c.name for c in mine} or set(element.required)
         if not other.has_table or not names.issuperset(other.required):
             return []
         return [
@@ -209,26 +217,31 @@ class Tables:
         name = tag_table_name(group)
         table = self._tags.get(name)
         if table is None:
-            dimensions = [
-                sa.Column(n, _TYPES[self.universe[n].key.type], primary_key=True, autoincrement=False)  # type: ignore[union-attr]
-                for n in group.required
-            ]
-            covered = {r for n in group.required for r in self.universe[n].requires}  # by the key of what requires them
-            references = [r for n in group.required if n not in covered for r in self._references(group, n)]
-            table = self._table(
-                name,
-                sa.Column("dataset_type_id", _KEY, sa.ForeignKey("dataset_type.id"), primary_key=True,
-                          autoincrement=False),
-                *dimensions,
-                sa.Column("collection_id", _KEY, sa.ForeignKey("collection.id", ondelete="CASCADE"),
-                          primary_key=True, autoincrement=False),
-                sa.Column("dataset_id", DatasetId, sa.ForeignKey("dataset.id", ondelete="CASCADE"), nullable=False),
-                *references,
-                sa.Index(f"{name}_dataset", "dataset_id"),
-                sa.Index(f"{name}_collection", "collection_id", "dataset_type_id"),
-            )  # fmt: skip
-            self._tags[name] = table
+            with self._lock:  # threads may ask for it at once
+                table = self._tags.get(name)
+                if table is None:
+                    table = self._tags[name] = self._tag_table(name, group)
         return table
+
+    def _tag_table(self, name: str, group: DimensionGroup) -> sa.Table:
+        dimensions = [
+            sa.Column(n, _TYPES[self.universe[n].key.type], primary_key=True, autoincrement=False)  # type: ignore[union-attr]
+            for n in group.required
+        ]
+        covered = {r for n in group.required for r in self.universe[n].requires}  # by the key of what requires them
+        references = [r for n in group.required if n not in covered for r in self._references(group, n)]
+        return self._table(
+            name,
+            sa.Column("dataset_type_id", _KEY, sa.ForeignKey("dataset_type.id"), primary_key=True,
+                      autoincrement=False),
+            *dimensions,
+            sa.Column("collection_id", _KEY, sa.ForeignKey("collection.id", ondelete="CASCADE"),
+                      primary_key=True, autoincrement=False),
+            sa.Column("dataset_id", DatasetId, sa.ForeignKey("dataset.id", ondelete="CASCADE"), nullable=False),
+            *references,
+            sa.Index(f"{name}_dataset", "dataset_id"),
+            sa.Index(f"{name}_collection", "collection_id", "dataset_type_id"),
+        )  # fmt: skip
 
 
 def tag_table_name(group: DimensionGroup) -> str:

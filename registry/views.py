@@ -12,7 +12,10 @@ from ..model.collections import CollectionType
 from ..model.datasets import DatasetType
 from .tables import Tables
 
-__all__ = ["create_dataset_view", "create_views"]
+__all__ = ["GENERAL_VIEWS", "create_dataset_view", "create_views"]
+
+GENERAL_VIEWS = frozenset({"v_collections", "v_datasets", "v_quanta"})
+"""The views that every repository has."""
 
 
 def create_views(connection: Connection, tables: Tables) -> None:
