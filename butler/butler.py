@@ -14,12 +14,14 @@ from ..model.datasets import DatasetRef, DatasetType, FileDataset, StoredFile
 from ..model.errors import (
     CollectionTypeError,
     ConflictingDefinitionError,
+    DataIdError,
     DatasetNotFoundError,
     ReadOnlyError,
     StorageClassError,
 )
 from ..model.records import DimensionRecord
 from ..model.storage_class import StorageClass
+from ..registry.collections import check_collection_name
 from ..registry.registry import Registry
 from ..storage.datastore import Datastore
 from .config import FILE_NAME, RepositoryConfig
@@ -87,7 +89,7 @@ class Butler:
         else:
             self.search = (collections,) if isinstance(collections, str) else tuple(collections)
         self.instrument = instrument
-        self._journal = FileJournal(self.registry.database, self.datastore)
+        self._journal = FileJournal(self.registry, self.datastore)
 
     @classmethod
     def create(
@@ -114,26 +116,35 @@ class Butler:
             raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
         config = RepositoryConfig.new(root, registry)
         database = config.database
-        if (root / FILE_NAME).exists() or (isinstance(database, Path) and database.exists()):
-            raise ConflictingDefinitionError(
-                f"{str(root)!r} is a repository already; open it with Butler({str(root)!r})."
-            )
         root.mkdir(parents=True, exist_ok=True)
         try:
+            if (root / FILE_NAME).exists():
+                raise FileExistsError(root / FILE_NAME)
+            if isinstance(database, Path):  # whoever makes the file makes the repository, and only they clear it away
+                database.parent.mkdir(parents=True, exist_ok=True)
+                database.touch(exist_ok=False)
+        except FileExistsError as error:
+            raise ConflictingDefinitionError(
+                f"{str(root)!r} is a repository already; open it with Butler({str(root)!r})."
+            ) from error
+        try:
             made = Registry.create(database, universe)
+        except BaseException:
+            _clear_away(database)
+            raise
+        try:
             with made.database.write():
                 for dataset_type in standard_dataset_types(made.universe):
                     made.register_dataset_type(dataset_type)
                 made.collections.register(DEFAULT_RUN, CollectionType.RUN, "What is put without naming a RUN.")
                 made.collections.register(DEFAULT_COLLECTION, CollectionType.CHAINED, "What is searched by default.")
                 made.collections.prepend_chain(DEFAULT_COLLECTION, DEFAULT_RUN)
-            made.close()
             config.save()
         except BaseException:
-            if isinstance(database, Path):
-                for suffix in ("", "-wal", "-shm"):
-                    database.with_name(database.name + suffix).unlink(missing_ok=True)
+            made.close()
+            _clear_away(database)
             raise
+        made.close()
         return cls(root)
 
     # What the repository is made of
@@ -284,21 +295,26 @@ class Butler:
         self._check_writeable()
         self.datastore.check(obj, ref.dataset_type.storage_class)
         self.registry.datasets.check_absent(ref)
-        self._register_run(ref.run)
+        self._check_run(ref.run)
         stored = self.datastore.write(obj, ref, ref.dataset_type.storage_class)
-        self._register([(ref, stored)])
+        with self._journal.owning([stored]):
+            self._register([(ref, stored)])
         return ref
 
-    def _register(self, items: Sequence[tuple[DatasetRef, StoredFile]], *, shared: bool = False) -> None:
-        """Register datasets whose files lie there; where that fails, the files go."""
-        try:
-            self.registry.datasets.insert(items, shared=shared)
-        except BaseException:
-            for _, stored in items:
-                self.datastore.remove(stored)
-            raise
-        for _, stored in items:
-            self._journal.wrote(stored)
+    def _register(
+        self, alone: Sequence[tuple[DatasetRef, StoredFile]], shared: Sequence[tuple[DatasetRef, StoredFile]] = ()
+    ) -> None:
+        """Register datasets whose files lie there, and their RUNs where those are new, in one transaction."""
+        runs = dict.fromkeys(ref.run for ref, _ in (*alone, *shared))
+        known = self.registry.catalog.collections
+        if not shared and all(run in known for run in runs):
+            self.registry.datasets.insert(alone)
+            return
+        with self.registry.database.write():
+            for run in runs:
+                self.collections.register(run, CollectionType.RUN)
+            self.registry.datasets.insert(alone)
+            self.registry.datasets.insert(shared, shared=True)
 
     def find_dataset(
         self,
@@ -322,10 +338,14 @@ class Butler:
         **keywords: Any,
     ) -> bool:
         """Whether a dataset is registered and its file lies there."""
-        try:
-            _, _, files = self._locate(dataset, data_id, collections, keywords)
-        except DatasetNotFoundError:
-            return False
+        if isinstance(dataset, DatasetRef):
+            files = self.registry.datasets.files(dataset.id)
+        else:
+            known, _ = self._type_and_component(dataset)
+            found = self.registry.datasets.find(
+                known, self._data_id(known, data_id, keywords), self._search(collections)
+            )
+            files = [] if found is None else found[1]
         return bool(files) and all(self.datastore.path(file).exists() for file in files)
 
     def get_uri(
@@ -353,7 +373,8 @@ class Butler:
         files
             Files, with the datasets that each holds.
         transfer
-            ``auto``, ``direct``, ``link``, ``copy``, ``move`` or ``in_place``: what becomes of the file.
+            ``auto``, ``direct``, ``link``, ``copy``, ``move`` or ``in_place``: what becomes of the file. A file that
+            moves is gone from its place once the transaction is committed; one below the root stays where it is.
         skip_existing
             Whether files all of whose datasets (by their ids) are registered already are passed over.
 
@@ -366,18 +387,23 @@ class Butler:
         ------
         DatasetExistsError
             One of the datasets is there already.
+        DataIdError
+            A file holds no dataset.
         """
         self._check_writeable()
         files = list(files)
+        if empty := [str(file.path) for file in files if not file.refs]:
+            raise DataIdError(f"{empty[0]} is to be ingested, but no dataset of it is named.")
         if skip_existing:
             known = self.registry.datasets.existing(ref for file in files for ref in file.refs)
             files = [file for file in files if any(ref.id not in known for ref in file.refs)]
         for run in dict.fromkeys(ref.run for file in files for ref in file.refs):
-            self._register_run(run)
+            self._check_run(run)
         alone: list[tuple[DatasetRef, StoredFile]] = []
         shared: list[tuple[DatasetRef, StoredFile]] = []
         taken: list[StoredFile] = []
-        try:
+        moved: list[Path] = []
+        with self._journal.owning(taken):
             for file in track(files, "Ingesting"):
                 # A file that moves is gone from its place only when its new one is certain: linked or copied at first.
                 how = "auto" if transfer == "move" else transfer
@@ -385,18 +411,10 @@ class Butler:
                 if transfer not in ("direct", "in_place") and not self._is_source(file, stored):
                     taken.append(stored)
                 (shared if len(file.refs) > 1 else alone).extend((ref, stored) for ref in file.refs)
-            with self.registry.database.write():
-                self.registry.datasets.insert(alone)
-                self.registry.datasets.insert(shared, shared=True)
-        except BaseException:
-            for stored in taken:
-                self.datastore.remove(stored)
-            raise
-        for stored in taken:
-            self._journal.wrote(stored)
-        if transfer == "move":
-            for file in files:
-                Path(file.path).unlink(missing_ok=True)
+                if how != transfer and not self._is_source(file, stored):
+                    moved.append(Path(file.path).absolute())
+            self._register(alone, shared)
+        self._journal.after_commit(path.unlink for path in moved)
         return [ref for file in files for ref in file.refs]
 
     def _is_source(self, file: FileDataset, stored: StoredFile) -> bool:
@@ -405,7 +423,8 @@ class Butler:
     def remove_datasets(self, refs: Iterable[DatasetRef]) -> None:
         """Remove datasets from the registry, and their files."""
         self._check_writeable()
-        self._journal.remove(self.registry.datasets.forget([ref.id for ref in refs]))
+        with self.transaction():
+            self._journal.remove(self.registry.datasets.forget([ref.id for ref in refs]))
 
     def remove_run(self, name: str, unlink_from_chains: bool = False) -> None:
         """Remove a RUN, the datasets that it owns, and their files.
@@ -418,10 +437,12 @@ class Butler:
             A CHAINED collection holds it, and ``unlink_from_chains`` is not set.
         """
         self._check_writeable()
-        row = self.registry.catalog.collection(name)
-        if row.type is not CollectionType.RUN:
-            raise CollectionTypeError(f"{name!r} is {row.type.name}, no RUN; collections.delete({name!r}) deletes it.")
         with self.transaction():
+            row = self.registry.catalog.collection(name)
+            if row.type is not CollectionType.RUN:
+                raise CollectionTypeError(
+                    f"{name!r} is {row.type.name}, no RUN; collections.delete({name!r}) deletes it."
+                )
             if unlink_from_chains:
                 for parent in self.collections.info(name).parents:
                     self.collections.remove_from_chain(parent, name)
@@ -589,16 +610,20 @@ class Butler:
             if not files:
                 raise DatasetNotFoundError(f"no file of {dataset} (id {dataset.id}) is registered.")
             return None, dataset, files
-        name, _, component = (dataset if isinstance(dataset, str) else dataset.name).partition(".")
-        dataset_type = self.registry.dataset_type(name)
-        if component:
-            dataset_type.storage_class.component(component)
+        dataset_type, component = self._type_and_component(dataset)
         resolved = self._data_id(dataset_type, data_id, keywords)
         search = self._search(collections)
         found = self.registry.datasets.find(dataset_type, resolved, search)
         if found is None:
             raise self._not_found(dataset_type, resolved, search)
         return component or None, *found
+
+    def _type_and_component(self, dataset: DatasetType | str) -> tuple[DatasetType, str]:
+        name, _, component = (dataset if isinstance(dataset, str) else dataset.name).partition(".")
+        dataset_type = self.registry.dataset_type(name)
+        if component:
+            dataset_type.storage_class.component(component)
+        return dataset_type, component
 
     def _not_found(self, dataset_type: DatasetType, data_id: DataId, search: tuple[str, ...]) -> Exception:
         """Say what was searched for a dataset that is not there, and what comes closest."""
@@ -615,10 +640,11 @@ class Butler:
             f"no {dataset_type.name} for {data_id} in {', '.join(repr(name) for name in search)}. {hint}"
         )
 
-    def _register_run(self, run: str) -> None:
+    def _check_run(self, run: str) -> None:
+        """Raise unless datasets may be put into a RUN of that name, which need not be there yet."""
         row = self.registry.catalog.collections.get(run)
         if row is None:
-            self.collections.register(run, CollectionType.RUN)
+            check_collection_name(run)
         elif row.type is not CollectionType.RUN:
             raise CollectionTypeError(f"datasets are put into RUNs; {run!r} is {row.type.name}.")
 
@@ -642,6 +668,13 @@ class Butler:
         return (
             f"Butler({str(self.root)!r}, run={self.run!r}, search={list(self.search)}, {known} collections{readonly})"
         )
+
+
+def _clear_away(database: str | Path) -> None:
+    """Remove the file of a registry that could not be made whole."""
+    if isinstance(database, Path):
+        for suffix in ("", "-wal", "-shm"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def _type_name(dataset_type: DatasetType | str) -> str:

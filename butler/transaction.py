@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..model.datasets import StoredFile
-from ..registry.database import Database
+from ..registry.registry import Registry
 from ..storage.datastore import Datastore
 
 __all__ = ["FileJournal"]
@@ -17,7 +18,7 @@ __all__ = ["FileJournal"]
 @dataclass(slots=True)
 class _Level:
     written: list[StoredFile] = field(default_factory=list)
-    doomed: list[StoredFile] = field(default_factory=list)
+    after_commit: list[Callable[[], object]] = field(default_factory=list)
 
 
 class FileJournal:
@@ -27,8 +28,8 @@ class FileJournal:
     transaction has been committed. Each thread has its own.
     """
 
-    def __init__(self, database: Database, datastore: Datastore):
-        self._database = database
+    def __init__(self, registry: Registry, datastore: Datastore):
+        self._registry = registry
         self._datastore = datastore
         self._local = threading.local()
 
@@ -39,30 +40,47 @@ class FileJournal:
         level = _Level()
         levels.append(level)
         try:
-            with self._database.write():
+            with self._registry.database.write():
                 yield
         except BaseException:  # Ctrl-C, too, leaves nothing behind
             levels.pop()
-            for stored in reversed(level.written):
-                self._datastore.remove(stored)
+            self._take_back(level.written)
             raise
         levels.pop()
         if levels:
             levels[-1].written += level.written
-            levels[-1].doomed += level.doomed
+            levels[-1].after_commit += level.after_commit
         else:
-            for stored in level.doomed:
-                self._datastore.remove(stored)
+            self.after_commit(level.after_commit)
 
-    def wrote(self, stored: StoredFile) -> None:
-        """Note a file that must go if the transaction around it, where there is one, fails."""
+    @contextmanager
+    def owning(self, files: Sequence[StoredFile]) -> Iterator[None]:
+        """Remove files that have been written, now or later, unless the block and the transaction around it succeed."""
+        try:
+            yield
+        except BaseException:
+            self._take_back(files)
+            raise
         if levels := self._local.__dict__.get("levels"):
-            levels[-1].written.append(stored)
+            levels[-1].written += files
+
+    def _take_back(self, files: Sequence[StoredFile]) -> None:
+        """Remove files, but for those that the registry has: an interrupt may come after the commit, too."""
+        if files:
+            kept = self._registry.datasets.paths_kept([stored.path for stored in files])
+            for stored in reversed(files):
+                if stored.path not in kept:
+                    self._datastore.remove(stored)
 
     def remove(self, files: Iterable[StoredFile]) -> None:
         """Remove files, now or once the transaction around this has been committed."""
+        self.after_commit(partial(self._datastore.remove, stored) for stored in files)
+
+    def after_commit(self, actions: Iterable[Callable[[], object]]) -> None:
+        """Do things, now or once the transaction around this has been committed."""
         if levels := self._local.__dict__.get("levels"):
-            levels[-1].doomed += files
+            levels[-1].after_commit += actions
         else:
-            for stored in files:
-                self._datastore.remove(stored)
+            for action in actions:
+                with suppress(FileNotFoundError):
+                    action()
