@@ -237,7 +237,11 @@ def _pixel_value(value: Any, dtype: np.dtype[Any]) -> Any:
     """Return a number as a mask's pixel, refusing what is not whole."""
     if isinstance(value, (float, np.floating)):
         raise TypeError(f"a mask's pixels are integers or names of planes, not {value!r}")
-    return value if not isinstance(value, int) else dtype.type(value)
+    if not isinstance(value, int):
+        return value
+    if dtype.kind == "u" and value < 0:  # ~bits, which numpy refuses there
+        value &= int(np.iinfo(dtype).max)
+    return dtype.type(value)
 
 
 def _require_room(schema: MaskSchema, dtype: np.dtype[Any]) -> None:

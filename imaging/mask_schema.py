@@ -93,8 +93,8 @@ class MaskSchema(LsstNames):
 
     def bit_mask(self, names: str | Iterable[str] | int) -> int:
         """Return the value of a pixel with exactly these planes set; an integer is passed through."""
-        if isinstance(names, int):
-            return names
+        if isinstance(names, (int, np.integer)):
+            return int(names)
         value = 0
         for name in (names,) if isinstance(names, str) else names:
             value |= 1 << self.bit(name)

@@ -207,8 +207,11 @@ class MaskedImage(LsstNames):
             if not isinstance(part, (str, list, set, frozenset)) and dimensions not in ((), shape):
                 raise ValueError(f"pixels of shape {dimensions} do not fit into {shape} (height, width)")
         image, mask, variance = value
-        self._mask[where] = mask  # first: it refuses planes for which it has no bits left
-        self._image[where], self._variance[where] = image, variance
+        if isinstance(mask, Mask):  # before anything is copied: there may be no bits left for its planes
+            self._mask.adopt_planes(mask.schema)
+        elif not isinstance(mask, np.ndarray):
+            mask = self._mask.schema.bit_mask(mask)
+        self._image[where], self._variance[where], self._mask[where] = image, variance, mask
 
     def clone(self) -> Self:
         """Return a copy that shares no pixels."""

@@ -85,6 +85,11 @@ def test_bitwise_operations_with_numbers_names_and_masks():
     mask &= 5
     mask ^= 4
     mask |= "CR"
+    mask &= ~np.int32(64)
+    unsigned = Mask(np.full((2, 3), 6, "uint16"))
+    unsigned &= ~2
+    assert unsigned[0, 0] == 4
+    assert mask.plane_bit_mask(np.int64(5)) == 5
     other = small(value=16)
     mask |= other
     assert np.all(mask.array == 1 | 8 | 16)

@@ -53,7 +53,11 @@ def test_assignment_to_a_box():
     mi[2:4, 3:5] = filled(7.0, "CR", 8.0, Box2I(Point2I(9, 9), Extent2I(2, 2)))
     assert mi[3, 4] == (7, 8, 8)
     mi.image[-3:, -2:, LOCAL] = 100
+    mi[0, 0] = mi[3, 4]
+    assert mi[0, 0] == (7, 8, 8)
     before = [array.copy() for array in mi.arrays]
+    with pytest.raises(ValueError, match="no mask plane"):
+        mi[2:4, 3:5] = (1, "NOTHING", 2)
     with pytest.raises(ValueError, match="do not fit"):
         mi[2:4, 3:5] = filled()
     with pytest.raises(ValueError, match="value, mask, variance"):
