@@ -107,7 +107,8 @@ def query_data_ids(
     group = _group(registry, dimensions)
     types = tuple(registry.dataset_type(name) for name in names(datasets))
     request = Request(
-        "data_ids", group, None, types, names(collections), False, ((where, bind or {}),), data_id or {}, names(order_by), check_limit(limit),
+        "data_ids", group, None, types, names(collections), False, ((where, bind or {}),), data_id or {},
+        names(order_by), check_limit(limit),
     )  # fmt: skip
     return DataIdQuery(registry, request)
 
@@ -143,7 +144,8 @@ def query_dimension_records(
         raise InvalidQueryError(f"{element} has no records of its own: {source}. Ask for its data IDs.")
     types = tuple(registry.dataset_type(name) for name in names(datasets))
     request = Request(
-        "records", registry.universe.conform(found.required), found, types, names(collections), False, ((where, bind or {}),), data_id or {}, names(order_by), check_limit(limit),
+        "records", registry.universe.conform(found.required), found, types, names(collections), False,
+        ((where, bind or {}),), data_id or {}, names(order_by), check_limit(limit),
     )  # fmt: skip
     return RecordQuery(registry, request)
 

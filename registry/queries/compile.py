@@ -5,9 +5,10 @@ AND and OR go to SQL as they are, with no normal form, so that an expression's S
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
@@ -24,7 +25,9 @@ __all__ = ["Columns", "Compiler", "Term", "check_overlap"]
 Columns: TypeAlias = Callable[[Field], Any]
 """Gives the SQL column of a field; of a timespan, the pair of its begin and end."""
 
-_ORDER = {"<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
+_COMPARE = {
+    "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Compiler:
         term = self.term(node)
         if term.kind is not Kind.BOOL:
             raise self.error(term, f"A condition is wanted; this is {term.kind.value}. Compare it with something.")
-        return term.sql
+        return cast("ColumnElement[bool]", term.sql)
 
     def error(self, term: Term, message: str) -> Exception:
         """Make the error that points at a term."""
@@ -146,9 +149,9 @@ class Compiler:
         operand = self._number(self.term(node.operand), "-")
         return Term(operand.kind, -operand.sql, node.at)
 
-    def _number(self, term: Term, operator: str) -> Term:
+    def _number(self, term: Term, sign: str) -> Term:
         if not term.kind.is_number:
-            raise self.error(term, f"{operator!r} wants numbers; this is {term.kind.value}.")
+            raise self.error(term, f"{sign!r} wants numbers; this is {term.kind.value}.")
         return term
 
     def _arithmetic(self, node: tree.Arithmetic) -> Term:
@@ -183,14 +186,13 @@ class Compiler:
         if node.operator == "OVERLAPS":
             return self._overlap(left, right, node.at)
         kind = self._agreed(left, right, node.operator, node.at)
-        if node.operator == "=":
-            return left.sql == right.sql
-        if node.operator == "!=":
-            return left.sql != right.sql
-        if not kind.is_ordered:
-            raise self.source.error(node.at, f"{node.operator!r} means nothing between {kind.value} and another.")
-        ordered = self.dialect.ordered(left.sql, kind)
-        return getattr(ordered, _ORDER[node.operator])(right.sql)
+        operand = left.sql
+        if node.operator not in ("=", "!="):
+            if not kind.is_ordered:
+                raise self.source.error(node.at, f"{node.operator!r} means nothing between {kind.value} and another.")
+            operand = self.dialect.ordered(operand, kind)
+        compared: ColumnElement[bool] = _COMPARE[node.operator](operand, right.sql)
+        return compared
 
     def _agreed(self, left: Term, right: Term, what: str, at: int) -> Kind:
         kind = common_kind(left.kind, right.kind)
@@ -205,7 +207,7 @@ class Compiler:
     @staticmethod
     def _null(term: Term, negated: bool) -> ColumnElement[bool]:
         column = term.sql[0] if term.kind is Kind.TIMESPAN else term.sql
-        return column.is_not(None) if negated else column.is_(None)
+        return cast("ColumnElement[bool]", column.is_not(None) if negated else column.is_(None))
 
     def _like(self, node: tree.Like) -> ColumnElement[bool]:
         operand, pattern = self.term(node.operand), self.term(node.pattern)

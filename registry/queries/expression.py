@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import tree
 from .source import Source
@@ -46,7 +46,7 @@ def parse(text: str) -> tree.Node | None:
     try:
         return _parser().parse(text)  # type: ignore[return-value]
     except UnexpectedCharacters as error:
-        at = error.pos_in_stream
+        at = cast("int", error.pos_in_stream)
         meant = _MEANT.get(text[at], f"The character {text[at]!r} has no meaning here.")
         raise source.error(at, f"Cannot read the expression. {meant}") from None
     except UnexpectedToken as error:
@@ -78,7 +78,7 @@ def _unexpected(source: Source, token: Token, expected: set[str]) -> Exception:
         hint = " Comparisons do not chain: write 1 < detector AND detector < 3."
     elif token.type == "RPAR" and "RANGE" in expected:
         hint = " IN wants at least one value."
-    elif source.text[:at].endswith(".") and token.startswith("."):
+    elif token.type == "RANGE":
         hint = " A range stands in a list: detector IN (1..3)."
     elif token.type in ("RPAR", "COMMA") and not value_is_missing:
         hint = " No parenthesis is open here." if token.type == "RPAR" else " Only lists and functions take commas."
@@ -94,7 +94,7 @@ def _parser() -> Lark:
     from lark import Lark
 
     grammar = files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="contextual", maybe_placeholders=False, transformer=_builder())
+    return Lark(grammar, parser="lalr", lexer="basic", maybe_placeholders=False, transformer=_builder())
 
 
 def _builder() -> Any:

@@ -27,7 +27,7 @@ def unparse(node: tree.Node) -> str:
         case tree.Negative():
             return f"-{_inner(node.operand)}"
         case tree.In():
-            items = ", ".join(map(unparse, node.items))
+            items = ", ".join(unparse(item) if isinstance(item, tree.Range) else _inner(item) for item in node.items)
             return f"{_inner(node.operand)} {'NOT ' if node.negated else ''}IN ({items})"
         case tree.Like():
             return f"{_inner(node.operand)} {'NOT ' if node.negated else ''}LIKE {_inner(node.pattern)}"
