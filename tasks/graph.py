@@ -175,8 +175,9 @@ class _Builder:
             found = self._prerequisite(node, data_id, prerequisite)
             refs[name] = found if prerequisite.multiple else next(iter(found), None)
             if len(found) < prerequisite.minimum:
+                wanted = data_id.subset(prerequisite.dimensions)
                 problem = problem or (
-                    f"no {prerequisite.name!r} for {data_id!r} in {', '.join(self.inputs)}, nor will this run make one"
+                    f"no {prerequisite.name!r} for {wanted!r} in {', '.join(self.inputs)}, nor will this run make one"
                 )
         outputs: dict[str, DatasetRef | list[DatasetRef]] = {}
         for name, output in connections.outputs.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .connections import Connection
+from .connections import Connection, PrerequisiteInput
 from .pipeline import Pipeline
 
 __all__ = ["as_mermaid", "as_tree"]
@@ -18,7 +18,7 @@ def as_tree(pipeline: Pipeline) -> str:
         if node.where:
             lines.append(f"│  where {node.where}")
         rows: list[tuple[str, Connection, str]] = [(">", c, _source(c, makers)) for c in connections.inputs.values()]
-        rows += [(">", c, f"prerequisite{_source(c, makers)}") for c in connections.prerequisites.values()]
+        rows += [(">", c, f"{_kind(c)}{_source(c, makers)}") for c in connections.prerequisites.values()]
         rows += [("<", c, "") for c in [*connections.outputs.values(), *connections.init_outputs.values()]]
         for number, (arrow, connection, note) in enumerate(rows, start=1):
             corner = "└─" if number == len(rows) else "├─"
@@ -29,6 +29,10 @@ def as_tree(pipeline: Pipeline) -> str:
     for name, members in pipeline.subsets.items():
         lines.append(f"subset {name}: {', '.join(members)}")
     return "\n".join(lines)
+
+
+def _kind(prerequisite: PrerequisiteInput) -> str:
+    return "prerequisite" if prerequisite.minimum else "optional prerequisite"
 
 
 def _source(connection: Connection, makers: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..model.data_id import DataId
     from .pipeline import TaskNode
 
-__all__ = ["Quantum", "QuantumGraph", "refs_in"]
+__all__ = ["Quantum", "QuantumGraph", "quantum_name", "refs_in"]
 
 
 @dataclass(slots=True, eq=False)
@@ -38,8 +38,7 @@ class Quantum:
         return self.node.label
 
     def __str__(self) -> str:
-        values = ", ".join(f"{name}={self.data_id[name]}" for name in self.data_id.dimensions.required)
-        return f"{self.label} {values}" if values else self.label
+        return quantum_name(self.label, self.data_id)
 
 
 @dataclass(slots=True)
@@ -71,6 +70,12 @@ class QuantumGraph:
             reason = f": {self.empty[label]}" if label in self.empty else ""
             lines.append(f"  {label}: {len(quanta)}{reason}")
         return "\n".join(lines)
+
+
+def quantum_name(label: str, data_id: DataId) -> str:
+    """Return how messages call a quantum: its label and the required part of its data ID."""
+    values = ", ".join(f"{name}={data_id[name]}" for name in data_id.dimensions.required)
+    return f"{label} {values}" if values else label
 
 
 def refs_in(refs: DatasetRef | list[DatasetRef] | None) -> list[DatasetRef]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .quantum import quantum_name
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -34,6 +36,9 @@ class QuantumReport:
     """The error of one that failed, the failure that blocks another."""
     seconds: float = 0.0
     """Wall time."""
+
+    def __str__(self) -> str:
+        return quantum_name(self.label, self.data_id)
 
 
 @dataclass
@@ -69,13 +74,17 @@ class RunReport:
         return 1 if self.failures or not len(self.graph) else 0
 
     def lines(self) -> Iterator[str]:
-        """Yield the report as plain lines: one a task, then one a failure."""
+        """Yield the report as plain lines: one a task, then one for failures that are alike."""
         for label, quanta in self.graph.quanta.items():
             counts = {outcome: count for outcome, count in self.counts(label).items() if count}
             words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
             yield f"{label}: {words or self.graph.empty.get(label, f'none of {len(quanta)} begun')}"
+        alike: dict[tuple[str, str], list[QuantumReport]] = {}
         for item in self.failures:
-            yield f"{item.label} {item.data_id!r} failed: {item.why}"
+            alike.setdefault((item.label, item.why), []).append(item)
+        for (_, why), items in alike.items():
+            others = f" and {len(items) - 1} more" if len(items) > 1 else ""
+            yield f"{items[0]}{others} failed: {why}"
         if self.interrupted:
             yield "interrupted; run it again to do the rest"
 

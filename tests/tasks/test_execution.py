@@ -430,6 +430,25 @@ def test_report_reads_as_a_table(butler):
     assert "gather" in console.file.getvalue()
 
 
+def test_failures_that_are_alike_take_one_line(butler, caplog):
+    with caplog.at_level(logging.CRITICAL, "skybutler"):
+        report = run(butler, make_pipeline().subset("clean"), inputs=["frames"], where="detector = 0")
+    lines = str(report).splitlines()
+    assert lines[0] == "clean: 3 failed"
+    assert lines[1].startswith(
+        "clean instrument=Cam, exposure=11, detector=0 failed: no 'stack' for {instrument: 'Cam'"
+    )
+
+
+def test_progress_is_on_standard_error_and_only_where_asked(butler, capsys):
+    run(butler, progress=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "gather" in shown.err
+    run(butler, skip_existing=False)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_provenance_is_recorded(butler):
     report = run(butler)
     names, rows = butler.sql("SELECT label, outcome, count(*) FROM quantum GROUP BY 1, 2 ORDER BY 1")
