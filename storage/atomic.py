@@ -122,7 +122,7 @@ def write_whole(path: str, write: Callable[[HashingFile], None]) -> tuple[int, s
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.rename(temporary, path)  # noqa: PTH104
+        os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108

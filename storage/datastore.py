@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..model.datasets import StoredFile
 from ..model.errors import FileIntegrityError
 from .atomic import HashingFile, make_folder, remove_empty_folders, write_whole
-from .formatters import formatter, formatter_for
+from .formatters import formatter as formatter_named
+from .formatters import formatter_for
 from .paths import dataset_path, file_suffix
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ class Datastore:
 
     def check(self, obj: Any, storage_class: "StorageClass") -> None:
         """Raise `StorageClassError` unless a storage class takes an object."""
+        formatter_for(storage_class).check(obj, storage_class)
+
+    def check(self, obj: Any, storage_class: "StorageClass") -> None:
+        """Refuse an object that its storage class does not take, as `write` does; nothing is written.
+
+        Raises
+        ------
+        StorageClassError
+            If the storage class does not take such an object, or nothing writes it.
+        """
         formatter_for(storage_class).check(obj, storage_class)
 
     def write(self, obj: Any, ref: "DatasetRef", storage_class: "StorageClass") -> StoredFile:
@@ -119,7 +130,7 @@ class Datastore:
             raise FileIntegrityError(f"the file {path} is gone; {stored.size} bytes were recorded for it") from None
         if size != stored.size:
             raise FileIntegrityError(f"the file {path} has {size} bytes, but {stored.size} were recorded for it")
-        return formatter(stored.formatter).read(path, storage_class, component, parameters or {})
+        return formatter_named(stored.formatter).read(path, storage_class, component, parameters or {})
 
     def _free_path(self, ref: "DatasetRef", suffix: str) -> str:
         """Return a dataset's path, or, where a file lies there already, one beside it.
@@ -199,6 +210,8 @@ class Datastore:
         ------
         FileNotFoundError
             If there is no such file.
+        FileFormatError
+            If there is no such formatter.
         ValueError
             If `transfer` is no known mode, or ``in_place`` is asked for a file outside the root.
         """
@@ -208,7 +221,7 @@ class Datastore:
         if not source.is_file():
             raise FileNotFoundError(f"there is no file {source} to ingest")
         storage_class = ref.dataset_type.storage_class
-        name = formatter if formatter is not None else formatter_for(storage_class).name
+        name = (formatter_for(storage_class) if formatter is None else formatter_named(formatter)).name
         inside = source.is_relative_to(self.root)
         if transfer == "in_place" and not inside:
             raise ValueError(f"{source} cannot be ingested in place: it is not below {self.root}")

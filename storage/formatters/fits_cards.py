@@ -116,7 +116,7 @@ def header_bytes(cards: Iterable[CardTuple]) -> bytes:
     return (text + "END").ljust(-(-(len(text) + 3) // _BLOCK) * _BLOCK).encode("ascii")
 
 
-def pixel_cards(array: "np.ndarray[Any, Any]", *, primary: bool = False) -> list[CardTuple]:
+def pixel_cards(array: "np.ndarray[Any, Any]") -> list[CardTuple]:
     """Return the cards that say how an image's pixels are kept.
 
     Raises
@@ -127,11 +127,9 @@ def pixel_cards(array: "np.ndarray[Any, Any]", *, primary: bool = False) -> list
     kind = array.dtype.str[1:]
     if kind not in _BITPIX:
         raise StorageClassError(f"pixels of type {array.dtype} cannot be kept as FITS; convert them with astype")
-    cards: list[CardTuple] = [("SIMPLE", True, "") if primary else ("XTENSION", "IMAGE", "")]
-    cards += [("BITPIX", _BITPIX[kind], ""), ("NAXIS", array.ndim, "")]
+    cards: list[CardTuple] = [("XTENSION", "IMAGE", ""), ("BITPIX", _BITPIX[kind], ""), ("NAXIS", array.ndim, "")]
     cards += [(f"NAXIS{number + 1}", length, "") for number, length in enumerate(reversed(array.shape))]
-    if not primary:
-        cards += [("PCOUNT", 0, ""), ("GCOUNT", 1, "")]
+    cards += [("PCOUNT", 0, ""), ("GCOUNT", 1, "")]
     if kind in _ZERO:
         cards += [("BSCALE", 1, ""), ("BZERO", _ZERO[kind], "pixels are integers of another sign")]
     return cards

@@ -1,6 +1,8 @@
 """The datastore: whole files or none, checked on every read."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,7 @@ def test_what_is_written_is_read_and_recorded_as_it_is(datastore: Datastore):
     datastore.verify(stored)
 
 
-@pytest.mark.parametrize("call", ["rename", "fsync", "write"])
+@pytest.mark.parametrize("call", ["replace", "fsync", "write"])
 def test_a_write_that_dies_on_the_way_leaves_nothing(datastore: Datastore, monkeypatch, call):
     datastore.write({}, a_ref(1), DICT)
     before = files_below(datastore.root)
@@ -139,6 +141,8 @@ def test_ingest_in_place_wants_a_file_below_the_root(datastore: Datastore, tmp_p
     assert datastore.ingest_file(inside, a_ref(), "auto").path == "raw/given.json"
     with pytest.raises(FileNotFoundError, match="nowhere"):
         datastore.ingest_file(tmp_path / "nowhere", a_ref(), "copy")
+    with pytest.raises(FileFormatError, match="jsonn"):
+        datastore.ingest_file(inside, a_ref(), "auto", "jsonn")
     with pytest.raises(ValueError, match="teleport"):
         datastore.ingest_file(inside, a_ref(), "teleport")
 
@@ -153,3 +157,21 @@ def test_text_and_figures_round_trip(datastore: Datastore):
     assert datastore.path(stored).read_bytes().startswith(b"\x89PNG")
     again = datastore.read(stored, storage_class("Figure"))
     assert tuple(again.get_size_inches() * again.dpi) == (200, 100)
+
+
+def test_writers_and_removers_of_one_folder_do_not_disturb_each_other(datastore: Datastore):
+    def write_and_remove(worker: int) -> None:
+        for number in range(30):
+            stored = datastore.write({"worker": worker, "number": number}, a_ref(number), DICT)
+            assert datastore.read(stored, DICT) == {"worker": worker, "number": number}
+            datastore.remove(stored)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write_and_remove, range(4)))
+    assert files_below(datastore.root) == []
+
+
+def test_a_large_object_is_hashed_as_a_small_one(datastore: Datastore):
+    text = "x" * 5_000_000
+    stored = datastore.write(text, a_ref(), storage_class("Text"))
+    assert stored.checksum == f"blake2b:{blake2b(text.encode(), digest_size=16).hexdigest()}"

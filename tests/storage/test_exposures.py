@@ -1,5 +1,7 @@
 """Exposures as FITS: every component comes back, alone too, and the metadata as they were."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +186,9 @@ def test_a_bare_exposure_has_no_components(tmp_path: Path):
     assert again.wcs is again.psf is again.id is None
     assert again.image.array.dtype == np.uint16
     assert len(again.metadata) == 0
+
+
+@pytest.mark.skipif(shutil.which("fitsverify") is None, reason="fitsverify is not installed")
+def test_fitsverify_finds_no_error(path: Path):
+    done = subprocess.run(["fitsverify", "-e", "-q", path], capture_output=True, text=True)
+    assert "verification OK" in done.stdout, done.stdout
