@@ -102,11 +102,16 @@ def run_pipeline(
         _register(opened, graph, register_dataset_types)
         executor = InProcessExecutor(opened, run)
         done_in = list(dict.fromkeys([*before, *searched])) if skip_existing else []
+
+        def begin() -> None:
+            """Show the results from the first on: what a crash leaves is there for the next run to go on from."""
+            opened.collections.register(run, CollectionType.RUN)
+            _publish(opened, output, [run, *before, *searched], extend_defaults)
+
         with RunProgress(progress) as bars:
-            try:
-                GraphRun(opened, graph, executor, report, bars, done_in).run()
-            finally:
-                _publish(opened, output, run, [*before, *searched], extend_defaults)
+            GraphRun(opened, graph, executor, report, bars, begin, done_in).run()
+        if run not in opened.collections.list():
+            _publish(opened, output, [*before, *searched], extend_defaults)
         return report
 
 
@@ -182,13 +187,12 @@ def _register(butler: Butler, graph: QuantumGraph, allowed: bool) -> None:
             butler.register_dataset_type(dataset_type)
 
 
-def _publish(butler: Butler, output: str, run: str, others: Iterable[str], extend_defaults: bool) -> None:
-    """Make the results seen: the new RUN, where there is one, at the head of the output chain."""
+def _publish(butler: Butler, output: str, held: Iterable[str], extend_defaults: bool) -> None:
+    """Make results seen: the output chain holds these, and heads the default collection."""
     collections = butler.collections
-    held = [run] if run in collections.list() else []
     with butler.transaction():
         collections.register(output, CollectionType.CHAINED)
-        collections.redefine_chain(output, list(dict.fromkeys([*held, *others])))
+        collections.redefine_chain(output, list(dict.fromkeys(held)))
         if extend_defaults:
             collections.register(_DEFAULTS, CollectionType.CHAINED)
             collections.prepend_chain(_DEFAULTS, output)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import platform
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..model.datasets import DatasetRef
@@ -29,6 +30,8 @@ __all__ = ["GraphRun"]
 
 _log = logging.getLogger("skybutler.run")
 _RECORDS_AT_ONCE = 100
+_SECONDS_AT_RISK = 1.0
+"""Work of at most so long, and one quantum, is done again after a crash."""
 
 
 class GraphRun:
@@ -46,6 +49,8 @@ class GraphRun:
         Is filled with what became of each quantum.
     progress
         Is told of each quantum.
+    begin
+        Is called before the first dataset is written; never, where all is done already.
     done_in
         Collections whose RUNs hold earlier work that need not be done again; none to do everything again.
     """
@@ -57,6 +62,7 @@ class GraphRun:
         executor: Executor,
         report: RunReport,
         progress: RunProgress,
+        begin: Callable[[], None],
         done_in: Sequence[str] = (),
     ) -> None:
         self.butler = butler
@@ -64,11 +70,13 @@ class GraphRun:
         self.executor = executor
         self.report = report
         self.progress = progress
+        self.begin = begin
         self.done_in = tuple(done_in)
         self.versions: dict[str, str] = {}
         self._there: dict[uuid.UUID, DatasetRef] = {}  # what stands in the place of each predicted output
         self._failed: dict[uuid.UUID, str] = {}  # quantum -> what failed: itself, or what blocked it
         self._records: list[QuantumRecord] = []
+        self._flushed = time.monotonic()
 
     def run(self) -> None:
         """Run all tasks in order; Ctrl-C ends it with everything written down that was done."""
@@ -166,6 +174,7 @@ class GraphRun:
 
         with self.butler.transaction():
             if not self.versions:
+                self.begin()
                 self.versions = package_versions([node.task_class.__module__.partition(".")[0]])
                 self._put_once("packages", self.versions)
             self._put_once(node.config_name, to_dict(node.config))
@@ -200,11 +209,12 @@ class GraphRun:
                 outputs=tuple(ref.id for ref in result.made),
             )
         )
-        if len(self._records) >= _RECORDS_AT_ONCE:
+        if len(self._records) >= _RECORDS_AT_ONCE or time.monotonic() - self._flushed > _SECONDS_AT_RISK:
             self._flush()
 
     def _flush(self) -> None:
         records, self._records = self._records, []
+        self._flushed = time.monotonic()
         if records:
             self.butler.registry.record_quanta(records)
 

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -407,6 +408,26 @@ def test_ctrl_c_keeps_what_was_done(butler):
     assert report.exit_code == 130
     assert report.counts()["done"] == 1
     assert butler.get("stack", detector=0, collections="u/me/try") == {"sum": 3630}
+
+
+def test_a_crash_leaves_what_was_done_for_the_next_run(butler, monkeypatch):
+    class CrashingTask(DarkTask):
+        ConfigClass = DarkConfig
+
+        def run(self, frames: list) -> Struct:
+            if os.environ.get("CRASH") and frames[0]["detector"] == 1:
+                raise SystemExit
+            return super().run(frames)
+
+    monkeypatch.setenv("CRASH", "yes")
+    pipeline = Pipeline.of({"dark": CrashingTask})
+    with pytest.raises(SystemExit):
+        run(butler, pipeline)
+    assert butler.exists("stack", detector=0)
+    assert not butler.exists("stack", detector=1)
+    monkeypatch.delenv("CRASH")
+    report = run(butler, pipeline)
+    assert (report.counts()["skipped"], report.counts()["done"]) == (1, 1)
 
 
 def test_output_must_be_a_chain(butler):
