@@ -26,6 +26,7 @@ from ..registry.registry import Registry
 from ..storage.datastore import Datastore
 from .config import FILE_NAME, RepositoryConfig
 from .deferred import DeferredDataset
+from .exposure_info import COMPLETED, complete_exposure
 from .progress import track
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
 from .transaction import FileJournal
@@ -230,7 +231,10 @@ class Butler:
         whole = next((file for file in files if not file.component), None)
         if whole is None:
             raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
-        return self.datastore.read(whole, wanted, component, parameters)
+        obj = self.datastore.read(whole, wanted, component, parameters)
+        if wanted.name == "Exposure" and component in COMPLETED:
+            obj = complete_exposure(self.registry, ref.data_id, obj, component)
+        return obj
 
     def get_deferred(
         self,

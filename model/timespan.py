@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from astropy.time import Time
 
-__all__ = ["Timespan", "nanoseconds", "nanoseconds_from_isot", "now_ns", "time_from_ns"]
+__all__ = ["Timespan", "isot_from_ns", "nanoseconds", "nanoseconds_from_isot", "now_ns", "time_from_ns"]
 
 _EPOCH = datetime(1970, 1, 1)
 _MIN_NS = -(2**63) + 1
@@ -78,7 +78,8 @@ def now_ns() -> int:
     return time.time_ns() + 37 * 10**9
 
 
-def _isot(ns: int) -> str:
+def isot_from_ns(ns: int) -> str:
+    """Return TAI nanoseconds as ISO 8601 text (TAI), without trailing zeros."""
     seconds, fraction = divmod(ns, 10**9)
     text = (_EPOCH + timedelta(seconds=seconds)).isoformat()
     return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") if fraction else text
@@ -179,8 +180,8 @@ class Timespan:
     def __str__(self) -> str:
         if self.is_empty:
             return "(empty)"
-        begin = "-∞" if self.begin_ns == _MIN_NS else _isot(self.begin_ns)
-        end = "∞" if self.end_ns == _MAX_NS else _isot(self.end_ns)
+        begin = "-∞" if self.begin_ns == _MIN_NS else isot_from_ns(self.begin_ns)
+        end = "∞" if self.end_ns == _MAX_NS else isot_from_ns(self.end_ns)
         return f"[{begin}, {end})"
 
     def __repr__(self) -> str:

@@ -108,6 +108,15 @@ class DimensionRecords:
         except sa.exc.IntegrityError as error:
             self._explain([record], error)
 
+    def fetch(self, element_name: str, data_id: Mapping[str, Any]) -> DimensionRecord | None:
+        """Return the record that a data ID names, None where there is none."""
+        element = self._element(element_name)
+        columns = self._registry.tables.dimension[element_name].c
+        same = (columns[element.column_of(name)] == data_id[name] for name in element.required)
+        with self._registry.database.read() as connection:
+            row = connection.execute(sa.select(*columns).where(*same)).mappings().first()
+        return None if row is None else record_from_row(element, row)
+
     def _element(self, name: str) -> Element:
         element = self._registry.universe[name]
         if not element.has_table:
