@@ -195,7 +195,7 @@ class Config(LsstNames, BaseModel):
         try:
             super().__setattr__(field, value)
         except ValidationError as error:
-            raise ConfigError(f"{type(self).title()}.{field} = {value!r}: {_one_line(error)}") from None
+            raise ConfigError(f"{type(self).title()}.{field} = {value!r}: {_one_line(error, value)}") from None
         self._settings.setdefault(field, []).append(Setting(self.__dict__[field], _where()))
 
     def __delattr__(self, name: str) -> None:
@@ -344,13 +344,15 @@ def _where() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, value: object = None) -> str:
+    """Return what pydantic found, with the items at fault; it also names members of unions, which says nothing new."""
     parts = []
+    keys = value.keys() if isinstance(value, dict) else ()
     for detail in error.errors(include_url=False, include_context=False):
-        at = [str(item) for item in detail["loc"][1:]]
+        at = [str(item) for item in detail["loc"][1:] if isinstance(item, int) or item in keys]
         message = detail["msg"].removeprefix("Value error, ")
         parts.append(f"item {'.'.join(at)}: {message}" if at else message)
-    return "; ".join(parts)
+    return "; or: ".join(dict.fromkeys(parts))
 
 
 def _known(names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Configurations: what they take, what they refuse and how they say so, where values come from."""
 
 import pickle
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -31,6 +32,8 @@ class DetectConfig(Config):
     n: int = Field(3, ge=0, le=10, description="How many.")
     threshold: float = Field(5.0, description="In sigma.")
     mode: str | None = Field(None, description="Mode.")
+    either: int | Literal["auto"] = Field("auto", description="A number, or auto.")
+    limits: dict[str, float] = Field({}, description="Limits.")
     planes: tuple[str, ...] = Field(("BAD", "SAT"), description="Mask planes.")
     smooth: Subtask = SubtaskField(SmoothTask, description="How to smooth.")
 
@@ -61,7 +64,7 @@ def test_both_spellings_reach_a_field(config):
     [
         ("c.treshold = 3", "DetectTask has no configuration field 'treshold'. Did you mean 'threshold'?"),
         ("c.smooth.doEdgee = 3", "SmoothTask has no configuration field 'doEdgee'. Did you mean 'do_edge'?"),
-        ("c.qqq", "It has: n, threshold, mode, planes, smooth."),
+        ("c.qqq", "It has: n, threshold, mode, either, limits, planes, smooth."),
         ("c.n = 'x'", "DetectTask.n = 'x': Input should be a valid integer"),
         ("c.n = '5'", "Input should be int, not str"),
         ("c.n = True", "Input should be int, not bool"),
@@ -70,6 +73,8 @@ def test_both_spellings_reach_a_field(config):
         ("c.smooth.do_edge = 1", "Input should be bool, not int"),
         ("c.smooth.sigma = -1", "Input should be greater than 0"),
         ("c.planes = ('BAD', 3)", "item 1: Input should be a valid string"),
+        ("c.either = 'x'", "valid integer, unable to parse string as an integer; or: Input should be 'auto'"),
+        ("c.limits = {'a': 'x'}", "item a: Input should be a valid number"),
         ("c.smooth = 3", "takes a task class or its configuration, not 3"),
         ("c.smooth = M()", "SmoothTask takes a SmoothConfig, not MedianConfig"),
         ("c.set('n.x', 1)", "not a group of fields"),
@@ -194,7 +199,7 @@ def test_pickle_keeps_values_and_history(config):
 
 def test_repr_shows_what_was_changed(config):
     config.n = 4
-    assert repr(config) == "DetectConfig(n=4, 6 at their defaults)"
+    assert repr(config) == "DetectConfig(n=4, 8 at their defaults)"
     assert repr(SmoothConfig()) == "SmoothConfig(2 at their defaults)"
 
 
