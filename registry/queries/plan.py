@@ -26,6 +26,7 @@ from .request import Reading, Request, read
 from .resolve import Field, key_kind
 from .search import Search, searches
 from .sky import OverlapTest, covering, members
+from .source import Source
 
 if TYPE_CHECKING:
     from ..catalog import Catalog
@@ -107,6 +108,14 @@ def plan(registry: Registry, request: Request, *, counting: bool = False) -> Pla
     InvalidQueryError
         The request means nothing.
     """
+    try:
+        return _plan(registry, request, counting)
+    except RecursionError:
+        texts = " AND ".join(text for text, _ in request.where)
+        raise Source(texts).error(0, "The expression is nested too deeply.") from None
+
+
+def _plan(registry: Registry, request: Request, counting: bool) -> Plan:
     dialect = Dialect(registry.database)
     catalog = registry.catalog
     reading = read(request, dialect, catalog.dataset_types)
@@ -341,7 +350,8 @@ class _Builder:
             )
             order = [fitting.c[f"o{i}"] for i in range(len(order))]
         else:
-            select = sa.select(*columns).select_from(self.joins.from_clause).where(where)
+            # A query of no dimensions still selects something; rows of one column of nothing are its one empty result.
+            select = sa.select(*columns or [sa.literal_column("1")]).select_from(self.joins.from_clause).where(where)
         if self._repeats():
             select = select.distinct()
         for column, wanted in zip(order, self.reading.order, strict=True):

@@ -164,13 +164,11 @@ class Scope:
             candidates |= {name: f"{element.name}.{name}" for name in element.index if name not in candidates}
         if self.dataset_types:
             candidates |= {name: name for name in DATASET_FIELDS}
-        meant = closest(text, candidates) or closest(text.lower(), candidates)
-        if meant:
-            return meant
         elsewhere = [e.name for e in universe.elements if text in e.index]
         if elsewhere:
             return f" Did you mean {' or '.join(f'{e}.{text}' for e in elsewhere)}?"
-        return f" Known: {', '.join(sorted(candidates))}."
+        meant = closest(text, candidates) or closest(text.lower(), candidates)
+        return meant or f" Known: {', '.join(sorted(candidates))}."
 
 
 def key_kind(universe: DimensionUniverse, dimension: str) -> Kind:
