@@ -14,6 +14,7 @@ TEMPORARY_PREFIX = ".skybutler-"
 """How the name of a file begins that is not whole yet; followed by the writer's process id and a random number."""
 
 _DIGEST_SIZE = 16
+_ATTEMPTS = 100  # to make a folder that others, who find it still empty, remove again
 _PARALLEL = 1 << 20  # bytes; below, starting a thread costs more than it saves
 
 
@@ -135,7 +136,7 @@ def _open_beside(folder: str) -> tuple[str, int]:
     """Open a new hidden file in a folder; return its path and descriptor."""
     temporary = f"{folder}/{TEMPORARY_PREFIX}{os.getpid()}-{token_hex(6)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    for _ in range(10):  # another process may remove the folder while it is still empty
+    for _ in range(_ATTEMPTS):
         try:
             return temporary, os.open(temporary, flags, 0o666)
         except FileNotFoundError:
@@ -145,15 +146,18 @@ def _open_beside(folder: str) -> tuple[str, int]:
 
 def make_folder(path: str) -> None:
     """Make a folder and those above it, and flush the entry of each new one to the disk."""
-    try:
-        os.mkdir(path)  # noqa: PTH102
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_folder(os.path.dirname(path))  # noqa: PTH120
-        with suppress(FileExistsError):
+    above = os.path.dirname(path)  # noqa: PTH120
+    for _ in range(_ATTEMPTS):
+        try:
             os.mkdir(path)  # noqa: PTH102
-    _flush_folder(os.path.dirname(path))  # noqa: PTH120
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            make_folder(above)
+        else:
+            with suppress(FileNotFoundError):
+                _flush_folder(above)
+            return
 
 
 def remove_empty_folders(folder: str, root: str) -> None:

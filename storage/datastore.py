@@ -45,10 +45,6 @@ class Datastore:
         return f"Datastore({self._root!r})"
 
     def check(self, obj: Any, storage_class: "StorageClass") -> None:
-        """Raise `StorageClassError` unless a storage class takes an object."""
-        formatter_for(storage_class).check(obj, storage_class)
-
-    def check(self, obj: Any, storage_class: "StorageClass") -> None:
         """Refuse an object that its storage class does not take, as `write` does; nothing is written.
 
         Raises

@@ -190,5 +190,5 @@ def test_a_bare_exposure_has_no_components(tmp_path: Path):
 
 @pytest.mark.skipif(shutil.which("fitsverify") is None, reason="fitsverify is not installed")
 def test_fitsverify_finds_no_error(path: Path):
-    done = subprocess.run(["fitsverify", "-e", "-q", path], capture_output=True, text=True)
+    done = subprocess.run(["fitsverify", "-e", "-q", path], capture_output=True, text=True, check=False)
     assert "verification OK" in done.stdout, done.stdout
