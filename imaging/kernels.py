@@ -27,55 +27,113 @@ Pixels: TypeAlias = NDArray[Any]
 Block: TypeAlias = tuple[slice, slice]
 Formula: TypeAlias = Callable[..., Any]
 
-BLOCK_PIXELS = 65_536  # a few buffers of float64 of this size fit a second-level cache
+BLOCK_PIXELS = 32_768  # four buffers of float64 of this size fit a second-level cache
 _PARALLEL_PIXELS = 1_048_576  # below this, starting threads takes longer than they save
 
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """What an operation does to each plane: l is the left pixel, r the right one, v their variances, c the factor."""
+    """What an operation does to each plane: l is the left pixel, r the right one, v their variances, c the factor.
+
+    A formula that is no ufunc may write into its arrays: they are copies.
+    """
 
     image: Formula
     """New image of (l, r), or of (l, r, c) in a scaled operation."""
-    variance: Formula | None
+    variance: Formula
     """New variance of (l, r, vl, vr), with c in a scaled operation; a ufunc is of (vl, vr) alone."""
     variance_exact: Formula | None
-    """New variance of (l, r, vl) where the right side has none; None where it stays as it is."""
+    """New variance of (r, vl) where the right side has none; None where it stays as it is."""
     divides: bool = False
     """Whether a zero on the right leaves no data."""
     scaled: bool = False
     """Whether there is a factor c."""
 
 
-def _quotient_variance(l: Any, r: Any, vl: Any, vr: Any) -> Any:
-    slope = l / r / r  # how fast l/r changes with r
-    return vl / r / r + slope * vr * slope
+# Variances are multiplied one factor at a time, since no partial product is then outside of the range from the variance
+# to the result: l²·vr as (vr·l)·l, for instance, where l² alone may overflow.
+def _sum_scaled(l: Any, r: Any, c: float) -> Any:
+    r *= c
+    l += r
+    return l
 
 
-# Factors are multiplied in an order in which no partial product is outside of the range of vr ... result: (l*vr)*l, for
-# instance, lies between vr and l²·vr, while l² alone may overflow.
+def _sum_scaled_variance(vl: Any, vr: Any, c: float) -> Any:
+    vr *= c
+    vr *= c
+    vl += vr
+    return vl
+
+
+def _product_scaled(l: Any, r: Any, c: float) -> Any:
+    r *= c
+    l *= r
+    return l
+
+
+def _product_variance(l: Any, r: Any, vl: Any, vr: Any, c: float = 1.0) -> Any:
+    """l²·vr + r²·vl, times c²."""
+    vr *= l
+    vr *= l
+    vl *= r
+    vl *= r
+    vl += vr
+    return _times_squared(vl, c)
+
+
+def _product_variance_exact(r: Any, vl: Any, c: float = 1.0) -> Any:
+    """r²·vl, times c²."""
+    vl *= r
+    vl *= r
+    return _times_squared(vl, c)
+
+
+def _quotient_scaled(l: Any, r: Any, c: float) -> Any:
+    r *= c
+    l /= r
+    return l
+
+
+def _quotient_variance(l: Any, r: Any, vl: Any, vr: Any, c: float = 1.0) -> Any:
+    """(vl + (l/r)²·vr)/r², over c²."""
+    l /= r
+    l /= r
+    vr *= l
+    vr *= l
+    vl /= r
+    vl /= r
+    vl += vr
+    return _over_squared(vl, c)
+
+
+def _quotient_variance_exact(r: Any, vl: Any, c: float = 1.0) -> Any:
+    """vl/r², over c²."""
+    vl /= r
+    vl /= r
+    return _over_squared(vl, c)
+
+
+def _times_squared(vl: Any, c: float) -> Any:
+    if c != 1.0:
+        vl *= c
+        vl *= c
+    return vl
+
+
+def _over_squared(vl: Any, c: float) -> Any:
+    if c != 1.0:
+        vl /= c
+        vl /= c
+    return vl
+
+
 PLUS = Arithmetic(np.add, np.add, None)
 MINUS = Arithmetic(np.subtract, np.add, None)
-SCALED_PLUS = Arithmetic(lambda l, r, c: l + c * r, lambda l, r, vl, vr, c: vl + c * vr * c, None, scaled=True)
-MULTIPLIES = Arithmetic(
-    np.multiply,
-    lambda l, r, vl, vr: l * vr * l + r * vl * r,
-    lambda l, r, vl: r * vl * r,
-)
-SCALED_MULTIPLIES = Arithmetic(
-    lambda l, r, c: l * (c * r),
-    lambda l, r, vl, vr, c: (l * vr * l + r * vl * r) * c * c,
-    lambda l, r, vl, c: r * vl * r * c * c,
-    scaled=True,
-)
-DIVIDES = Arithmetic(np.divide, _quotient_variance, lambda l, r, vl: vl / r / r, divides=True)
-SCALED_DIVIDES = Arithmetic(
-    lambda l, r, c: l / (c * r),
-    lambda l, r, vl, vr, c: _quotient_variance(l, r, vl, vr) / c / c,
-    lambda l, r, vl, c: vl / r / r / c / c,
-    divides=True,
-    scaled=True,
-)
+SCALED_PLUS = Arithmetic(_sum_scaled, _sum_scaled_variance, None, scaled=True)
+MULTIPLIES = Arithmetic(np.multiply, _product_variance, _product_variance_exact)
+SCALED_MULTIPLIES = Arithmetic(_product_scaled, _product_variance, _product_variance_exact, scaled=True)
+DIVIDES = Arithmetic(np.divide, _quotient_variance, _quotient_variance_exact, divides=True)
+SCALED_DIVIDES = Arithmetic(_quotient_scaled, _quotient_variance, _quotient_variance_exact, divides=True, scaled=True)
 
 
 @dataclass(slots=True)
@@ -183,10 +241,13 @@ def _cores() -> int:
 
 def _run_blocks(arithmetic: Arithmetic, o: Operands, some: list[Block]) -> None:
     """Carry out an operation on some of the blocks."""
-    image_type = _work_type(o, arithmetic.scaled)
-    formula = None
+    with np.errstate(all="ignore"):
+        image_type = _work_type(o, arithmetic.scaled)
+    variance_type = np.result_type(image_type, np.float64)
+    formula: Formula | None = None
     if o.variance is not None:
         formula = arithmetic.variance_exact if o.right_variance is None else arithmetic.variance
+    scratch = _Scratch()
     with np.errstate(all="ignore"):
         for block in some:
             values = {"l": o.image[block], "r": o.right[block] if isinstance(o.right, np.ndarray) else o.right}
@@ -196,14 +257,13 @@ def _run_blocks(arithmetic: Arithmetic, o: Operands, some: list[Block]) -> None:
                 variances = {"vl": o.variance[block]}
                 if o.right_variance is not None:
                     variances["vr"] = o.right_variance[block]
-                variance_type = np.result_type(image_type, np.float64)
-                if isinstance(formula, np.ufunc) and o.right_variance is not None:
+                if isinstance(formula, np.ufunc):
+                    variance_type = _sum_type(variances["vl"], variances["vr"])
                     variances = {"l": variances["vl"], "r": variances["vr"]}
-                    variance_type = _sum_type(o.variance, o.right_variance)
-                _compute(formula, values | variances, variance_type, o.variance[block])
+                scratch.compute(formula, values | variances, variance_type, o.variance[block])
             if o.mask is not None:
                 _combine_masks(arithmetic, o, block, values["r"])
-            _compute(arithmetic.image, values, image_type, o.image[block])
+            scratch.compute(arithmetic.image, values, image_type, o.image[block])
 
 
 def _combine_masks(arithmetic: Arithmetic, o: Operands, block: Block, right: Any) -> None:
@@ -235,13 +295,30 @@ def _work_type(o: Operands, scaled: bool) -> np.dtype[Any]:
     return np.result_type(left, np.float64)
 
 
-def _compute(formula: Formula, values: dict[str, Any], dtype: np.dtype[Any], out: Pixels) -> None:
-    """Evaluate a formula on one block in a given type, and store the result in `out`."""
-    if isinstance(formula, np.ufunc):
-        formula(values["l"], values["r"], out=out, dtype=dtype, casting="same_kind")
-        return
-    names = formula.__code__.co_varnames[: formula.__code__.co_argcount]
-    out[...] = formula(*[np.asarray(values[name]).astype(dtype, copy=False) for name in names])
+class _Scratch:
+    """Arrays for one block's operands, used again for every block: fresh ones cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Pixels] = {}
+
+    def compute(self, formula: Formula, values: dict[str, Any], dtype: np.dtype[Any], out: Pixels) -> None:
+        """Evaluate a formula on one block in a given type, and store the result in `out`."""
+        if isinstance(formula, np.ufunc):
+            formula(values["l"], values["r"], out=out, dtype=dtype, casting="same_kind")
+            return
+        names = formula.__code__.co_varnames[: formula.__code__.co_argcount]
+        copies = [self._copy(name, values[name], dtype) for name in names if name in values]
+        np.copyto(out, formula(*copies), casting="same_kind")
+
+    def _copy(self, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
+        """Return a copy of a block in a given type; numbers as they are."""
+        if not isinstance(value, np.ndarray):
+            return dtype.type(value)
+        array = self._arrays.get(name)
+        if array is None or array.shape != value.shape or array.dtype != dtype:
+            array = self._arrays[name] = np.empty(value.shape, dtype)
+        np.copyto(array, value)
+        return array
 
 
 def _sum_type(left: Pixels, right: Pixels) -> np.dtype[Any]:

@@ -234,3 +234,5 @@ def test_intermediates_do_not_overflow_where_the_result_fits():
     image = Image.full(Extent2I(2, 1), 1e-30)
     image.scaled_multiplies(1e30, Image.full(Extent2I(2, 1), 1e30))
     assert np.allclose(image.array, 1e30)
+    image *= 1e300
+    assert np.all(image.array == np.inf)
