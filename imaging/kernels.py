@@ -2,7 +2,7 @@
 """Fused arithmetic on the planes of images: block by block, so that every pixel is fetched from memory once.
 
 Each formula is a ufunc or a small function of arrays, which numpy runs on blocks that stay in the cache, with a thread
-for each core where an image is large (numpy lets go of the interpreter meanwhile). This measures faster than numexpr.
+for each core where an image is large (numpy lets go of the interpreter meanwhile). numexpr was tried, and no faster.
 Nothing as large as an image is ever allocated, unless operands overlap in memory in a way that needs a copy.
 
 Results of one operation on float32 are computed in float32 (they are rounded once either way), everything else in
