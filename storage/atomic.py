@@ -145,7 +145,13 @@ def _open_beside(folder: str) -> tuple[str, int]:
 
 
 def make_folder(path: str) -> None:
-    """Make a folder and those above it, and flush the entry of each new one to the disk."""
+    """Make a folder and those above it, and flush the entry of each new one to the disk.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one above it is a symbolic link to nowhere.
+    """
     above = os.path.dirname(path)  # noqa: PTH120
     for _ in range(_ATTEMPTS):
         try:
@@ -158,6 +164,7 @@ def make_folder(path: str) -> None:
             with suppress(FileNotFoundError):
                 _flush_folder(above)
             return
+    raise FileNotFoundError(f"the folder {path} cannot be made: {above} leads nowhere")
 
 
 def remove_empty_folders(folder: str, root: str) -> None:

@@ -175,3 +175,9 @@ def test_a_large_object_is_hashed_as_a_small_one(datastore: Datastore):
     text = "x" * 5_000_000
     stored = datastore.write(text, a_ref(), storage_class("Text"))
     assert stored.checksum == f"blake2b:{blake2b(text.encode(), digest_size=16).hexdigest()}"
+
+
+def test_a_root_that_leads_nowhere_is_said_at_once(tmp_path: Path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="leads nowhere"):
+        Datastore(tmp_path / "link" / "a").write({}, a_ref(), DICT)
