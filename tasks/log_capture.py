@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 __all__ = ["captured_log", "exception_entry"]
 
@@ -37,7 +38,8 @@ def captured_log(level: int = logging.INFO) -> Iterator[list[dict[str, Any]]]:
     ------
     list[dict]
         Entries as they come: ``time`` (UTC, ISO 8601), ``level``, ``name``, ``message``, and ``exception`` where there
-        was one. What was heard before on the console is heard as before, and no more.
+        was one; Python's warnings come as ``py.warnings``. What was heard before on the console is heard as before, and
+        no more.
     """
     logger = logging.getLogger(_ROOT)
     entries: list[dict[str, Any]] = []
@@ -46,9 +48,25 @@ def captured_log(level: int = logging.INFO) -> Iterator[list[dict[str, Any]]]:
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(min(level, logger.getEffectiveLevel()))
+    show_before = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        text = f"{filename}:{lineno}: {category.__name__}: {message}"
+        entries.append({"time": _utc(time.time()), "level": "WARNING", "name": "py.warnings", "message": text})
+        show_before(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
     try:
         yield entries
     finally:
+        warnings.showwarning = show_before
         logger.removeHandler(handler)
         logger.propagate = propagate_before
         logger.setLevel(level_before)
