@@ -5,6 +5,7 @@ path's ending. These are ``skybutler.read`` and ``skybutler.write``.
 """
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,8 @@ def read(path: str | os.PathLike[str], storage_class: "str | StorageClass | None
     wanted = None if storage_class is None else storage_class_of(storage_class)
     component = parameters.pop("component", None)
     if name == "fits" and wanted is not None and wanted.tabular:
+        if component is not None or parameters:
+            raise StorageClassError(f"{path} is a FITS table, which is read whole; parts are read of Parquet files")
         return _read_fits_table(path, wanted)
     if wanted is None:
         wanted = _own_kind(path, name)
@@ -136,11 +139,19 @@ def _fits_kind(path: Path) -> str | None:
 def _read_fits_table(path: Path, wanted: "StorageClass") -> Any:
     """Read the first table of a FITS file as a table of any kind."""
     from astropy.table import Table
+    from astropy.units import UnitsWarning
 
+    from .formatters.fits_file import FitsFile
     from .tables import from_arrow, to_arrow
 
     try:
-        table = Table.read(path, format="fits")
+        with FitsFile(path) as file:
+            first = file.find(lambda hdu: hdu.values.get("XTENSION") in ("BINTABLE", "TABLE") and not hdu.is_image)
+        if first is None:
+            raise ValueError("all its HDUs are images")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnitsWarning)  # a unit that astropy does not know is kept by its name
+            table = Table.read(path, format="fits", hdu=first.number)
     except (OSError, ValueError, TypeError) as error:
         raise FileFormatError(f"{path} has no table that can be read: {error}") from error
     return table if wanted.name == "AstropyTable" else from_arrow(to_arrow(table), wanted.name)

@@ -122,7 +122,7 @@ class PlaneReader:
         from ...imaging import Box2I, Extent2I, Point2I
 
         height, width = self.main.shape
-        return Box2I(Point2I(*_place(self.main.values)), Extent2I(width, height))
+        return Box2I(Point2I(*_place(self.main)), Extent2I(width, height))
 
     def box(self, parameters: Mapping[str, Any]) -> "Box2I | None":
         """Return the box that read parameters ask for, in parent coordinates; None for the whole.
@@ -204,7 +204,7 @@ class PlaneReader:
 
     def metadata(self) -> Header:
         """Return what the headers say of the observation: all but the cards about the file itself."""
-        placed = "LTV1" in self.main.values or self.main.values.get("CTYPE1A") == "LINEAR"
+        placed = _is_placed(self.main)
         own_names = {"EXTNAME", "EXTTYPE"} if self.main.names & set(PLANES) else set()
         return Header(
             card
@@ -215,16 +215,33 @@ class PlaneReader:
         )
 
 
-def _place(header: Mapping[str, Any]) -> tuple[int, int]:
+def _is_placed(hdu: Hdu) -> bool:
+    """Tell whether a header's WCS "A" and LTV1/2 say where the image lies in its parent.
+
+    They do in what afw, lsst-images and SkyButler write. Raw frames use the same keywords for amplifiers and detectors.
+    """
+    values = hdu.values
+    twice = values.get("CTYPE1A") == "LINEAR" and all(
+        values.get(f"CRPIX{axis}A") == 1
+        and f"LTV{axis}" in values
+        and _float(values.get(f"CRVAL{axis}A")) == -_float(values.get(f"LTV{axis}"))
+        for axis in "12"
+    )
+    return twice or not hdu.names.isdisjoint(PLANES)
+
+
+def _place(hdu: Hdu) -> tuple[int, int]:
     """Return the parent coordinates of the first pixel: by the WCS "A", else by LTV1/2, else (0, 0)."""
+    values = hdu.values
+    if not _is_placed(hdu):
+        return 0, 0
     corner = []
     for axis in "12":
-        value: Any = 0.0
-        if header.get(f"CTYPE{axis}A") == "LINEAR" and str(header.get(f"CUNIT{axis}A", "PIXEL")).upper() == "PIXEL":
-            value = _float(header.get(f"CRVAL{axis}A")) - _float(header.get(f"CRPIX{axis}A", 1.0)) + 1.0
-        elif header.get(f"LTM{axis}_{axis}", 1.0) in (1, 1.0):  # otherwise the image is binned
-            value = -_float(header.get(f"LTV{axis}", 0.0))
-        corner.append(int(value) if value == int(value) else 0)
+        if values.get(f"CTYPE{axis}A") == "LINEAR":
+            exact = _float(values.get(f"CRVAL{axis}A")) - _float(values.get(f"CRPIX{axis}A", 1.0)) + 1.0
+        else:
+            exact = -_float(values.get(f"LTV{axis}", 0.0))
+        corner.append(int(exact) if exact == int(exact) else 0)
     return corner[0], corner[1]
 
 

@@ -44,6 +44,8 @@ def test_a_fits_table_reads_as_any_table(tmp_path: Path):
     Table({"flux": np.array([1.0, 2.0], ">f4")}, units={"flux": "nJy"}).write(tmp_path / "t.fits")
     assert files.read(tmp_path / "t.fits")["flux"].unit == "nJy"
     assert files.read(tmp_path / "t.fits", "DataFrame")["flux"].tolist() == [1.0, 2.0]
+    with pytest.raises(StorageClassError, match="read whole"):
+        files.read(tmp_path / "t.fits", columns="flux")
 
 
 def a_wcs() -> Wcs:

@@ -38,6 +38,17 @@ def test_planes_without_an_empty_primary(shared_data: Path):
     assert not alone.mask.array.any()
 
 
+def test_tables_that_afw_wrote(shared_data: Path):
+    assert files.read(shared_data / "afw" / "sourceTable-v2.fits", "DataFrame").shape[0] == 3
+    assert len(files.read(shared_data / "afw" / "ps1-refcat-v1.fits")) == 10
+
+
+def test_a_raw_frame_begins_at_the_origin_whatever_its_physical_coordinates(shared_data: Path):
+    for path in ("decam/c4d_170316_062107_ooi_z_ls9.N2.fits", "multi-extension/hst_stis_raw_mef.fits"):
+        assert tuple(files.read(shared_data / path, component="xy0")) == (0, 0)
+    assert "LTV1" in files.read(shared_data / "multi-extension" / "hst_stis_raw_mef.fits", component="metadata")
+
+
 def test_compressed_and_plain_pixels_are_the_same(shared_data: Path):
     plain = files.read(shared_data / "afw" / "ticketdm26260.fits", "Image")
     packed = files.read(shared_data / "afw" / "ticketdm26260.fits.fz", "Image")
