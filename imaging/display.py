@@ -62,10 +62,13 @@ def stretched(pixels: NDArray[Any], stretch: str = "asinh") -> NDArray[np.float6
     if not good.size:
         return values
     low, high = (float(limit) for limit in ZScaleInterval().get_limits(good))
-    if stretch == "asinh":
-        high = max(high, float(np.quantile(good, 0.999)))
-    scaled = np.clip((values - low) / (high - low), 0.0, 1.0) if high > low else np.where(np.isnan(values), values, 0.5)
-    return np.asarray(np.arcsinh(10.0 * scaled) / np.arcsinh(10.0) if stretch == "asinh" else scaled)
+    if not high > low:
+        return np.where(np.isnan(values), values, 0.5)
+    if stretch == "zscale":
+        return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))
+    faint = (high - low) / 4.0  # where linear turns logarithmic: about the noise of the sky
+    top = np.arcsinh((max(high, float(np.quantile(good, 0.999))) - low) / faint)
+    return np.asarray(np.clip(np.arcsinh((values - low) / faint) / top, 0.0, 1.0))
 
 
 def png(grey: NDArray[np.uint8]) -> bytes:
@@ -145,7 +148,8 @@ def plot(
         ax.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize="small")
     if catalog is not None:
         x, y = _positions(exposure, catalog)
-        ax.scatter(x, y, s=40, facecolors="none", edgecolors="yellow", linewidths=0.8)
+        size = min(40.0, 20_000.0 / max(len(catalog), 1))  # thousands of sources are not to hide the picture
+        ax.scatter(x, y, s=size, facecolors="none", edgecolors="yellow", linewidths=0.6, alpha=0.8)
         ax.set_xlim(extent[0], extent[1])
         ax.set_ylim(extent[2], extent[3])
     ax.set_xlabel("x")
@@ -166,7 +170,7 @@ def _mask_overlay(exposure: Exposure) -> tuple[NDArray[np.float64], dict[str, st
         hit = (bits >> bit) & 1 == 1
         if hit.any():
             colours[name] = _COLOURS.get(name, _OTHER_COLOURS[bit % len(_OTHER_COLOURS)])
-            overlay[hit] = (*to_rgb(colours[name]), 0.5)
+            overlay[hit] = (*to_rgb(colours[name]), 0.2 if name == "DETECTED" else 0.5)
     return overlay, colours
 
 
