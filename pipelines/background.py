@@ -115,10 +115,12 @@ class SubtractBackgroundTask(Task):
             ``background``, a Background whose ``image()`` puts back what was taken.
         """
         planes = Planes.of(exposure.masked_image)
-        background = measure_background(
-            planes.image, ~planes.good, self.config.bin_size, exposure.masked_image.bbox, self.config.cell_size
-        )
+        background = self.measure(planes.image, ~planes.good, exposure.masked_image.bbox)
         exposure.masked_image.image.array[...] -= background.image().array
         self.metadata["mean"] = background.mean
         self.metadata["range"] = float(background.values.max() - background.values.min())
         return Struct(background=background)
+
+    def measure(self, image: FloatArray, mask: BoolArray, box: Box2I) -> Background:
+        """Measure without subtracting; parameters as of `measure_background`."""
+        return measure_background(image, mask, self.config.bin_size, box, self.config.cell_size)

@@ -19,17 +19,19 @@ from ..tasks import (
     TaskConnections,
     time_method,
 )
+from .aperture_correction import measure_aperture_correction
 from .background import surface
 from .crowded_field import CrowdedFieldSettings, FieldFit, fit_field, fit_radius
 from .measurement import Columns, aperture_fluxes, clean_stamps, extendedness, pixel_flags, shapes
 from .planes import Planes
 from .psf_stamps import PsfSampler
 from .source_ids import source_ids
-from .source_schema import PIXEL_FLAGS, source_schema
+from .source_schema import PIXEL_FLAGS, aperture_name, source_schema
 from .summary import summarize
 from .zero_point import ZeroPointConfig, photo_calib_from_header
 
 if TYPE_CHECKING:
+    from ..imaging.ap_corr import ApCorrMap
     from ..imaging.exposure import Exposure
     from ..tasks.quantum_context import InputRefs, OutputRefs, QuantumContext
 
@@ -58,6 +60,8 @@ class CalibrateConfig(PipelineTaskConfig):
     background_bin_size: int = Field(64, ge=16, description="Side of the squares in which the sky is taken (pixel).")
     background_cell_size: int = Field(32, ge=4, description="Side of the cells in which it is kept (pixel).")
     aperture_radii: list[float] = Field([3.0, 4.5, 6.0, 9.0, 12.0], description="Radii of apertures (pixel).")
+    do_ap_corr: bool = Field(True, description="Scale PSF fluxes to those in a large aperture?")
+    ap_corr_radius: float = Field(12.0, gt=0, description="That aperture (pixel).")
     extended_excess: float = Field(0.05, gt=0, description="Share by which an extended source exceeds its PSF flux.")
     zero_point: ZeroPointConfig = Field(
         default_factory=lambda: ZeroPointConfig(), description="Where the photometric zero point comes from."
@@ -124,11 +128,16 @@ class CalibrateTask(PipelineTask):
         if exposure.background is not None:
             masked_image.image.array[...] += exposure.background.image().array
         planes = Planes.of(masked_image)
-        half = max(exposure.psf.dimensions.x, exposure.psf.dimensions.y) // 2
-        sampler = PsfSampler.from_psf(exposure.psf, masked_image.bbox, half)
+        sampler = PsfSampler.from_psf(exposure.psf, masked_image.bbox)
         fwhm = exposure.psf.compute_shape(exposure.psf.average_position).fwhm
         field = fit_field(
-            planes.image, planes.variance, masked_image.bbox, planes.no_data, planes.good, sampler, fwhm,
+            planes.image,
+            planes.variance,
+            masked_image.bbox,
+            planes.no_data,
+            planes.good,
+            sampler,
+            fwhm,
             self.config.settings(),
         )
         masked_image.image.array[...] -= field.background.image().array
@@ -137,87 +146,99 @@ class CalibrateTask(PipelineTask):
         mask.array[field.detected] |= mask.plane_bit_mask("DETECTED")
         exposure.background = field.background
         exposure.photo_calib = photo_calib_from_header(exposure, self.config.zero_point)
+        columns = self._measure(exposure, field, planes, sampler, fwhm)
+        if self.config.do_ap_corr:
+            exposure.ap_corr = self._aperture_correction(exposure, field, columns, fwhm)
         exposure.summary_stats = summarize(exposure, field, sampler, planes.good)
         for name, value in exposure.summary_stats.items():
             self.metadata[name] = value
         self.metadata["passes"] = field.passes
         number = visit if visit is not None else exposure.visit_info.id if exposure.visit_info is not None else 0
         chip = detector if detector is not None else exposure.detector.id if exposure.detector is not None else 0
-        sources = self._catalog(exposure, field, planes, sampler, fwhm, source_ids(number, chip, len(field.fit.x)))
+        columns["id"] = source_ids(number, chip, len(field.fit.x))
+        sources = self._catalog(exposure, columns)
         self.log.info(
             "%d sources, seeing %.2f pixels, zero point %.2f", len(sources), fwhm, exposure.summary_stats["zero_point"]
         )
         return Struct(exposure=exposure, background=field.background, sources=sources)
 
-    def _catalog(
-        self,
-        exposure: Exposure,
-        field: FieldFit,
-        planes: Planes,
-        sampler: PsfSampler,
-        fwhm: float,
-        ids: np.ndarray[Any, np.dtype[np.int64]],
-    ) -> SourceCatalog:
+    def _measure(
+        self, exposure: Exposure, field: FieldFit, planes: Planes, sampler: PsfSampler, fwhm: float
+    ) -> Columns:
+        """Columns of the catalog, fluxes as they are fitted."""
         fit = field.fit
-        radii = list(self.config.aperture_radii)
-        half = max(int(np.ceil(max(radii))) + 1, round(2.5 * fwhm))
-        stamps = clean_stamps(
-            field.residual, field.noise, planes.good, sampler, fit.x, fit.y, fit.flux, half=half
-        )
+        half = max(int(np.ceil(max(self._radii()))) + 1, round(2.5 * fwhm))
+        stamps = clean_stamps(field.residual, field.noise, planes.good, sampler, fit.x, fit.y, fit.flux, half=half)
         box = exposure.masked_image.bbox
-        x, y = fit.x + box.min_x, fit.y + box.min_y
-        correction = np.ones(len(x))
-        if exposure.ap_corr is not None and "psf_flux" in exposure.ap_corr:
-            correction = np.asarray(exposure.ap_corr["psf_flux"].evaluate(x, y), dtype=np.float64)
-        columns: Columns = {"id": ids, "x": x, "y": y, "x_err": fit.x_err, "y_err": fit.y_err}
-        columns["psf_flux"], columns["psf_flux_err"] = fit.flux * correction, fit.flux_err * correction
-        columns |= aperture_fluxes(stamps, radii)
+        columns: Columns = {
+            "x": fit.x + box.min_x,
+            "y": fit.y + box.min_y,
+            "x_err": fit.x_err,
+            "y_err": fit.y_err,
+            "psf_flux": fit.flux,
+            "psf_flux_err": fit.flux_err,
+            "signal_to_noise": fit.flux / fit.flux_err,
+            "footprint_area": field.area.astype(np.int32),
+            "centroid_flag": ~fit.moved,
+            "psf_flux_flag": ~np.isfinite(fit.flux),
+        }
+        columns |= aperture_fluxes(stamps, self._radii())
         columns |= shapes(stamps, fwhm)
-        columns["gaussian_flux"] = columns["gaussian_flux"] * correction
-        columns["gaussian_flux_err"] = columns["gaussian_flux_err"] * correction
         columns["extendedness"] = extendedness(
-            columns["psf_flux"],
-            columns["gaussian_flux"],
-            columns["gaussian_flux_err"],
-            excess=self.config.extended_excess,
+            fit.flux, columns["gaussian_flux"], columns["gaussian_flux_err"], excess=self.config.extended_excess
         )
-        columns["signal_to_noise"] = fit.flux / fit.flux_err
-        level = surface(field.background)
-        rows = np.clip(np.rint(fit.y).astype(int), 0, box.height - 1)
-        pixels = np.clip(np.rint(fit.x).astype(int), 0, box.width - 1)
-        columns["local_background"] = level[rows, pixels]
-        columns["footprint_area"] = field.area.astype(np.int32)
-        columns["centroid_flag"] = ~fit.moved
-        columns["psf_flux_flag"] = ~np.isfinite(fit.flux)
+        rows = np.clip(np.rint(fit.y).astype(np.int64), 0, box.height - 1)
+        across = np.clip(np.rint(fit.x).astype(np.int64), 0, box.width - 1)
+        columns["local_background"] = surface(field.background)[rows, across]
         mask = exposure.masked_image.mask
         bits = {name: mask.plane_bit_mask(plane) for name, (plane, _) in PIXEL_FLAGS.items()}
-        columns |= pixel_flags(mask.array, bits, fit.x, fit.y, fit_radius(fwhm, self.config.settings()))
+        return columns | pixel_flags(mask.array, bits, fit.x, fit.y, fit_radius(fwhm, self.config.settings()))
+
+    def _radii(self) -> list[float]:
+        return sorted({*self.config.aperture_radii, self.config.ap_corr_radius})
+
+    def _aperture_correction(self, exposure: Exposure, field: FieldFit, columns: Columns, fwhm: float) -> ApCorrMap:
+        """Measure the correction and apply it to the columns."""
+        name = aperture_name(self.config.ap_corr_radius)
+        blemished = columns[f"{name}_flag"] | columns["centroid_flag"] | columns["flag_suspect"]
+        correction = measure_aperture_correction(
+            field.fit,
+            columns[name],
+            columns[f"{name}_err"],
+            ~blemished & ~(columns["extendedness"] > 0),
+            radius=self.config.ap_corr_radius,
+            fwhm=fwhm,
+            pixel_noise=float(np.sqrt(np.median(field.noise))),
+        )
+        for flux in ("psf_flux", "gaussian_flux"):
+            columns[flux] = columns[flux] * correction.factor
+            columns[f"{flux}_err"] = columns[f"{flux}_err"] * correction.factor
+        self.metadata["ap_corr_scatter"] = correction.scatter
+        self.metadata["ap_corr_stars"] = correction.stars
+        return correction.as_map(exposure.masked_image.bbox)
+
+    def _catalog(self, exposure: Exposure, columns: Columns) -> SourceCatalog:
         if exposure.photo_calib is not None:
             columns |= _calibrated(exposure, columns)
-        schema = source_schema(radii, _unit(exposure), calibrated=exposure.photo_calib is not None)
+        unit = str(exposure.metadata.get("BUNIT", "")) or "count"
+        schema = source_schema(
+            self._radii(), unit, calibration=self.config.ap_corr_radius, calibrated=exposure.photo_calib is not None
+        )
         catalog = SourceCatalog(schema, columns)
         if exposure.wcs is not None and len(catalog):
-            sky = exposure.wcs.pixel_to_sky(x, y)
-            catalog["coord_ra"], catalog["coord_dec"] = sky.icrs.ra.rad, sky.icrs.dec.rad
+            catalog.coord = exposure.wcs.pixel_to_sky(columns["x"], columns["y"])
         return catalog
-
-
-def _unit(exposure: Exposure) -> str:
-    unit = exposure.metadata.get("BUNIT", "") if exposure.metadata is not None else ""
-    return str(unit) or "count"
 
 
 def _calibrated(exposure: Exposure, columns: Columns) -> Columns:
     """Fluxes in nJy and AB magnitudes; a flux that is not positive has no magnitude."""
-    per_count = exposure.photo_calib.local_calibration((columns["x"], columns["y"]))
-    flux, error = columns["psf_flux"] * per_count, columns["psf_flux_err"] * per_count
-    with np.errstate(invalid="ignore", divide="ignore"):
-        magnitude = -2.5 * np.log10(flux * 1e-9 / 3631.0)
-        magnitude_error = 2.5 / np.log(10.0) * error / flux
-    known = flux > 0
+    calib, where = exposure.photo_calib, (columns["x"], columns["y"])
+    flux, flux_err = calib.inst_flux_to_nanojansky(columns["psf_flux"], columns["psf_flux_err"], where)
+    magnitude, magnitude_err = calib.inst_flux_to_magnitude(columns["psf_flux"], columns["psf_flux_err"], where)
+    known = columns["psf_flux"] > 0
     return {
         "psf_flux_njy": flux,
-        "psf_flux_njy_err": error,
+        "psf_flux_njy_err": flux_err,
         "psf_mag": np.where(known, magnitude, np.nan),
-        "psf_mag_err": np.where(known, magnitude_error, np.nan),
+        "psf_mag_err": np.where(known, magnitude_err, np.nan),
     }

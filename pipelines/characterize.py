@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..imaging.ap_corr import ApCorrMap
-from ..imaging.chebyshev import ChebyshevField
-from ..imaging.psf import EmpiricalPsf, GaussianPsf, Psf
+from ..imaging.background import Background
+from ..imaging.psf import GaussianPsf
 from ..tasks import (
     Config,
     Field,
@@ -22,21 +21,18 @@ from ..tasks import (
     TaskConnections,
     time_method,
 )
-from .background import SubtractBackgroundTask
+from .background import SubtractBackgroundTask, add, surface
 from .cosmic_rays import find_cosmic_rays, repair
 from .crowded_field import subtract_sources
 from .detection import Detections, detect, gaussian_kernel
-from .measurement import aperture_fluxes, clean_stamps
 from .planes import Planes
 from .psf_fit import PsfStack, stack_stars
-from .psf_photometry import PsfFit, fit_point_sources
-from .psf_stamps import FloatArray, IntArray, PsfSampler, StampPixels, fit_to_size
-from .psf_stars import select_stars
-from .source_schema import aperture_name
+from .psf_photometry import fit_point_sources
+from .psf_stamps import FloatArray, IntArray, StampPixels
+from .psf_stars import SIGMA_TO_FWHM, select_stars
 
 if TYPE_CHECKING:
     from ..imaging.exposure import Exposure
-    from ..imaging.geometry import Box2I
 
 
 class CharacterizeImageConnections(TaskConnections, dimensions=("instrument", "visit", "detector")):
@@ -52,7 +48,7 @@ class CharacterizeImageConnections(TaskConnections, dimensions=("instrument", "v
         "icExp",
         storage_class="Exposure",
         dimensions=("instrument", "visit", "detector"),
-        doc="The frame without its background, with PSF, aperture correction and cosmic rays marked.",
+        doc="The frame without its background, with a PSF, and cosmic rays marked.",
     )
 
 
@@ -65,20 +61,20 @@ class CharacterizeImageConfig(PipelineTaskConfig):
     psf_min_signal_to_noise: float = Field(30.0, gt=0, description="Least significance of a star in the PSF model.")
     psf_max_stars: int = Field(120, ge=1, description="Most stars in the PSF model.")
     psf_min_stars: int = Field(3, ge=1, description="With fewer stars the PSF is a Gaussian.")
-    psf_min_stars_for_slope: int = Field(20, ge=3, description="With fewer stars the PSF is the same all over.")
+    psf_order: int = Field(2, ge=0, le=2, description="Degree of the polynomial by which the PSF changes.")
+    psf_stars_per_term: int = Field(7, ge=1, description="The degree is lowered until each term has so many stars.")
     psf_iterations: int = Field(2, ge=1, description="How often the PSF is made, the last time without neighbours.")
     psf_radius: float = Field(4.0, gt=1, description="Half-size of the PSF model, in FWHM.")
+    psf_min_radius: int = Field(13, ge=3, description="Smallest half-size of the PSF model (pixel).")
     do_cosmic_ray: bool = Field(True, description="Find cosmic rays, mark them CR and interpolate?")
     cosmic_ray_min_sigma: float = Field(6.0, gt=0, description="Significance of a cosmic ray's pixels.")
     cosmic_ray_sharpness: float = Field(
         0.6, gt=0, lt=1, description="A pixel is hit when its neighbours fall below this share of a star's contrast."
     )
-    do_ap_corr: bool = Field(True, description="Scale PSF fluxes to those in a large aperture?")
-    ap_corr_radius: float = Field(12.0, gt=0, description="That aperture (pixel).")
 
 
 class CharacterizeImageTask(PipelineTask):
-    """Background, cosmic rays, PSF and aperture correction of a frame.
+    """Background, cosmic rays and PSF of a frame.
 
     Parameters
     ----------
@@ -107,7 +103,7 @@ class CharacterizeImageTask(PipelineTask):
         Returns
         -------
         Struct
-            ``characterized``: a new Exposure without background, with ``background``, ``psf`` and ``ap_corr``.
+            ``characterized``: a new Exposure without background, with ``background`` and ``psf``.
         """
         result = exposure.clone()
         result.background = self.background.run(result).background
@@ -125,25 +121,34 @@ class CharacterizeImageTask(PipelineTask):
         self.metadata["psf_candidates"] = len(stars.index)
         if self.config.do_cosmic_ray:
             self._repair_cosmic_rays(result, planes, fwhm)
-        half = self._half(fwhm)
-        if len(stars.index) >= self.config.psf_min_stars:
-            stack, fit, residual = self._fit_psf(planes, found, stars.index, fwhm, half)
-            psf = _empirical(stack.sampler, result.masked_image.bbox)
-            used = int(stack.used.sum())
-            correction, scatter = self._aperture_correction(planes, stack, fit, residual, stars.index)
+        made = self._psf(planes, found, stars.index, fwhm, result.background)
+        if made is None:
+            size = 2 * self._half(fwhm) + 1
+            result.psf = GaussianPsf(size, size, fwhm / SIGMA_TO_FWHM)
         else:
-            self.log.warning("only %d stars for a PSF: it is taken to be a Gaussian of %.2f pixels", len(stars.index), fwhm)
-            psf, used, correction, scatter = _gaussian(fwhm, half), 0, 1.0, 0.0
-        result.psf = psf
-        result.ap_corr = _ap_corr_map(result.masked_image.bbox, correction)
-        self.metadata["psf_stars"] = used
-        self.metadata["psf_fwhm"] = psf.compute_shape(psf.average_position).fwhm
-        self.metadata["ap_corr"] = correction
-        self.metadata["ap_corr_scatter"] = scatter
+            stack, background = made
+            result.psf = stack.sampler.to_psf(result.masked_image.bbox)
+            change = Background(background.bbox, background.values - result.background.values, style=background.style)
+            result.masked_image.image.array[...] -= change.image().array
+            result.background = background
+        self.metadata["psf_stars"] = 0 if made is None else int(made[0].used.sum())
+        self.metadata["psf_fwhm"] = result.psf.compute_shape(result.psf.average_position).fwhm
         return Struct(characterized=result)
 
+    def _psf(
+        self, planes: Planes, found: Detections, chosen: IntArray, fwhm: float, background: Background
+    ) -> tuple[PsfStack, Background] | None:
+        """Fit the PSF; None where the stars do not suffice."""
+        if len(chosen) >= self.config.psf_min_stars:
+            try:
+                return self._fit_psf(planes, found, chosen, fwhm, background)
+            except ValueError as error:
+                self.log.warning("no PSF from %d stars: %s", len(chosen), error)
+        self.log.warning("%d stars do not make a PSF: it is taken to be a Gaussian of %.2f pixels", len(chosen), fwhm)
+        return None
+
     def _half(self, fwhm: float) -> int:
-        return max(int(np.ceil(self.config.psf_radius * fwhm)), int(np.ceil(self.config.ap_corr_radius)) + 1)
+        return max(int(np.ceil(self.config.psf_radius * fwhm)), int(self.config.psf_min_radius))
 
     def _detect(self, planes: Planes) -> Detections:
         kernel = gaussian_kernel(self.config.initial_fwhm, max(2, round(0.9 * self.config.initial_fwhm)))
@@ -174,12 +179,13 @@ class CharacterizeImageTask(PipelineTask):
         self.metadata["cosmic_ray_pixels"] = int(hit.sum())
 
     def _fit_psf(
-        self, planes: Planes, found: Detections, chosen: IntArray, fwhm: float, half: int
-    ) -> tuple[PsfStack, PsfFit, FloatArray]:
-        """Stack the stars; then fit and subtract what lies beside them, and stack again."""
+        self, planes: Planes, found: Detections, chosen: IntArray, fwhm: float, background: Background
+    ) -> tuple[PsfStack, Background]:
+        """Stack the stars; fit and subtract them and what lies beside them; mend the sky; and stack again."""
         import sep
 
-        x, y, _ = sep.winpos(planes.image, found.x[chosen], found.y[chosen], fwhm / 2.3548200450309493)
+        half = self._half(fwhm)
+        x, y, _ = sep.winpos(planes.image, found.x[chosen], found.y[chosen], fwhm / SIGMA_TO_FWHM)
         neighbours: FloatArray | None = None
         strength = found.signal_to_noise[chosen]
         fit_half = max(3, int(np.ceil(1.6 * fwhm)))
@@ -192,51 +198,20 @@ class CharacterizeImageTask(PipelineTask):
                 strength,
                 half=half,
                 neighbours=neighbours,
-                min_stars_for_slope=self.config.psf_min_stars_for_slope,
+                order=self.config.psf_order,
+                stars_per_term=self.config.psf_stars_per_term,
             )
             fit = fit_point_sources(
                 planes.image, planes.variance, planes.good, stack.sampler, found.x, found.y, half=fit_half, rounds=2
             )
             residual = subtract_sources(planes.image, stack.sampler, fit.x, fit.y, fit.flux)
+            # Without its stars the frame shows the sky's level better.
+            change = self.background.measure(residual, ~planes.good, background.bbox)
+            background = add(background, change)
+            planes.image -= surface(change)
+            residual -= surface(change)
             x, y, flux = fit.x[chosen], fit.y[chosen], np.nan_to_num(fit.flux[chosen])
             pixels = StampPixels.around(x, y, half, planes.image.shape)
             own = stack.sampler.images(x, y) * flux[:, None, None]
             neighbours = pixels.take(planes.image) - pixels.take(residual) - own
-        return stack, fit, residual
-
-    def _aperture_correction(
-        self, planes: Planes, stack: PsfStack, fit: PsfFit, residual: FloatArray, chosen: IntArray
-    ) -> tuple[float, float]:
-        """Ratio of the flux in a large aperture to the PSF flux, and its scatter, from the stars of the PSF."""
-        if not self.config.do_ap_corr:
-            return 1.0, 0.0
-        stars = chosen[stack.used]
-        x, y, flux = fit.x[stars], fit.y[stars], fit.flux[stars]
-        stamps = clean_stamps(
-            residual, planes.variance, planes.good, stack.sampler, x, y, flux, half=stack.sampler.half
-        )
-        name = aperture_name(self.config.ap_corr_radius)
-        columns = aperture_fluxes(stamps, [self.config.ap_corr_radius])
-        ratio = np.asarray(columns[name]) / flux
-        ratio = ratio[np.isfinite(ratio) & ~np.asarray(columns[f"{name}_flag"])]
-        if len(ratio) < self.config.psf_min_stars:
-            return 1.0, 0.0
-        middle = float(np.median(ratio))
-        scatter = float(1.4826 * np.median(np.abs(ratio - middle)))
-        return middle, scatter
-
-
-def _empirical(sampler: PsfSampler, box: Box2I) -> EmpiricalPsf:
-    """The same model over parent pixels, its slopes for Chebyshev coordinates, which are 1 at the edges."""
-    reach = (box.width / 2 / sampler.scale, box.height / 2 / sampler.scale)
-    slopes = [image * length for image, length in zip(sampler.basis[1:], reach, strict=False)]
-    return EmpiricalPsf(box, np.stack([sampler.basis[0], *slopes]))
-
-
-def _gaussian(fwhm: float, half: int) -> Psf:
-    return GaussianPsf(2 * half + 1, 2 * half + 1, fwhm / 2.3548200450309493)
-
-
-def _ap_corr_map(box: Box2I, correction: float) -> ApCorrMap:
-    field = ChebyshevField(box, [[correction]])
-    return ApCorrMap({"psf_flux": field, "gaussian_flux": field})
+        return stack, background

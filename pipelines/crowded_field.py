@@ -43,7 +43,9 @@ class CrowdedFieldSettings:
     min_separation: float = 0.6
     """A residual peak nearer than this to a known source (FWHM) is its model's error."""
     model_error: float = 0.05
-    """Share of a model's flux in a pixel that the residual is not trusted with."""
+    """Share of a model's light in a pixel that the residual is not trusted with."""
+    wing_error: float = 0.1
+    """Share of the light within about one FWHM that it is not trusted with."""
 
 
 @dataclass(slots=True)
@@ -129,13 +131,13 @@ def fit_field(
         fit, area = _prune(fit, area, 0.5 * settings.threshold)
         residual = subtract_sources(image, sampler, fit.x, fit.y, fit.flux)
         model = image - residual
-        change = measure_background(residual, ~good, max(16, size // 2), box, settings.cell_size)
+        change = measure_background(residual, ~good, size, box, settings.cell_size)
         background = add(background, change)
         image, residual = image - surface(change), residual - surface(change)
         noise = noise_with_correlation(residual, variance, no_data, fwhm, size)
         hidden = detect(
             residual,
-            noise + (settings.model_error * model) ** 2,
+            noise + _model_variance(model, fwhm, settings),
             no_data,
             kernel,
             threshold=settings.threshold,
@@ -152,6 +154,14 @@ def fit_field(
     fit = _refit_fluxes(image, noise, good, sampler, fit, half)
     residual = subtract_sources(image, sampler, fit.x, fit.y, fit.flux)
     return FieldFit(fit, area, residual, background, noise, detected, passes)
+
+
+def _model_variance(model: FloatArray, fwhm: float, settings: CrowdedFieldSettings) -> FloatArray:
+    """Variance of a residual from errors of the PSF: beside a bright star they look like stars."""
+    from scipy.ndimage import gaussian_filter
+
+    around = gaussian_filter(model, fwhm, truncate=3.0)
+    return np.asarray((settings.model_error * model) ** 2 + (settings.wing_error * around) ** 2)
 
 
 def _refit_fluxes(

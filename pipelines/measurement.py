@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from .psf_stamps import BoolArray, FloatArray, PsfSampler, StampPixels
 from .shapes import adaptive_moments
 from .source_schema import aperture_name
 
-Columns = dict[str, npt.NDArray[np.generic]]
+Columns = dict[str, npt.NDArray[Any]]
+"""Columns of a catalog by name, (n,) each."""
 
 
 @dataclass(frozen=True, slots=True)

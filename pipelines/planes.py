@@ -43,6 +43,4 @@ class Planes:
         suspect = (mask.array & mask.plane_bit_mask(["SUSPECT", "INTRP", "EDGE"])) != 0
         # Where noise is not known it is taken as usual, so that nothing divides by zero.
         usual = float(np.median(variance[positive])) if positive.any() else 1.0
-        return cls(
-            np.where(no_data, 0.0, image), np.where(positive, variance, usual), no_data, good, good & ~suspect
-        )
+        return cls(np.where(no_data, 0.0, image), np.where(positive, variance, usual), no_data, good, good & ~suspect)

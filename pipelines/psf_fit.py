@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..imaging.chebyshev import chebyshev_terms
+from ..imaging.geometry import Box2I, Extent2I, Point2I
 from .psf_stamps import BoolArray, FloatArray, PsfSampler, StampPixels
 
 
@@ -28,9 +30,10 @@ def stack_stars(
     *,
     half: int,
     neighbours: FloatArray | None = None,
-    min_stars_for_slope: int = 20,
+    order: int = 2,
+    stars_per_term: int = 7,
 ) -> PsfStack:
-    """Stack stars, registered to a fraction of a pixel, into a PSF that may change linearly over the frame.
+    """Stack stars, registered to a fraction of a pixel, into a PSF that may change over the frame.
 
     Parameters
     ----------
@@ -46,8 +49,10 @@ def stack_stars(
         Half-size of the model (pixel).
     neighbours
         (n, 2 half + 1, 2 half + 1) light of other sources in each star's stamp, taken away first.
-    min_stars_for_slope
-        Fewer stars give a constant model.
+    order
+        Highest degree of the polynomial by which each pixel changes over the frame: 0, 1 or 2.
+    stars_per_term
+        The degree is lowered until so many stars stand behind each of its terms.
 
     Raises
     ------
@@ -59,8 +64,9 @@ def stack_stars(
     if neighbours is not None:
         data -= neighbours
     valid = pixels.inside & good.ravel()[pixels.index]
-    core, ring, circle = _zones(half)
-    whole = valid[:, core].all(axis=1) & (valid.mean(axis=(1, 2)) > 0.9)
+    zones = _Zones.of(half)
+    ring, circle = zones.ring, zones.circle
+    whole = valid[:, zones.core].all(axis=1) & (valid.mean(axis=(1, 2)) > 0.9)
     if not whole.any():
         raise ValueError(f"none of {len(x)} candidate stars has a stamp of good pixels")
     sky = np.array(
@@ -72,18 +78,15 @@ def stack_stars(
     )
     flux = registered[:, circle].sum(axis=1)
     whole &= flux > 0
-    center = ((image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2)
-    scale = float(max(image.shape))
-    sloped = int(whole.sum()) >= min_stars_for_slope
-    terms = np.stack([np.ones_like(x), (x - center[0]) / scale, (y - center[1]) / scale], axis=1)[
-        :, : 3 if sloped else 1
-    ]
-    normal = registered / np.where(flux > 0, flux, 1.0)[:, None, None]
+    while order > 0 and whole.sum() < stars_per_term * (order + 1) * (order + 2) // 2:
+        order -= 1
+    terms = chebyshev_terms(Box2I(Point2I(0, 0), Extent2I(image.shape[1], image.shape[0])), x, y, order)
     weight = np.where(whole, np.minimum(signal_to_noise, 200.0) ** 2, 0.0)[:, None, None] * valid
-    basis = np.zeros((terms.shape[1], 2 * half + 1, 2 * half + 1))
     for _ in range(3):
-        basis = _solve_pixels(terms, normal, weight)
-        residual = normal - np.tensordot(terms, basis, axes=1)
+        normal = registered / np.where(flux > 0, flux, 1.0)[:, None, None]
+        basis = _normalized(_solve_pixels(terms, normal, weight), zones)
+        model = np.tensordot(terms, basis, axes=1)
+        residual = normal - model
         rms = np.sqrt((residual**2).mean(axis=(1, 2)))
         typical = np.median(rms[whole])
         whole &= rms < 3.0 * typical
@@ -91,19 +94,69 @@ def stack_stars(
         # A star is fainter than another, so each pixel's limit scales with how noisy its star is.
         limit = 4.0 * spread * np.maximum(1.0, rms / typical)[:, None, None]
         weight = np.where(whole[:, None, None] & (np.abs(residual) < limit), weight, 0.0)
-    basis[0] /= basis[0][circle].sum()
-    basis[:, ~circle] = 0.0
+        # From now on the model itself weighs the stars: their wings are mostly noise.
+        flux = (registered * model).sum(axis=(1, 2)) / (model**2).sum(axis=(1, 2))
+    return PsfStack(PsfSampler(basis, (image.shape[0], image.shape[1])), whole)
+
+
+def _normalized(basis: FloatArray, zones: _Zones) -> FloatArray:
+    """Smooth the wings; give the first image the sum 1, and the changes none: no star's flux depends on its place."""
+    basis = _with_smooth_wings(basis, zones)
+    basis[:, ~zones.circle] = 0.0
+    basis[0] /= basis[0].sum()
+    basis[1:] *= zones.taper
     for change in basis[1:]:
-        # The flux of a star is no matter of where it lies: changes of the PSF hold none.
-        change[circle] -= basis[0][circle] * change[circle].sum()
-    return PsfStack(PsfSampler(basis, center, scale), whole)
+        change -= basis[0] * change.sum()
+    return basis
 
 
-def _zones(half: int) -> tuple[BoolArray, BoolArray, BoolArray]:
-    """Core that must be good, ring for the local sky, circle that holds the light."""
-    offset = np.arange(-half, half + 1)
-    radius = np.hypot(offset[:, None], offset[None, :])
-    return radius <= half / 2, (radius > half - 1.5) & (radius <= half + 1.5), radius <= half + 0.5
+def _with_smooth_wings(basis: FloatArray, zones: _Zones) -> FloatArray:
+    """Replace the wings by their mean profile times a smoothed map of how the pixels differ from it.
+
+    A pixel of the wings is mostly noise, and behind a very bright star this noise would look like stars.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    rings = np.rint(zones.radius).astype(np.int64)
+    count = np.bincount(rings.ravel())
+    means = np.bincount(rings.ravel(), weights=basis[0].ravel()) / np.maximum(count, 1)
+    known = np.arange(len(means))
+    # Noise may leave nothing, or less, of the farthest wings: there they are smoothed as they are.
+    means = np.maximum.accumulate(np.clip(means, 1e-3 * means[0], None)[::-1])[::-1]
+    profile = np.exp(np.interp(zones.radius, known, np.log(means)))
+    smooth = np.stack([gaussian_filter(image / profile, 1.5, mode="nearest") * profile for image in basis])
+    return basis + zones.wings * (smooth - basis)
+
+
+@dataclass(frozen=True, slots=True)
+class _Zones:
+    """Parts of a stamp, (k, k) each."""
+
+    radius: FloatArray
+    """Pixels from the centre."""
+    core: BoolArray
+    """Where every pixel must be good."""
+    ring: BoolArray
+    """Where the local sky is taken."""
+    circle: BoolArray
+    """What holds the light."""
+    wings: FloatArray
+    """From 0 in the core to 1 in the wings."""
+    taper: FloatArray
+    """From 1 where the PSF may change to 0 far out, where there is not enough light to tell."""
+
+    @classmethod
+    def of(cls, half: int) -> _Zones:
+        offset = np.arange(-half, half + 1)
+        radius = np.hypot(offset[:, None], offset[None, :])
+        return cls(
+            radius,
+            radius <= half / 2,
+            (radius > half - 1.5) & (radius <= half + 1.5),
+            radius <= half + 0.5,
+            np.clip((radius / half - 0.25) / 0.15, 0.0, 1.0),
+            np.clip((0.65 - radius / half) / 0.25, 0.0, 1.0),
+        )
 
 
 def _register(stamp: FloatArray, dx: float, dy: float) -> FloatArray:

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..imaging.chebyshev import chebyshev_terms
+from ..imaging.geometry import Box2I, Extent2I, Point2I
+from ..imaging.psf import EmpiricalPsf
+
 if TYPE_CHECKING:
-    from ..imaging.geometry import Box2I
     from ..imaging.psf import Psf
 
 FloatArray = npt.NDArray[np.float64]
@@ -23,6 +26,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _ORDER = 5
 _REACH = 3
+_ORDERS = {1: 0, 3: 1, 6: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +71,33 @@ class StampPixels:
 
 
 class PsfSampler:
-    """A PSF that varies at most linearly over an image, ready to be drawn at many positions.
+    """A PSF that varies as a polynomial over an image, ready to be drawn at many positions.
 
     Parameters
     ----------
     basis
-        (1, k, k) or (3, k, k) centred images: the PSF at the centre, and its changes along x and y.
-    center
-        (x, y) where the first basis image alone is the PSF; array coordinates.
-    scale
-        Pixels over which the change along x or y is one basis image.
+        (n, k, k) centred images, k odd: what the terms of `chebyshev_terms` multiply, of order 0, 1 or 2 for n of 1,
+        3 or 6. The first is of sum 1, the others of sum 0.
+    shape
+        (height, width) of the image, whose array coordinates positions are in.
     """
 
-    def __init__(self, basis: FloatArray, center: tuple[float, float] = (0.0, 0.0), scale: float = 1.0) -> None:
+    def __init__(self, basis: FloatArray, shape: tuple[int, int]) -> None:
         from scipy.ndimage import spline_filter
 
-        if (
-            basis.ndim != 3
-            or basis.shape[0] not in (1, 3)
-            or basis.shape[1] != basis.shape[2]
-            or basis.shape[1] % 2 == 0
-        ):
-            raise ValueError(f"a PSF basis is (1 or 3, k, k) with odd k; this one is {basis.shape}")
+        if basis.ndim != 3 or len(basis) not in _ORDERS or basis.shape[1] != basis.shape[2] or basis.shape[1] % 2 == 0:
+            raise ValueError(f"a PSF basis is (1, 3 or 6, k, k) with odd k; this one is {basis.shape}")
         self.basis = basis
-        self.center = center
-        self.scale = scale
+        self.box = Box2I(Point2I(0, 0), Extent2I(shape[1], shape[0]))
+        self.order = _ORDERS[len(basis)]
         # Zeros around keep the spline from ringing back from a mirrored edge.
         padded = np.pad(basis, ((0, 0), (_REACH, _REACH), (_REACH, _REACH)))
         self._coefficients = np.stack([spline_filter(image, order=_ORDER, mode="mirror") for image in padded])
         self._cached_windows: dict[int, FloatArray] = {}
 
     @classmethod
-    def from_psf(cls, psf: Psf, box: Box2I, half: int) -> PsfSampler:
-        """The linear model nearest to any PSF over a box; positions become array coordinates of that box.
+    def from_psf(cls, psf: Psf, box: Box2I) -> PsfSampler:
+        """The polynomial nearest to any PSF over a box; positions become array coordinates of that box.
 
         Parameters
         ----------
@@ -107,25 +105,26 @@ class PsfSampler:
             Any model with ``compute_kernel_image``.
         box
             Where it will be drawn; parent coordinates.
-        half
-            Pixels on each side of the centre.
         """
-        from ..imaging.geometry import Point2D
-
-        steps = (0.1, 0.5, 0.9)
-        u = np.array([fx for fx in steps for _ in steps]) - 0.5
-        v = np.array([fy for _ in steps for fy in steps]) - 0.5
-        scale = float(max(box.width, box.height))
-        middle = ((box.width - 1) / 2, (box.height - 1) / 2)
-        images = []
-        for du, dv in zip(u, v, strict=True):
-            point = Point2D(box.begin_x + middle[0] + du * scale, box.begin_y + middle[1] + dv * scale)
-            images.append(fit_to_size(np.asarray(psf.compute_kernel_image(point).array, dtype=np.float64), half))
-        design = np.stack([np.ones_like(u), u, v], axis=1)
+        half = max(psf.dimensions.x, psf.dimensions.y) // 2
+        steps = np.linspace(0.05, 0.95, 4)
+        u, v = (part.ravel() for part in np.meshgrid(steps * (box.width - 1), steps * (box.height - 1)))
+        images = [
+            fit_to_size(
+                np.asarray(psf.compute_kernel_image((x + box.min_x, y + box.min_y)).array, dtype=np.float64), half
+            )
+            for x, y in zip(u.tolist(), v.tolist(), strict=True)
+        ]
+        local = Box2I(Point2I(0, 0), box.dimensions)
         flat = np.stack(images).reshape(len(images), -1)
-        solution = np.linalg.lstsq(design, flat, rcond=None)[0].reshape(3, 2 * half + 1, 2 * half + 1)
-        basis = solution if np.abs(solution[1:]).max() > 1e-9 else solution[:1]
-        return cls(basis, middle, scale)
+        solution = np.linalg.lstsq(chebyshev_terms(local, u, v, 2), flat, rcond=None)[0]
+        basis = solution.reshape(-1, 2 * half + 1, 2 * half + 1)
+        constant = np.abs(basis[1:]).max() < 1e-9
+        return cls(basis[:1] if constant else basis, (box.height, box.width))
+
+    def to_psf(self, box: Box2I) -> EmpiricalPsf:
+        """Return the same model over parent pixels."""
+        return EmpiricalPsf(box, self.basis)
 
     @property
     def half(self) -> int:
@@ -154,9 +153,8 @@ class PsfSampler:
         size = 2 * half + 1
         windows = self._windows(half)
         if len(self.basis) > 1:
-            change_x = ((x - self.center[0]) / self.scale)[:, None]
-            change_y = ((y - self.center[1]) / self.scale)[:, None]
-            taps = np.concatenate([taps, change_x * taps, change_y * taps], axis=1)
+            terms = chebyshev_terms(self.box, x, y, self.order)
+            taps = (terms[:, :, None] * taps[:, None, :]).reshape(len(x), -1)
         return np.asarray((taps @ windows).reshape(len(x), size, size))
 
     def _windows(self, half: int) -> FloatArray:

@@ -24,9 +24,7 @@ class PsfStars:
     """Median width (pixel), of a Gaussian with their moments; NaN without stars."""
 
 
-def select_stars(
-    planes: Planes, found: Detections, fwhm: float, *, min_signal_to_noise: float, most: int
-) -> PsfStars:
+def select_stars(planes: Planes, found: Detections, fwhm: float, *, min_signal_to_noise: float, most: int) -> PsfStars:
     """Pick bright, isolated, unblemished detections of one width.
 
     Parameters
@@ -98,7 +96,9 @@ def isolated(x: FloatArray, y: FloatArray, flux: FloatArray, fwhm: float, *, con
     return np.asarray(added < contamination * positive)
 
 
-def ridge(width: FloatArray, signal_to_noise: FloatArray, *, num_sigma: float = 3.0, relative: float = 0.15) -> BoolArray:
+def ridge(
+    width: FloatArray, signal_to_noise: FloatArray, *, num_sigma: float = 3.0, relative: float = 0.15
+) -> BoolArray:
     """Tell stars by their width: they all have the same, within noise; galaxies are wider, cosmic rays narrower.
 
     Parameters

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 _VISIT_BITS, _DETECTOR_BITS, _NUMBER_BITS = 33, 9, 19
 _PLAIN, _SECONDS, _COUNTED = 0, 1, 2
-_EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - a calendar to count in; no time zone is meant
+_EPOCH = datetime(2000, 1, 1)
 _COUNTER_BITS = 17
 
 MAX_SOURCES = 1 << _NUMBER_BITS
@@ -72,7 +72,7 @@ def _pack_visit(visit: int) -> tuple[int, int]:
     digits = str(visit)
     try:
         if len(digits) == 14:
-            moment = datetime.strptime(digits, "%Y%m%d%H%M%S")  # noqa: DTZ007 - as above
+            moment = datetime.strptime(digits, "%Y%m%d%H%M%S")
             packed = round((moment - _EPOCH).total_seconds())
             if 0 <= packed < 1 << _VISIT_BITS:
                 return _SECONDS, packed

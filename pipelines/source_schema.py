@@ -24,7 +24,7 @@ def aperture_name(radius: float) -> str:
     return "ap_flux_" + f"{radius:g}".replace(".", "_")
 
 
-def source_schema(radii: Sequence[float], unit: str, *, calibrated: bool) -> Schema:
+def source_schema(radii: Sequence[float], unit: str, *, calibration: float, calibrated: bool) -> Schema:
     """Columns for a catalog of measured sources.
 
     Parameters
@@ -33,6 +33,8 @@ def source_schema(radii: Sequence[float], unit: str, *, calibrated: bool) -> Sch
         Radii of the apertures (pixel).
     unit
         Unit of instrumental fluxes, as astropy spells it.
+    calibration
+        Radius of the aperture that fluxes are calibrated by.
     calibrated
         Whether a photometric zero point is known: then there are nJy and AB magnitudes, too.
     """
@@ -81,13 +83,11 @@ def source_schema(radii: Sequence[float], unit: str, *, calibrated: bool) -> Sch
     for name, (plane, words) in PIXEL_FLAGS.items():
         schema.add_field(f"flag_{name}", "Flag", f"a pixel of the fitted square is {words} ({plane})")
         schema.add_field(f"flag_{name}_center", "Flag", f"one of the 3x3 central pixels is {words} ({plane})")
-    schema.add_field("psf_used", "Flag", "helped to make the PSF model")
-    _add_lsst_names(schema, radii)
+    _add_lsst_names(schema, radii, aperture_name(calibration))
     return schema
 
 
-def _add_lsst_names(schema: Schema, radii: Sequence[float]) -> None:
-    calibration = aperture_name(max(radii))
+def _add_lsst_names(schema: Schema, radii: Sequence[float], calibration: str) -> None:
     slots = {
         "PsfFlux": ("base_PsfFlux", "psf_flux"),
         "GaussianFlux": ("base_GaussianFlux", "gaussian_flux"),

@@ -46,8 +46,6 @@ def photo_calib_from_header(exposure: Exposure, config: ZeroPointConfig) -> Phot
     """
     if exposure.photo_calib is not None:
         return exposure.photo_calib
-    if exposure.metadata is None:
-        return None
     magnitude = _from_key(exposure, config) if config.key else _from_description(exposure)
     if magnitude is None:
         return None
