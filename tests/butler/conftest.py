@@ -1,5 +1,6 @@
 """A small repository for every test that asks for one."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,24 @@ from skybutler.model.datasets import DatasetType
 from skybutler.testing.small_repository import fill_repository
 
 
-@pytest.fixture
-def butler(tmp_path: Path) -> Iterator[Butler]:
-    """A repository with 4 visits, 3 detectors and a dataset type ``note`` (Dict) of a visit and detector."""
-    with Butler.create(tmp_path / "repo") as made:
+@pytest.fixture(scope="session")
+def small_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with 4 visits, 3 detectors and a dataset type ``note`` (Dict), to be copied."""
+    root = tmp_path_factory.mktemp("small") / "repo"
+    with Butler.create(root) as made:
         fill_repository(made)
         made.register_dataset_type(DatasetType("note", ["visit", "detector"], "Dict"))
-        yield made
+    return root
+
+
+@pytest.fixture
+def root(small_repository: Path, tmp_path: Path) -> Path:
+    """A copy of the small repository, for one test."""
+    return Path(shutil.copytree(small_repository, tmp_path / "repo"))
+
+
+@pytest.fixture
+def butler(root: Path) -> Iterator[Butler]:
+    """A Butler on a copy of the small repository."""
+    with Butler(root) as opened:
+        yield opened
