@@ -1,8 +1,9 @@
 """Where a dataset's file lies: a path that says what the file is, and that no other dataset can ever have.
 
 A path reads ``{run}/{dataset type}/{required values but the last}/{dataset type}_{values}-{id}{suffix}``, for example
-``u/me/try1/calexp/ARCSAT/20190503/calexp_ARCSAT_20190503_0-5f3a9c01b2d4.fits``. The last 12 hexadecimal digits of the
-dataset's id make it unique; the rest is for people, and for listing a folder.
+``u/me/try1/calexp/HSC/9033/calexp_HSC_903334_16-5f3a9c01b2d4.fits``. Numbers share a folder by the hundred: a camera of
+one detector would else have a folder, to be made and flushed, for each file. The last 12 hexadecimal digits of the
+dataset's id make a path unique; the rest is for people, and for listing a folder.
 
 Every name is percent-escaped to ``[A-Za-z0-9._+-]``, so that no value, however hostile, can leave its folder, hide, or
 be read differently by another file system.
@@ -24,6 +25,9 @@ MAX_NAME = 100
 
 MAX_STEM = 180
 """Longest file name before the id and suffix, in bytes: with them it stays below the 255 that file systems allow."""
+
+_PER_FOLDER = 100
+"""How many numbers, such as visits, share a folder."""
 
 _SAFE = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*").fullmatch
 _UNSAFE_BYTE = re.compile(rb"[^A-Za-z0-9._+-]")
@@ -85,12 +89,14 @@ def dataset_path(ref: "DatasetRef", suffix: str) -> str:
     """
     data_id = ref.data_id
     kind = escape(ref.dataset_type.name)
-    values = [escape(str(data_id[name])) for name in ref.dataset_type.dimensions.required]
+    given = [data_id[name] for name in ref.dataset_type.dimensions.required]
+    values = [escape(str(value)) for value in given]
     folders = [escape(part) for part in ref.run.split("/")]
+    shared = [str(value // _PER_FOLDER) if isinstance(value, int) else escape(value) for value in given[:-1]]
     stem = "_".join((kind, *values))
     if len(stem) > MAX_STEM:
         stem = _shortened(stem, stem.encode("ascii"), MAX_STEM)
-    return "/".join((*folders, kind, *values[:-1], f"{stem}-{ref.id.hex[-12:]}{suffix}"))
+    return "/".join((*folders, kind, *shared, f"{stem}-{ref.id.hex[-12:]}{suffix}"))
 
 
 def file_suffix(name: str) -> str:

@@ -23,6 +23,7 @@ _OF_A_DATASET = ("dataset_type", "data_id", "run", "id")
 
 _COMPONENTS = ("schema", "columns", "rowcount")
 _PARAMETERS = ("columns", "filters", "rows")
+_SMALL = 1 << 25  # bytes
 
 
 class ParquetFormatter(Formatter):
@@ -57,7 +58,12 @@ class ParquetFormatter(Formatter):
         if own:
             metadata[META] = json.dumps(own, default=str).encode()
         try:
-            pq.write_table(table.replace_schema_metadata(metadata), pa.PythonFile(sink, mode="w"))
+            # A small table leaves in one piece: Arrow writes each page of each column alone.
+            small = table.nbytes < _SMALL
+            target = pa.BufferOutputStream() if small else pa.PythonFile(sink, mode="w")
+            pq.write_table(table.replace_schema_metadata(metadata), target)
+            if small:
+                sink.write(target.getvalue())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise StorageClassError(f"this table cannot be kept as Parquet: {error}") from error
 

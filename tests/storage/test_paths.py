@@ -28,7 +28,7 @@ def test_a_path_reads_as_what_the_file_is():
         run="u/me/try1",
         uid=uuid.UUID("12345678-1234-5678-1234-56789abcdef0"),
     )
-    assert dataset_path(dataset, ".fits") == "u/me/try1/raw/ARCSAT/20190503/raw_ARCSAT_20190503_0-56789abcdef0.fits"
+    assert dataset_path(dataset, ".fits") == "u/me/try1/raw/ARCSAT/201905/raw_ARCSAT_20190503_0-56789abcdef0.fits"
     assert dataset_path(ref({}, uid=dataset.id), ".json") == "run/raw/raw-56789abcdef0.json"
 
 
