@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["META", "from_arrow", "is_table", "to_arrow"]
 
+FEW_ROWS = 20_000
+"""Up to here one thread converts a table sooner than several that must first be woken."""
 META = b"skybutler"
 SHAPE = "lsst::arrow::shape::"
 LENGTH = "lsst::arrow::len::"

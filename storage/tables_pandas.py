@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from .tables import META, cell_shape, column_to_arrow, column_to_numpy, meta_json, table_meta
+from .tables import FEW_ROWS, META, cell_shape, column_to_arrow, column_to_numpy, meta_json, table_meta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,14 +25,16 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """
     attributes = dict(frame.attrs)
     said = {key: attributes.pop(name, {}) for key, name in _FIELD_ATTRIBUTES.items()}
-    bare = frame.copy(deep=False)
-    bare.attrs = {}  # pyarrow would store them a second time
-    arrays = _array_columns(bare)
+    arrays = _array_columns(frame)
+    bare = frame
+    if arrays or frame.attrs:
+        bare = frame.copy(deep=False)
+        bare.attrs = {}  # pyarrow would store them a second time
     for number in arrays:
         bare.isetitem(number, np.zeros(len(bare), np.int8))
     table = pa.Table.from_pandas(bare)
     for number, dtype in enumerate(frame.dtypes):
-        if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        if isinstance(dtype, np.dtype) and dtype.kind == "f" and table.column(number).null_count:
             arrays[number] = frame.iloc[:, number].to_numpy()  # pyarrow makes null of NaN, which is another thing
     schema_said: dict[bytes, bytes] = {}
     for number, values in arrays.items():
@@ -52,7 +54,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     Numbers and booleans with nulls become pandas' nullable types, whose floats take NaN for null. Units, descriptions
     and the table's metadata are in ``attrs``.
     """
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas(use_threads=table.num_rows > FEW_ROWS)
     stored = (table.schema.pandas_metadata if table.schema.metadata else None) or {}
     types = {said["field_name"]: said["numpy_type"] for said in stored.get("columns", ())}
     for field in table.schema:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ...model.errors import FileFormatError, InvalidQueryError, StorageClassError, closest
 from ..filters import row_filter
-from ..tables import LENGTH, META, ROW_COUNT, SHAPE, from_arrow, is_table, to_arrow
+from ..tables import FEW_ROWS, LENGTH, META, ROW_COUNT, SHAPE, from_arrow, is_table, to_arrow
 from .formatter import ByteSink, Formatter, check_parameters, no_component
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _read_table(
 def _some_rows(file: pq.ParquetFile, columns: list[str] | None, rows: slice | None) -> pa.Table:
     """Read a slice of the rows from the row groups that hold it."""
     if rows is None:
-        return file.read(columns)
+        return file.read(columns, use_threads=file.metadata.num_rows > FEW_ROWS)
     total = file.metadata.num_rows
     wanted = range(total)[rows]
     if not wanted:
