@@ -119,7 +119,7 @@ class Database:
         """Open another connection to the SQLite file; whoever calls closes it."""
         path, writes = str(self.path), self.writeable and not read_only
         mode = "rwc" if writes else "ro"
-        if not self.writeable and not os.path.exists(f"{path}-wal") and not _is_writeable(os.path.dirname(path)):  # noqa: PTH110, PTH120
+        if not self.writeable and _is_at_rest(Path(path)) and not _is_writeable(Path(path).parent):
             mode = "ro&immutable=1"  # read-only media: SQLite could not make its shared-memory file
         connection = sqlite3.connect(
             f"file:{quote(path)}?mode={mode}",
@@ -276,5 +276,11 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _is_writeable(folder: str) -> bool:
+def _is_writeable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether nobody has an SQLite file open, and all that was written is in the file itself."""
+    shared, log = path.with_name(f"{path.name}-shm"), path.with_name(f"{path.name}-wal")
+    return not shared.exists() and (not log.exists() or log.stat().st_size == 0)
