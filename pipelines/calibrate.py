@@ -33,6 +33,7 @@ from .zero_point import ZeroPointConfig, photo_calib_from_header
 if TYPE_CHECKING:
     from ..imaging.ap_corr import ApCorrMap
     from ..imaging.exposure import Exposure
+    from ..imaging.photo_calib import PhotoCalib
     from ..tasks.quantum_context import InputRefs, OutputRefs, QuantumContext
 
 _VISIT = ("instrument", "visit", "detector")
@@ -64,7 +65,7 @@ class CalibrateConfig(PipelineTaskConfig):
     ap_corr_radius: float = Field(12.0, gt=0, description="That aperture (pixel).")
     extended_excess: float = Field(0.05, gt=0, description="Share by which an extended source exceeds its PSF flux.")
     zero_point: ZeroPointConfig = Field(
-        default_factory=lambda: ZeroPointConfig(), description="Where the photometric zero point comes from."
+        default_factory=ZeroPointConfig, description="Where the photometric zero point comes from."
     )
 
     def settings(self) -> CrowdedFieldSettings:
@@ -121,15 +122,16 @@ class CalibrateTask(PipelineTask):
         TaskError
             The exposure has no PSF.
         """
-        if characterized.psf is None:
+        psf = characterized.psf
+        if psf is None:
             raise TaskError("calibrate needs an exposure with a PSF: run characterize first")
         exposure = characterized.clone()
         masked_image = exposure.masked_image
         if exposure.background is not None:
             masked_image.image.array[...] += exposure.background.image().array
         planes = Planes.of(masked_image)
-        sampler = PsfSampler.from_psf(exposure.psf, masked_image.bbox)
-        fwhm = exposure.psf.compute_shape(exposure.psf.average_position).fwhm
+        sampler = PsfSampler.from_psf(psf, masked_image.bbox)
+        fwhm = psf.compute_shape(psf.average_position).fwhm
         field = fit_field(
             planes.image,
             planes.variance,
@@ -149,7 +151,7 @@ class CalibrateTask(PipelineTask):
         columns = self._measure(exposure, field, planes, sampler, fwhm)
         if self.config.do_ap_corr:
             exposure.ap_corr = self._aperture_correction(exposure, field, columns, fwhm)
-        exposure.summary_stats = summarize(exposure, field, sampler, planes.good)
+        exposure.summary_stats = summarize(exposure, psf, field, sampler, planes.good)
         for name, value in exposure.summary_stats.items():
             self.metadata[name] = value
         self.metadata["passes"] = field.passes
@@ -167,7 +169,7 @@ class CalibrateTask(PipelineTask):
     ) -> Columns:
         """Columns of the catalog, fluxes as they are fitted."""
         fit = field.fit
-        half = max(int(np.ceil(max(self._radii()))) + 1, round(2.5 * fwhm))
+        half = max(int(np.ceil(max(self._radii()))) + 1, round(2.0 * fwhm))
         stamps = clean_stamps(field.residual, field.noise, planes.good, sampler, fit.x, fit.y, fit.flux, half=half)
         box = exposure.masked_image.bbox
         columns: Columns = {
@@ -219,7 +221,7 @@ class CalibrateTask(PipelineTask):
 
     def _catalog(self, exposure: Exposure, columns: Columns) -> SourceCatalog:
         if exposure.photo_calib is not None:
-            columns |= _calibrated(exposure, columns)
+            columns |= _calibrated(exposure.photo_calib, columns)
         unit = str(exposure.metadata.get("BUNIT", "")) or "count"
         schema = source_schema(
             self._radii(), unit, calibration=self.config.ap_corr_radius, calibrated=exposure.photo_calib is not None
@@ -230,9 +232,9 @@ class CalibrateTask(PipelineTask):
         return catalog
 
 
-def _calibrated(exposure: Exposure, columns: Columns) -> Columns:
+def _calibrated(calib: PhotoCalib, columns: Columns) -> Columns:
     """Fluxes in nJy and AB magnitudes; a flux that is not positive has no magnitude."""
-    calib, where = exposure.photo_calib, (columns["x"], columns["y"])
+    where = columns["x"], columns["y"]
     flux, flux_err = calib.inst_flux_to_nanojansky(columns["psf_flux"], columns["psf_flux_err"], where)
     magnitude, magnitude_err = calib.inst_flux_to_magnitude(columns["psf_flux"], columns["psf_flux_err"], where)
     known = columns["psf_flux"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,7 +47,7 @@ class CalibrationFrameConfig(PipelineTaskConfig):
     min_frames: int = Field(1, ge=1, description="Fewer raw frames than this are an error.")
 
     def set_defaults(self) -> None:
-        """No interpolation: a master frame shows what it found."""
+        """Do not interpolate: a master frame shows what it found."""
         super().set_defaults()
         self.isr.do_interpolate = False
         self.isr.num_edge_suspect = 0
@@ -146,7 +147,7 @@ class MasterBiasConfig(CalibrationFrameConfig):
     """How a master bias is made."""
 
     def set_defaults(self) -> None:
-        """No master frame is needed, and a frame without light holds read noise alone."""
+        """Take no master frame off."""
         super().set_defaults()
         self.isr.do_bias = self.isr.do_dark = self.isr.do_flat = False
 
@@ -180,9 +181,9 @@ class MasterBiasTask(CalibrationFrameTask):
         frames = self._processed(raws, camera, detector)
         for frame in frames:
             # The pedestal, where there is no overscan, is no light and has no noise of its own.
-            noise = [(amp.bbox, self._noise(amp.read_noise)) for amp in frame.detector.amplifiers]
-            for box, sigma in noise:
-                frame.masked_image[box].variance.array[...] = sigma**2
+            for amplifier in frame.detector.amplifiers if frame.detector is not None else ():
+                sigma = self._noise(amplifier.read_noise)
+                frame.masked_image[amplifier.bbox].variance.array[...] = sigma**2
         stacked = self._stack(frames, [1.0] * len(frames))
         self.metadata["read_noise"] = _read_noise(frames)
         return Struct(bias=self._master(stacked, frames, "electron"))
@@ -216,7 +217,7 @@ class MasterDarkConfig(CalibrationFrameConfig):
     )
 
     def set_defaults(self) -> None:
-        """A dark takes the bias off, nothing else."""
+        """Take the bias off, nothing else."""
         super().set_defaults()
         self.isr.do_dark = self.isr.do_flat = False
 
@@ -296,7 +297,7 @@ class MasterFlatConfig(CalibrationFrameConfig):
     high: float = Field(3.0, gt=1, description="Pixels above this multiple of the mean are BAD.")
 
     def set_defaults(self) -> None:
-        """A flat takes bias and dark off."""
+        """Take bias and dark off."""
         super().set_defaults()
         self.isr.do_flat = False
 
@@ -396,7 +397,7 @@ def _reject_outliers(images: Sequence[MaskedImage], num_sigma: float) -> int:
 def _read_noise(frames: Sequence[Exposure]) -> float:
     """Read noise (electrons) from differences of successive frames; NaN with fewer than two."""
     noise = []
-    for one, other in zip(frames[:-1], frames[1:], strict=True):
+    for one, other in pairwise(frames):
         change = one.masked_image.image.array - other.masked_image.image.array
         low, high = np.percentile(change, [25, 75])
         noise.append(0.741301109252802 * (high - low) / np.sqrt(2.0))

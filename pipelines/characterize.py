@@ -106,7 +106,7 @@ class CharacterizeImageTask(PipelineTask):
             ``characterized``: a new Exposure without background, with ``background`` and ``psf``.
         """
         result = exposure.clone()
-        result.background = self.background.run(result).background
+        background: Background = self.background.run(result).background
         planes = Planes.of(result.masked_image)
         found = self._detect(planes)
         stars = select_stars(
@@ -121,16 +121,17 @@ class CharacterizeImageTask(PipelineTask):
         self.metadata["psf_candidates"] = len(stars.index)
         if self.config.do_cosmic_ray:
             self._repair_cosmic_rays(result, planes, fwhm)
-        made = self._psf(planes, found, stars.index, fwhm, result.background)
+        made = self._psf(planes, found, stars.index, fwhm, background)
         if made is None:
             size = 2 * self._half(fwhm) + 1
             result.psf = GaussianPsf(size, size, fwhm / SIGMA_TO_FWHM)
         else:
-            stack, background = made
+            stack, refined = made
             result.psf = stack.sampler.to_psf(result.masked_image.bbox)
-            change = Background(background.bbox, background.values - result.background.values, style=background.style)
+            change = Background(background.bbox, refined.values - background.values, style=background.style)
             result.masked_image.image.array[...] -= change.image().array
-            result.background = background
+            background = refined
+        result.background = background
         self.metadata["psf_stars"] = 0 if made is None else int(made[0].used.sum())
         self.metadata["psf_fwhm"] = result.psf.compute_shape(result.psf.average_position).fwhm
         return Struct(characterized=result)
@@ -186,6 +187,8 @@ class CharacterizeImageTask(PipelineTask):
 
         half = self._half(fwhm)
         x, y, _ = sep.winpos(planes.image, found.x[chosen], found.y[chosen], fwhm / SIGMA_TO_FWHM)
+        all_x, all_y = found.x, found.y
+        noise = float(np.sqrt(np.median(planes.variance)))
         neighbours: FloatArray | None = None
         strength = found.signal_to_noise[chosen]
         fit_half = max(3, int(np.ceil(1.6 * fwhm)))
@@ -202,9 +205,12 @@ class CharacterizeImageTask(PipelineTask):
                 stars_per_term=self.config.psf_stars_per_term,
             )
             fit = fit_point_sources(
-                planes.image, planes.variance, planes.good, stack.sampler, found.x, found.y, half=fit_half, rounds=2
+                planes.image, planes.variance, planes.good, stack.sampler, all_x, all_y, half=fit_half, rounds=1
             )
-            residual = subtract_sources(planes.image, stack.sampler, fit.x, fit.y, fit.flux)
+            all_x, all_y = fit.x, fit.y
+            residual = subtract_sources(
+                planes.image, stack.sampler, all_x, all_y, fit.flux, noise=noise, half=fit_half + 2
+            )
             # Without its stars the frame shows the sky's level better.
             change = self.background.measure(residual, ~planes.good, background.bbox)
             background = add(background, change)

@@ -74,14 +74,30 @@ def fit_radius(fwhm: float, settings: CrowdedFieldSettings) -> int:
 
 
 def subtract_sources(
-    image: FloatArray, sampler: PsfSampler, x: FloatArray, y: FloatArray, flux: FloatArray
+    image: FloatArray, sampler: PsfSampler, x: FloatArray, y: FloatArray, flux: FloatArray, *, noise: float, half: int
 ) -> FloatArray:
-    """Return the image without the model images of sources; a NaN flux subtracts nothing."""
+    """Return the image without the model images of sources.
+
+    Parameters
+    ----------
+    image
+        (height, width).
+    sampler
+        The PSF.
+    x, y, flux
+        (n,) sources; a NaN flux subtracts nothing.
+    noise
+        Standard deviation of a pixel of sky: faint sources, whose wings drown in it, are subtracted without these.
+    half
+        Half-size of the squares in which they are (pixel).
+    """
     residual = image.copy()
-    known = np.isfinite(flux)
-    x, y = x[known], y[known]
-    stamps = sampler.images(x, y) * flux[known][:, None, None]
-    StampPixels.around(x, y, sampler.half, (image.shape[0], image.shape[1])).subtract(residual, stamps)
+    # A twentieth of a source's light, spread over a thousand pixels of wings, against a fiftieth of the noise.
+    faint = np.abs(flux) < 400.0 * noise
+    for group, size in ((faint, min(half, sampler.half)), (~faint & np.isfinite(flux), sampler.half)):
+        if group.any():
+            stamps = sampler.images(x[group], y[group], size) * flux[group][:, None, None]
+            StampPixels.around(x[group], y[group], size, (image.shape[0], image.shape[1])).subtract(residual, stamps)
     return residual
 
 
@@ -126,10 +142,11 @@ def fit_field(
     x, y, area = found.x, found.y, found.area
     detected = found.footprints > 0
     passes = [len(found)]
+    sky_noise = float(np.sqrt(np.median(variance)))
     fit = fit_point_sources(image, noise, good, sampler, x, y, half=half, rounds=settings.rounds)
     for _ in range(settings.residual_passes):
         fit, area = _prune(fit, area, 0.5 * settings.threshold)
-        residual = subtract_sources(image, sampler, fit.x, fit.y, fit.flux)
+        residual = subtract_sources(image, sampler, fit.x, fit.y, fit.flux, noise=sky_noise, half=half + 2)
         model = image - residual
         change = measure_background(residual, ~good, size, box, settings.cell_size)
         background = add(background, change)
@@ -152,7 +169,7 @@ def fit_field(
     fit, area = _prune(fit, area, settings.threshold)
     # Fluxes of the rest without those that went.
     fit = _refit_fluxes(image, noise, good, sampler, fit, half)
-    residual = subtract_sources(image, sampler, fit.x, fit.y, fit.flux)
+    residual = subtract_sources(image, sampler, fit.x, fit.y, fit.flux, noise=sky_noise, half=half + 2)
     return FieldFit(fit, area, residual, background, noise, detected, passes)
 
 

@@ -31,7 +31,7 @@ class Detections:
 
 
 def gaussian_kernel(fwhm: float, half: int) -> FloatArray:
-    """A centred Gaussian of ``2 * half + 1`` pixels a side with sum 1."""
+    """Return a centred Gaussian of ``2 * half + 1`` pixels a side with sum 1."""
     offset = np.arange(-half, half + 1)
     line = np.exp(-0.5 * (offset / (fwhm / 2.3548200450309493)) ** 2)
     kernel = line[:, None] * line[None, :]

@@ -153,7 +153,7 @@ class IsrTask(PipelineTask):
         return there and wanted is not False
 
     def _exposure(self, raw: Exposure, state: IsrState) -> Exposure:
-        metadata = raw.metadata.copy() if raw.metadata is not None else None
+        metadata = raw.metadata.copy()
         exposure = Exposure(
             state.masked_image, wcs=raw.wcs, metadata=metadata, detector=state.detector, filter=raw.filter
         )
@@ -161,13 +161,13 @@ class IsrTask(PipelineTask):
         exposure.id = raw.id
         gains = [state.gain(amplifier) for amplifier in state.detector.amplifiers]
         exposure.metadata.set("BUNIT", "electron" if self.config.do_apply_gains else "adu", "unit of the pixels")
-        exposure.metadata.set("ISRGAIN", float(np.mean(gains)) if self.config.do_apply_gains else 1.0, "e-/ADU applied")
+        applied = float(np.mean(gains)) if self.config.do_apply_gains else 1.0
+        exposure.metadata.set("ISRGAIN", applied, "e-/ADU applied")
         exposure.metadata.set("ISRSTEPS", " ".join(self.metadata["steps"]), "steps of signature removal")
         if raw.photo_calib is not None:
             # The raw frame's calibration is of ADU.
-            factor = exposure.metadata["ISRGAIN"]
             exposure.photo_calib = type(raw.photo_calib)(
-                raw.photo_calib.calibration_mean / factor, raw.photo_calib.calibration_err / factor
+                raw.photo_calib.calibration_mean / applied, raw.photo_calib.calibration_err / applied
             )
         return exposure
 

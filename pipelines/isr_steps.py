@@ -231,7 +231,7 @@ def _master(state: IsrState, name: str) -> MaskedImage:
 
 
 def as_float(masked_image: MaskedImage) -> MaskedImage:
-    """A float32 copy with mask and a variance of zeros; the raw frame stays as it is."""
+    """Return a float32 copy with mask and a variance of zeros; the raw frame stays as it is."""
     image = Image(masked_image.image.array.astype(np.float32), masked_image.xy0)
     mask: Mask = masked_image.mask.clone()
     return MaskedImage(image, mask)

@@ -120,7 +120,7 @@ def shapes(stamps: CleanStamps, fwhm: float) -> Columns:
     fwhm
         Width of the PSF (pixel), a first guess.
     """
-    cut = max(3, round(2.5 * fwhm))
+    cut = max(3, round(2.0 * fwhm))
     inner = slice(max(0, stamps.half - cut), stamps.half + cut + 1)
     box = (slice(None), inner, inner)
     start = (fwhm / 2.3548200450309493) ** 2
@@ -161,7 +161,7 @@ def extendedness(
 def pixel_flags(
     mask: npt.NDArray[np.integer], bits: dict[str, int], x: FloatArray, y: FloatArray, half: int
 ) -> Columns:
-    """Flags ``flag_<name>`` and ``flag_<name>_center`` of sources.
+    """Tell ``flag_<name>`` and ``flag_<name>_center`` of sources.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def noise_growth(residual: FloatArray, variance: FloatArray, mask: BoolArray, fw
 
 
 def sky_variance(variance: FloatArray, mask: BoolArray, size: int) -> FloatArray:
-    """The part of the variance that is there without any source: (height, width)."""
+    """Return the part of the variance that is there without any source: (height, width)."""
     level, _ = binned_background(variance, mask, size)
     return np.clip(level, 1e-12, None)
 

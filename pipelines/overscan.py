@@ -18,17 +18,17 @@ class OverscanConfig(Config):
     """How the overscan is fitted."""
 
     fit_type: FitType = Field(
-        "MEDIAN",
+        default="MEDIAN",
         description="One level for the amplifier (MEAN, MEANCLIP, MEDIAN), one for each row (MEAN_PER_ROW, "
         "MEDIAN_PER_ROW), or a polynomial along the rows (POLY, CHEB, LEG).",
     )
-    order: int = Field(1, ge=0, description="Order of the polynomials.")
-    num_sigma_clip: float = Field(3.0, gt=0, description="Rejection threshold, in standard deviations.")
+    order: int = Field(default=1, ge=0, description="Order of the polynomials.")
+    num_sigma_clip: float = Field(default=3.0, gt=0, description="Rejection threshold, in standard deviations.")
     max_deviation: float = Field(
-        1000.0, gt=0, description="Pixels further than this from the median (ADU) are left out."
+        default=1000.0, gt=0, description="Pixels this far from the median (ADU) are left out."
     )
-    leading_columns_to_skip: int = Field(0, ge=0, description="Columns left out on the side of the data.")
-    trailing_columns_to_skip: int = Field(0, ge=0, description="Columns left out on the far side.")
+    leading_columns_to_skip: int = Field(default=0, ge=0, description="Columns left out on the side of the data.")
+    trailing_columns_to_skip: int = Field(default=0, ge=0, description="Columns left out on the far side.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _level(data: npt.NDArray[np.float64], config: OverscanConfig) -> npt.NDArray
         return np.full(rows, np.nanmean(data if kind == "MEAN" else _clip(data, config.num_sigma_clip)))
     # Rows without a good pixel take the level of the whole.
     whole = np.nanmedian(data)
-    filled = np.where(np.isnan(data).all(axis=1)[:, None], whole, data)
+    filled = np.where(np.isnan(data).all(axis=1, keepdims=True), whole, data)
     if kind == "MEDIAN_PER_ROW":
         return np.asarray(np.nanmedian(filled, axis=1))
     per_row = np.nanmean(_clip_rows(filled, config.num_sigma_clip), axis=1)

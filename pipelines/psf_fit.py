@@ -167,9 +167,12 @@ def _register(stamp: FloatArray, dx: float, dy: float) -> FloatArray:
 
 def _solve_pixels(terms: FloatArray, data: FloatArray, weight: FloatArray) -> FloatArray:
     """Weighted least squares of every pixel of a stack on the same few terms."""
-    normal = np.einsum("ni,nj,nyx->yxij", terms, terms, weight)
-    right = np.einsum("ni,nyx,nyx->yxi", terms, data, weight)
+    height, width = data.shape[1:]
+    flat = weight.reshape(len(terms), -1)
+    products = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
+    normal = (flat.T @ products).reshape(height, width, terms.shape[1], terms.shape[1])
+    right = ((flat * data.reshape(flat.shape)).T @ terms).reshape(height, width, -1)
     size = terms.shape[1]
-    trace = np.einsum("yxii->yx", normal)
+    trace = np.trace(normal, axis1=2, axis2=3)
     normal = normal + (1e-6 * np.where(trace > 0, trace, 1.0))[:, :, None, None] * np.eye(size)
     return np.asarray(np.linalg.solve(normal, right[..., None])[..., 0].transpose(2, 0, 1))

@@ -116,7 +116,7 @@ class _System:
         self.normal = self.design @ self.design.T
 
     def solve_fluxes(self, start: FloatArray | None) -> FloatArray:
-        """The fluxes that fit best, all together; NaN for sources without pixels."""
+        """Return the fluxes that fit best, all together; NaN for sources without pixels."""
         from scipy.sparse import diags
         from scipy.sparse.linalg import cg
 

@@ -97,7 +97,7 @@ class PsfSampler:
 
     @classmethod
     def from_psf(cls, psf: Psf, box: Box2I) -> PsfSampler:
-        """The polynomial nearest to any PSF over a box; positions become array coordinates of that box.
+        """Return the polynomial nearest to any PSF over a box; positions become array coordinates of that box.
 
         Parameters
         ----------
@@ -106,6 +106,8 @@ class PsfSampler:
         box
             Where it will be drawn; parent coordinates.
         """
+        if isinstance(psf, EmpiricalPsf) and psf.bbox == box and len(psf.basis) in _ORDERS:
+            return cls(np.asarray(psf.basis), (box.height, box.width))
         half = max(psf.dimensions.x, psf.dimensions.y) // 2
         steps = np.linspace(0.05, 0.95, 4)
         u, v = (part.ravel() for part in np.meshgrid(steps * (box.width - 1), steps * (box.height - 1)))
@@ -120,7 +122,7 @@ class PsfSampler:
         solution = np.linalg.lstsq(chebyshev_terms(local, u, v, 2), flat, rcond=None)[0]
         basis = solution.reshape(-1, 2 * half + 1, 2 * half + 1)
         constant = np.abs(basis[1:]).max() < 1e-9
-        return cls(basis[:1] if constant else basis, (box.height, box.width))
+        return cls(np.asarray(basis[:1] if constant else basis, dtype=np.float64), (box.height, box.width))
 
     def to_psf(self, box: Box2I) -> EmpiricalPsf:
         """Return the same model over parent pixels."""

@@ -12,19 +12,22 @@ from .psf_stamps import BoolArray, PsfSampler
 
 if TYPE_CHECKING:
     from ..imaging.exposure import Exposure
+    from ..imaging.psf import Psf
 
 
-def summarize(exposure: Exposure, field: FieldFit, sampler: PsfSampler, good: BoolArray) -> dict[str, float]:
+def summarize(exposure: Exposure, psf: Psf, field: FieldFit, sampler: PsfSampler, good: BoolArray) -> dict[str, float]:
     """Seeing, sky, depth and throughput of an exposure.
 
     Parameters
     ----------
     exposure
-        With psf, and where known wcs, photo_calib, ap_corr and visit_info.
+        With wcs, photo_calib, ap_corr and visit_info where they are known.
+    psf
+        Its PSF.
     field
         What was fitted to it.
     sampler
-        Its PSF.
+        The same, ready to be drawn.
     good
         (height, width) pixels that count.
 
@@ -37,7 +40,7 @@ def summarize(exposure: Exposure, field: FieldFit, sampler: PsfSampler, good: Bo
         second, which tells the throughput; ``mag_lim`` of a 5 sigma star; ``ap_corr``; ``exposure_time`` (s),
         ``airmass``. NaN where something is not known.
     """
-    shape = exposure.psf.compute_shape(exposure.psf.average_position)
+    shape = psf.compute_shape(psf.average_position)
     sigma = shape.determinant_radius
     scale = _arcseconds_per_pixel(exposure)
     correction = _ap_corr(exposure)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class ZeroPointConfig(Config):
     """Where the header keeps the zero point; without a key the camera's description says."""
 
-    key: str = Field("", description="Header key; empty: the one that the camera's description names.")
-    per_second: bool = Field(True, description="Whether the key's value is for one second, not the whole exposure.")
-    counts_are_adu: bool = Field(True, description="Whether it is for ADU, not for electrons.")
+    key: str = Field(default="", description="Header key; empty: the one that the camera's description names.")
+    per_second: bool = Field(default=True, description="Whether it is for one second, not the exposure.")
+    counts_are_adu: bool = Field(default=True, description="Whether it is for ADU, not for electrons.")
 
 
 def photo_calib_from_header(exposure: Exposure, config: ZeroPointConfig) -> PhotoCalib | None:
@@ -49,7 +49,9 @@ def photo_calib_from_header(exposure: Exposure, config: ZeroPointConfig) -> Phot
     magnitude = _from_key(exposure, config) if config.key else _from_description(exposure)
     if magnitude is None:
         return None
-    gain = float(exposure.metadata.get("ISRGAIN", 1.0))
+    gain = exposure.metadata.get("ISRGAIN", 1.0)
+    if not isinstance(gain, int | float) or not gain > 0:
+        raise HeaderError(f"header key ISRGAIN is {gain!r}; it must be the gain that signature removal applied")
     if config.key and not config.counts_are_adu:
         gain = 1.0
     return PhotoCalib.from_zero_point(magnitude + 2.5 * math.log10(gain))
