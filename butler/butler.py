@@ -296,14 +296,35 @@ class Butler:
             dataset_type = self.registry.dataset_type(name)
             resolved = self._data_id(dataset_type, data_id, keywords)
             ref = DatasetRef(dataset_type, resolved, run or self.run)
-        self._check_writeable()
-        self.datastore.check(obj, ref.dataset_type.storage_class)
-        self.registry.datasets.check_absent(ref)
-        self._check_run(ref.run)
-        stored = self.datastore.write(obj, ref, ref.dataset_type.storage_class)
-        with self._journal.owning([stored]):
-            self._register([(ref, stored)])
+        self.put_many([(ref, obj)])
         return ref
+
+    def put_many(self, items: Iterable[tuple[DatasetRef, Any]]) -> None:
+        """Store objects as datasets, all of them or none, in one transaction.
+
+        Parameters
+        ----------
+        items
+            References that say all of each dataset, and the objects.
+
+        Raises
+        ------
+        DatasetExistsError, DataIdError, StorageClassError
+            As `put`.
+        """
+        self._check_writeable()
+        items = list(items)
+        for ref, obj in items:
+            self.datastore.check(obj, ref.dataset_type.storage_class)
+            self.registry.datasets.check_absent(ref)
+            self._check_run(ref.run)
+        stored: list[tuple[DatasetRef, StoredFile]] = []
+        files: list[StoredFile] = []  # filled while it is owned: what an object that cannot be written leaves, goes
+        with self._journal.owning(files):
+            for ref, obj in items:
+                files.append(self.datastore.write(obj, ref, ref.dataset_type.storage_class))
+                stored.append((ref, files[-1]))
+            self._register(stored)
 
     def _register(
         self, alone: Sequence[tuple[DatasetRef, StoredFile]], shared: Sequence[tuple[DatasetRef, StoredFile]] = ()

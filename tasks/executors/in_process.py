@@ -85,9 +85,7 @@ class InProcessExecutor:
             (DatasetRef(dataset_types[node.metadata_name], data_id, self.run), task.full_metadata.to_dict()),
             (DatasetRef(dataset_types[node.log_name], data_id, self.run), log),
         ]
-        with self.butler.transaction():  # short: the work is done, and other writers wait meanwhile
-            for ref, obj in written:
-                self.butler.put(ref, obj)
+        self.butler.put_many(written)
         result.made = [ref for ref, _ in written]
         result.end_ns = now_ns()
 
