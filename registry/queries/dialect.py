@@ -53,9 +53,8 @@ class Dialect:
         """Make a string compare by code points, whatever the database's language is."""
         return operand if self.is_sqlite or kind is not Kind.STRING else operand.collate("C")
 
-    def sorted(self, operand: ColumnElement[Any], kind: Kind, descending: bool) -> ColumnElement[Any]:
-        """Order by a column, NULL being less than everything."""
-        operand = self.ordered(operand, kind)
+    def sorted(self, operand: ColumnElement[Any], descending: bool) -> ColumnElement[Any]:
+        """Sort by a column (as `ordered` gives it), NULL being less than everything."""
         if self.is_sqlite:
             return operand.desc() if descending else operand.asc()
         return operand.desc().nulls_last() if descending else operand.asc().nulls_first()
@@ -88,11 +87,10 @@ class Dialect:
             table: Any = sa.func.json_each(given).table_valued("value")
             if len(kinds) == 1:
                 return sa.select(table.c.value.label("c0"))
+            # Without a type, what comes out of JSON is compared, but not found by an index.
+            cells = [sa.func.json_extract(table.c.value, sa.literal_column(f"'$[{i}]'")) for i in range(len(kinds))]
             return sa.select(
-                *(
-                    sa.func.json_extract(table.c.value, sa.literal_column(f"'$[{i}]'")).label(f"c{i}")
-                    for i in range(len(kinds))
-                )
+                *(sa.cast(p, SQL_TYPES[k]).label(f"c{i}") for i, (p, k) in enumerate(zip(cells, kinds, strict=True)))
             )
         listed = sa.func.jsonb_array_elements(sa.cast(given, sa.dialects.postgresql.JSONB)).table_valued("value")
         parts = [

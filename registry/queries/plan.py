@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "plan"]
 
 _MOST_STATEMENTS = 512
+_MOST_PARAMETERS = 32_000
+"""SQLite takes 32,766."""
 
 
 class Statement:
@@ -129,6 +131,11 @@ def _plan(registry: Registry, request: Request, counting: bool) -> Plan:
         builder = _Builder(registry, request, reading, found, dialect)
         statement = builder.statement(counting)
         is_snapshot = builder.is_snapshot
+        if len(statement.constants) > _MOST_PARAMETERS:
+            raise InvalidQueryError(
+                f"the expression has {len(statement.constants)} values, more than a database takes one by one "
+                f"({_MOST_PARAMETERS}); bind them as a list: visit IN (:visits)."
+            )
         if not builder.holds_values:
             if len(known) >= _MOST_STATEMENTS:
                 known.clear()
@@ -328,10 +335,11 @@ class _Builder:
     def _select(
         self, results: Sequence[ColumnElement[Any]], conditions: Sequence[ColumnElement[bool]]
     ) -> sa.Select[Any]:
-        order = [self.column(o.field) for o in self.reading.order]
+        sorting = [self.dialect.ordered(self.column(o.field), o.field.kind) for o in self.reading.order]
+        order: list[ColumnElement[Any]] = [column.label(f"o{i}") for i, column in enumerate(sorting)]
         columns = [
             *(column.label(f"c{i}") for i, column in enumerate(results)),
-            *(column.label(f"o{i}") for i, column in enumerate(order)),
+            *order,
             *(column.label(f"r{i}") for i, column in enumerate(self.regions)),
         ]
         where = any_of(sa.and_, conditions) if conditions else sa.true()
@@ -355,7 +363,7 @@ class _Builder:
         if self._repeats():
             select = select.distinct()
         for column, wanted in zip(order, self.reading.order, strict=True):
-            select = select.order_by(self.dialect.sorted(column, wanted.field.kind, wanted.descending))
+            select = select.order_by(self.dialect.sorted(column, wanted.descending))
         if self.request.limit is not None and not self.tests:
             select = select.limit(sa.bindparam("limit", type_=sa.BigInteger()))
         return select

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +43,15 @@ def pages(database: Database, plan: Plan, limit: int | None) -> Iterator[list[An
         return
     statement = plan.statement
     cursor: Any = database.cursor()
-    cursor.execute(statement.sql, statement.parameters(plan.values))
-    if not statement.tests:
-        while page := cursor.fetchmany(_PAGE):
+    with closing(cursor):
+        cursor.execute(statement.sql, statement.parameters(plan.values))
+        if not statement.tests:
+            while page := cursor.fetchmany(_PAGE):
+                yield page
+            return
+        passing = islice(_passing(plan, cursor), limit)
+        while page := list(islice(passing, _PAGE)):
             yield page
-        return
-    passing = _passing(plan, cursor)
-    if limit is not None:
-        passing = islice(passing, limit)
-    while page := list(islice(passing, _PAGE)):
-        yield page
 
 
 def _passing(plan: Plan, cursor: Any) -> Iterator[Any]:

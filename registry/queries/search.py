@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,17 @@ from .request import Request
 __all__ = ["Search", "searches"]
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The collections that hold datasets of a type, as a search goes through them."""
+
+    keys: tuple[int, ...]
+    runs_only: bool
+    """Whether all are RUNs, so that a tag's collection is its dataset's RUN."""
+    ranks: str
+    """Pairs of key and place in the search, as JSON."""
+
+
 class Search:
     """Datasets of one type in an ordered list of collections.
 
@@ -31,21 +42,22 @@ class Search:
         Their type.
     type_id
         Its key in the registry.
-    collections
-        Keys and types of the collections searched, in order.
+    searched
+        The collections.
     """
 
-    def __init__(self, dataset_type: DatasetType, type_id: int, collections: Sequence[tuple[int, str, CollectionType]]):
+    def __init__(self, dataset_type: DatasetType, type_id: int, searched: Searched):
         self.dataset_type = dataset_type
         self.type_id = type_id
-        self.collections = collections
-        self.runs_only = all(kind is CollectionType.RUN for _, _, kind in collections)
-        self.is_ranked = len(collections) > 1
+        self.collections = searched.keys
+        self.runs_only = searched.runs_only
+        self.is_ranked = len(searched.keys) > 1
         """Whether several collections are searched, so that the first that has a dataset matters."""
         self.rank: ColumnElement[Any]
         """The place of a row's collection in the search, once it is joined and ranked."""
         self.tag: FromClause
         """The table of tags, once it is joined."""
+        self._ranks = searched.ranks
         self._tables: dict[str, FromClause] = {}
 
     @property
@@ -55,13 +67,9 @@ class Search:
 
     def values(self, number: int) -> dict[str, Any]:
         """Return the parameters of the search."""
-        ids = [key for key, _, _ in self.collections]
-        values: dict[str, Any] = {f"type{number}": self.type_id}
         if self.is_ranked:
-            values[f"collections{number}"] = json.dumps([[key, rank] for rank, key in enumerate(ids)])
-        else:
-            values[f"collection{number}"] = ids[0] if ids else -1
-        return values
+            return {f"type{number}": self.type_id, f"collections{number}": self._ranks}
+        return {f"type{number}": self.type_id, f"collection{number}": self.collections[0] if self.collections else -1}
 
     def join(self, joins: Joins, number: int, dialect: Dialect) -> None:
         """Join the tags of the datasets."""
@@ -71,8 +79,11 @@ class Search:
         columns = {name: tag.c[name] for name in self.dataset_type.dimensions.required}
         if self.is_ranked:
             joins.add(tag, columns, also=[of_type])
-            order = dialect.rows(f"collections{number}", [Kind.INT, Kind.INT]).subquery()
-            joins.add(order, {}, also=[order.c.c0 == tag.c.collection_id])
+            # LEFT JOIN and DISTINCT keep SQLite from asking for the tags once a collection: it looks each tag's
+            # collection up in an index that it makes of these rows.
+            order = dialect.rows(f"collections{number}", [Kind.INT, Kind.INT]).distinct().subquery()
+            joins.attach(order, order.c.c0 == tag.c.collection_id)
+            joins.conditions.append(order.c.c0.is_not(None))
             self.rank = order.c.c1
         else:
             searched = tag.c.collection_id == sa.bindparam(f"collection{number}", type_=integer)
@@ -122,6 +133,25 @@ def searches(catalog: Catalog, request: Request) -> tuple[Search, ...]:
     """Return the searches that a request asks for."""
     first = request.kind == "datasets" and request.find_first
     return tuple(
-        Search(t, catalog.type_ids[t.name], catalog.search(request.collections, t.name, find_first=first))
+        Search(t, catalog.type_ids[t.name], _searched(catalog, request.collections, t.name, first))
         for t in request.dataset_types
     )
+
+
+_MOST_REMEMBERED = 256
+_remembered: dict[tuple[str, tuple[str, ...], str, bool], Searched] = {}
+"""By the catalog's token, which each change renews: a chain of a thousand RUNs is not gone through each time."""
+
+
+def _searched(catalog: Catalog, collections: tuple[str, ...], dataset_type: str, first: bool) -> Searched:
+    key = catalog.token, collections, dataset_type, first
+    searched = _remembered.get(key)
+    if searched is None:
+        found = catalog.search(collections, dataset_type, find_first=first)
+        ids = tuple(row[0] for row in found)
+        ranks = json.dumps([[collection, place] for place, collection in enumerate(ids)])
+        searched = Searched(ids, all(row[2] is CollectionType.RUN for row in found), ranks)
+        if len(_remembered) >= _MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered[key] = searched
+    return searched

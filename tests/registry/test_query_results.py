@@ -10,6 +10,7 @@ from astropy.time import Time
 from skybutler import DatasetRef, DatasetType, InvalidQueryError, Timespan
 from skybutler.model.errors import DatasetTypeNotFoundError
 from skybutler.registry import queries
+from skybutler.registry.queries import plan
 from skybutler.registry.registry import Registry
 
 START = Timespan.from_isot("2021-09-09T03:00:00", None).begin_ns
@@ -446,6 +447,10 @@ class TestDatasets:
         newest = queries.query_datasets(registry, "bias", ["r", "g"], order_by="-ingest_date", limit=1)
         assert [ref.data_id["detector"] for ref in newest] == [4]
 
+    def test_sorted_by_a_string_where_rows_would_repeat(self, registry):
+        found = queries.query_dimension_records(registry, "detector", where="visit > 0", order_by="-full_name")
+        assert [record.full_name for record in found] == ["Bb", "Ba", "Ab", "Aa"]
+
     def test_nulls_sort_before_everything(self, registry):
         found = queries.query_dimension_records(registry, "exposure", order_by=["physical_filter", "-exposure"])
         assert [record.id for record in found] == [4, 3, 2, 1, 0]
@@ -588,12 +593,18 @@ class TestQueryObjects:
         }
         assert len(statements) == 1
 
+    def test_too_many_values_are_refused_with_a_way_out(self, registry, monkeypatch):
+        monkeypatch.setattr(plan, "_MOST_PARAMETERS", 50)
+        where = " OR ".join(f"visit > {i} AND detector != {i}" for i in range(30))
+        with pytest.raises(InvalidQueryError, match="bind them as a list"):
+            queries.query_datasets(registry, "calexp", "u/x", where=where)
+
     def test_one_visit_is_found_by_the_index(self, registry):
         query = queries.query_datasets(registry, "calexp", "u/x", where="visit = 1")
         statement = query._made.statement
         with registry.database.read() as connection:
-            plan = connection.exec_driver_sql(
+            steps = connection.exec_driver_sql(
                 f"EXPLAIN QUERY PLAN {statement.sql}", tuple(statement.parameters(query._made.values))
             )
-            text = " ".join(str(row) for row in plan)
+            text = " ".join(str(row) for row in steps)
         assert "instrument=? AND visit=?" in text
