@@ -86,7 +86,7 @@ def read(request: Request, dialect: Dialect, known_dataset_types: Iterable[str])
         An expression is not of the language, or a name in it means nothing.
     """
     scope = Scope(request.dimensions, request.dataset_types, request.element, frozenset(known_dataset_types))
-    lifter = Lifter(dialect)
+    lifter = Lifter(dialect, scope.knows)
     conditions: list[Condition] = []
     for text, bind in request.where:
         node = parse(text)

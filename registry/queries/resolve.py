@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...model.datasets import DatasetType
 from ...model.dimensions import DimensionGroup, DimensionUniverse, Element
-from ...model.errors import closest
+from ...model.errors import InvalidQueryError, closest
 from . import tree
 from .kinds import OF_COLUMN, Kind
 from .source import Source
@@ -83,6 +83,14 @@ class Scope:
         if rest and (first in self.known_dataset_types or any(t.name == first for t in self.dataset_types)):
             return self._of_dataset(first, rest, name, source)
         return self._bare(first, rest, name, source)
+
+    def knows(self, name: tree.Name) -> bool:
+        """Whether a name means a column."""
+        try:
+            self.field(name, Source(name.text))
+        except InvalidQueryError:
+            return False
+        return True
 
     def _dimension(self, dimension: str, name: tree.Name, source: Source) -> Field:
         universe = self.dimensions.universe

@@ -39,12 +39,16 @@ class Lifter:
     ----------
     dialect
         The database's, in whose form values are kept.
+    is_column
+        Says of a name whether it means a column. One that does not may name a bind value without its colon, which is
+        LSST's older spelling.
     """
 
-    def __init__(self, dialect: Dialect):
+    def __init__(self, dialect: Dialect, is_column: Callable[[tree.Name], bool]):
         self.values: list[Any] = []
         """As the driver takes them; a region as it is, which only the sky's own code looks at."""
         self.dialect = dialect
+        self.is_column = is_column
 
     def lift(self, node: tree.Node, source: Source, bind: Mapping[str, Any]) -> tree.Node:
         """Return a tree with its values taken out.
@@ -80,7 +84,7 @@ class _Lift:
                 return self.value((Kind.TIME, node.nanoseconds), node.at)
             case tree.Bind():
                 return self.bound(node.name, node.at)
-            case tree.Name() if node.text in self.bind:  # LSST's older spelling, without the colon
+            case tree.Name() if self.is_bound(node):
                 return self.bound(node.text, node.at)
             case tree.Or() if (gathered := self.gathered(node)) is not None:
                 return gathered
@@ -105,9 +109,12 @@ class _Lift:
             case _:
                 return node
 
+    def is_bound(self, name: tree.Name) -> bool:
+        return name.text in self.bind and not self.into.is_column(name)
+
     def gathered(self, node: tree.Or) -> tree.Node | None:
         found = gather(node)
-        if found is None or any(name.text in self.bind for name in found[0]):
+        if found is None or any(map(self.is_bound, found[0])):
             return None
         names, kinds, rows = found
         listed = rows if len(names) > 1 else [row[0] for row in rows]
@@ -150,7 +157,7 @@ class _Lift:
         others: list[tree.Node] = []
         first = 0
         for item in items:
-            if isinstance(item, tree.Name) and item.text in self.bind:
+            if isinstance(item, tree.Name) and self.is_bound(item):
                 item = tree.Bind(item.text, item.at)
             if isinstance(item, tree.Bind):
                 value = self.of_bind(item.name, item.at)

@@ -1,6 +1,7 @@
 """What queries find: on dimension records, data IDs and datasets of a small repository."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -228,6 +229,8 @@ class TestExpressionsOnRecords:
         [
             ("detector = :x", {"x": 2}, [2]),
             ("detector = x", {"x": 2}, [2]),
+            ("detector = :detector", {"detector": 2}, [2]),
+            ("detector IN (raft_numbers)", {"raft_numbers": [2]}, [2]),
             ("detector = :x", {"x": np.int64(2)}, [2]),
             ("detector > :x", {"x": np.float32(2.5)}, [3, 4]),
             ("detector IN (:x)", {"x": [1, 3]}, [1, 3]),
@@ -438,6 +441,27 @@ class TestDatasets:
         assert self.find(registry, "flat", "g", where="exposure = 4") == []
         assert self.find(registry, "flat", "g", where="visit = 2") == []
 
+    def test_a_tagged_dataset_is_of_the_run_that_made_it(self, registry):
+        tags, catalog = registry.tables.tag(registry.dataset_type("bias").dimensions), registry.catalog
+        registry.collections.register("best", "TAGGED")
+        places = {"g": "detector = 1", "r": "detector = 2"}
+        chosen = [next(iter(queries.query_datasets(registry, "bias", run, where=w))) for run, w in places.items()]
+        best = registry.catalog.collections["best"].id
+        with registry.database.write() as connection:
+            for ref in chosen:
+                row = {"dataset_type_id": catalog.type_ids["bias"], "collection_id": best, "dataset_id": ref.id}
+                connection.execute(sa.insert(tags).values({**row, **ref.data_id}))
+            summary = registry.tables.collection_summary
+            connection.execute(sa.insert(summary).values(collection_id=best, dataset_type_id=catalog.type_ids["bias"]))
+            registry.catalog_changed(connection)
+        try:
+            assert self.find(registry, "bias", "best") == [("g", 1), ("r", 2)]
+            assert self.find(registry, "bias", ["best", "r"]) == [("g", 1), ("r", 2), ("r", 3), ("r", 4)]
+            assert self.find(registry, "bias", "best", where="run = 'g'") == [("g", 1)]
+            assert self.find(registry, "bias", ["best", "g"], where="collection = 'best'") == [("g", 1), ("r", 2)]
+        finally:
+            registry.collections.delete("best")
+
     def test_sorted_and_cut(self, registry):
         found = queries.query_datasets(
             registry, "calexp", "u/x", order_by=["-visit.exposure_time", "-detector"], limit=3
@@ -567,6 +591,14 @@ class TestQueryObjects:
         add_datasets(registry, "empty", "late", [{"instrument": "Cam", "visit": 1}])
         assert query.count() == 1
         assert len(list(query)) == 1
+
+    def test_many_threads_may_ask_at_once(self, registry):
+        def ask(i):
+            where = f"visit = 1 AND detector + {i % 7} > {i % 7 + 2}"
+            return [ref.data_id["detector"] for ref in queries.query_datasets(registry, "calexp", "u/x", where=where)]
+
+        with ThreadPoolExecutor(6) as pool:
+            assert all(sorted(found) == [3, 4] for found in pool.map(ask, range(120)))
 
     def test_values_never_reach_sql_as_text(self, registry):
         secret = "x'; DROP TABLE visit; --"
