@@ -241,6 +241,43 @@ class TestJoins:
         assert sorted(d["htm7"] for d in found) == wanted
         assert 2 in visits(registry, f"htm7 = {wanted[0]}")
 
+    def test_regions_of_pixels_overlap_as_the_pixels_do(self, registry):
+        asked = queries.query_data_ids(registry, ["htm7", "visit"], where="visit.region OVERLAPS htm7.region")
+        assert set(asked) == set(queries.query_data_ids(registry, ["htm7", "visit"]))
+
+    def test_datasets_kept_by_pixels_are_joined_with_what_lies_in_them(self, registry, sky):
+        registry.register_dataset_type(DatasetType("refcat", ["htm7"], "Dict"))
+        registry.collections.register("refcats", "RUN")
+        refcat, catalog, tables = registry.dataset_type("refcat"), registry.catalog, registry.tables
+        type_id, run_id = catalog.type_ids["refcat"], catalog.collections["refcats"].id
+        pixels = sorted({p for begin, end in sky["visit"][2].htm_pixels(7) for p in range(begin, end)} | {5, 6})
+        with registry.database.write() as connection:
+            for pixel in pixels:
+                ref = DatasetRef(refcat, {"htm7": pixel}, "refcats")
+                row = {"id": ref.id, "dataset_type_id": type_id, "run_id": run_id, "ingest_date": 0}
+                tag = {"dataset_type_id": type_id, "collection_id": run_id, "dataset_id": ref.id, "htm7": pixel}
+                connection.execute(sa.insert(tables.dataset).values(row))
+                connection.execute(sa.insert(tables.tag(refcat.dimensions)).values(tag))
+            summary = sa.insert(tables.collection_summary)
+            connection.execute(summary.values(collection_id=run_id, dataset_type_id=type_id))
+            registry.catalog_changed(connection)
+        every = queries.query_datasets(registry, "refcat", "refcats")
+        assert every.count() == len(pixels)
+        assert every.where("htm7 < 10").count() == 2
+        found = every.where("instrument = 'Cam' AND visit = 2").order_by("htm7")
+        assert [ref.data_id["htm7"] for ref in found] == pixels[2:]
+        assert queries.query_data_ids(registry, ["htm7"], datasets="refcat", collections="refcats").count() == len(
+            pixels
+        )
+
+    def test_relations_have_records_of_their_own(self, registry, sky):
+        found = queries.query_dimension_records(
+            registry, "visit_detector_region", where="region OVERLAPS POINT(0.1, 0.2)", order_by=["visit", "detector"]
+        )
+        point = Region.point(0.1, 0.2)
+        wanted = sorted(k for k, region in sky["visit_detector_region"].items() if region.overlaps(point))
+        assert [(record.visit, record.detector) for record in found] == wanted
+
     def test_pixels_alone_are_not_listed(self, registry):
         with pytest.raises(InvalidQueryError, match="too many to list"):
             queries.query_data_ids(registry, ["htm7"])
