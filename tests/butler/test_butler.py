@@ -189,6 +189,20 @@ def test_an_interrupt_after_the_commit_keeps_the_file_of_the_dataset(butler, mon
     assert butler.get("note", HERE) == {"a": 1}
 
 
+def test_many_are_put_all_or_none(butler):
+    note = butler.dataset_type("note")
+    refs = [DatasetRef(note, HERE | {"detector": d}, "many") for d in range(3)]
+    with pytest.raises(StorageClassError):
+        butler.put_many([(refs[0], {}), (refs[1], {"a": object()})])
+    with pytest.raises(DatasetExistsError, match="is given twice"):
+        butler.put_many([(refs[0], {}), (DatasetRef(note, refs[0].data_id, "many"), {})])
+    assert files(butler) == []
+    assert "many" not in butler.collections.list()
+    butler.put_many((ref, {"d": ref.data_id["detector"]}) for ref in refs)
+    assert [butler.get(ref) for ref in refs] == [{"d": 0}, {"d": 1}, {"d": 2}]
+    butler.put_many([])
+
+
 def test_the_arguments_of_put_the_wrong_way_round_are_named(butler):
     with pytest.raises(TypeError, match=r"put takes the dataset type first: butler.put\('note', <dict>, …\)"):
         butler.put({}, "note", HERE)

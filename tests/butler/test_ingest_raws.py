@@ -1,0 +1,152 @@
+"""Raw frames become datasets, exposures and visits; again does nothing, and a bad file keeps no other out."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from skybutler.butler.butler import Butler
+from skybutler.butler.ingest import find_frames, ingest_raws, register_instrument
+from skybutler.instruments.instrument import Instrument
+from skybutler.model.errors import ConflictingDefinitionError
+from skybutler.model.region import Region
+from skybutler.testing.sky_simulator import FIELD_CENTER, simulate
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two detectors' frames of a bias, a dark, a flat and two exposures of the sky, 1001 to 1005."""
+    folder = tmp_path_factory.mktemp("night")
+    simulate(folder, science=2, calibrations=1, bands=("g",), stars=5)
+    return folder
+
+
+@pytest.fixture
+def night(simulated: Path, tmp_path: Path) -> Path:
+    """The frames, for one test to do with as it likes."""
+    return Path(shutil.copytree(simulated, tmp_path / "night"))
+
+
+@pytest.fixture(scope="session")
+def empty_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("empty") / "repo"
+    Butler.create(root).close()
+    return root
+
+
+@pytest.fixture
+def empty(empty_repository: Path, tmp_path: Path):
+    """A Butler on a repository that knows no instrument."""
+    with Butler(shutil.copytree(empty_repository, tmp_path / "new")) as opened:
+        yield opened
+
+
+def table(butler: Butler, name: str) -> int:
+    return butler.sql(f"SELECT count(*) FROM {name}")[1][0][0]
+
+
+def test_a_night_becomes_exposures_visits_and_raws(empty, night):
+    report = ingest_raws(empty, [night], "simcam")
+    assert (len(report.ingested), report.known, report.failed, report.visits) == (10, [], [], 2)
+    assert str(report) == "10 raw frames ingested into 'SimCam/raw', 2 visits defined"
+    counts = {"exposure": 5, "visit": 2, "visit_definition": 2, "visit_detector_region": 4}
+    assert {name: table(empty, name) for name in counts} == counts
+    assert empty.sql("SELECT observation_type, count(*) FROM exposure GROUP BY 1 ORDER BY 1")[1] == [
+        ("bias", 1), ("dark", 1), ("flat", 1), ("science", 2),
+    ]  # fmt: skip
+    assert empty.collections.info("defaults").children == ("SimCam/raw", "SimCam/camera", "user")
+    assert empty.get("camera").name == "SimCam"
+    assert all(empty.exists("raw", exposure=1005, detector=d) for d in (0, 1))
+
+
+def test_a_visit_covers_what_its_detectors_cover(empty, night):
+    ingest_raws(empty, [night], "simcam")
+    _, rows = empty.sql("SELECT v.region, d.region FROM visit v JOIN visit_detector_region d ON d.visit = v.id")
+    for whole, part in rows:
+        corners = [float(number) for number in part.split()[1:]]
+        middle = sum(corners[::2]) / (len(corners) // 2), sum(corners[1::2]) / (len(corners) // 2)
+        assert Region(whole).contains(*middle)
+        assert Region(whole).overlaps(Region.circle(*FIELD_CENTER, 0.1))
+
+
+def test_ingesting_again_changes_nothing(empty, night):
+    first = ingest_raws(empty, [night], "simcam")
+    before = empty.sql("SELECT * FROM v_datasets ORDER BY 1"), empty.sql("SELECT * FROM visit")
+    again = ingest_raws(empty, [night], "simcam")
+    assert (again.ingested, len(again.known), again.visits) == ([], 10, 0)
+    assert str(again).endswith("10 were there already")
+    assert (empty.sql("SELECT * FROM v_datasets ORDER BY 1"), empty.sql("SELECT * FROM visit")) == before
+    assert first.run == again.run
+
+
+def test_frames_that_come_one_by_one_make_the_same_visits(empty, night, tmp_path):
+    frames = find_frames([night])
+    for frame in frames:
+        ingest_raws(empty, [frame], "simcam")
+    whole = empty.sql("SELECT id, name, region FROM visit ORDER BY id")
+    assert table(empty, "visit_detector_region") == 4
+    with Butler.create(tmp_path / "at_once") as other:
+        ingest_raws(other, [night], "simcam")
+        assert other.sql("SELECT id, name, region FROM visit ORDER BY id") == whole
+
+
+def test_the_same_raw_has_the_same_id_in_every_repository(empty, night, tmp_path):
+    ids = {ref.id for ref in ingest_raws(empty, [night], "simcam").ingested}
+    with Butler.create(tmp_path / "other") as other:
+        assert {ref.id for ref in ingest_raws(other, [night], "simcam").ingested} == ids
+    assert {uuid.version for uuid in ids} == {5}
+
+
+def test_a_file_that_cannot_be_understood_is_reported_and_keeps_none_out(empty, night):
+    (night / "aa_broken.fits").write_bytes(b"this is no FITS file")
+    (night / "bb_empty.fits").write_bytes(b"")
+    shutil.copy(night / "simcam_00001001_S00.fits", night / "cc_double.fits")
+    report = ingest_raws(empty, [night], "simcam")
+    assert len(report.ingested) == 10
+    assert sorted(path.name for path, _ in report.failed) == [
+        "aa_broken.fits", "bb_empty.fits", "simcam_00001001_S00.fits",
+    ]  # fmt: skip
+    assert all(str(path) in reason for path, reason in report.failed)
+    assert "is exposure 1001 of detector 0, as is" in dict(report.failed)[night / "simcam_00001001_S00.fits"]
+    assert str(report).endswith("3 passed over")
+
+
+def test_frames_that_move_are_gone_from_their_folder_and_read_in_theirs(empty, night):
+    ingest_raws(empty, [night], "simcam", transfer="move", run="elsewhere", add_to_defaults=False)
+    assert list(night.glob("*.fits")) == []
+    assert empty.exists("raw", exposure=1001, detector=0, collections="elsewhere")
+    assert empty.collections.info("defaults").children == ("user",)
+
+
+def test_frames_below_the_root_stay_where_they_are(empty, night):
+    inside = empty.root / "incoming"
+    shutil.copytree(night, inside)
+    ingest_raws(empty, [inside], "simcam")
+    assert empty.get_uri("raw", exposure=1001, detector=0) == (inside / "simcam_00001001_S00.fits").absolute().as_uri()
+
+
+def test_a_place_that_is_not_there_is_an_error_before_anything_is_done(empty, night):
+    with pytest.raises(FileNotFoundError, match=r"there is no .*nowhere"):
+        ingest_raws(empty, [night, night / "nowhere"], "simcam")
+    assert table(empty, "instrument") == 0
+
+
+def test_an_instrument_is_registered_once_and_not_contradicted(empty):
+    simcam = Instrument.load("simcam")
+    register_instrument(empty, simcam)
+    register_instrument(empty, simcam)
+    assert table(empty, "detector") == 2
+    assert table(empty, "dataset") == 1
+    row = {"instrument": "SimCam", "id": 0, "full_name": "Other"}
+    with pytest.raises(ConflictingDefinitionError):
+        empty.sync_dimension_records("detector", row)
+    empty.sync_dimension_records("detector", row, update=True)
+    with pytest.raises(ConflictingDefinitionError, match="full_name='Other'"):
+        register_instrument(empty, simcam)
+
+
+def test_frames_are_found_in_order_once_and_by_every_usual_ending(tmp_path):
+    for name in ("b.fits", "a.FIT", "c.fits.fz", "d.fts", "e.fits.gz", "notes.txt", "sub/f.fits"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [p.relative_to(tmp_path).as_posix() for p in find_frames([tmp_path / "d.fts", tmp_path])]
+    assert names == ["d.fts", "a.FIT", "b.fits", "c.fits.fz", "e.fits.gz", "sub/f.fits"]
