@@ -115,7 +115,7 @@ class DimensionRecords:
         same = (columns[element.column_of(name)] == data_id[name] for name in element.required)
         with self._registry.database.read() as connection:
             row = connection.execute(sa.select(*columns).where(*same)).mappings().first()
-        return None if row is None else record_from_row(element, row)
+        return None if row is None else record_from_row(element, dict(row))
 
     def _element(self, name: str) -> Element:
         element = self._registry.universe[name]
