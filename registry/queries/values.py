@@ -157,45 +157,55 @@ class _Lift:
         others: list[tree.Node] = []
         first = 0
         for item in items:
-            if isinstance(item, tree.Name) and self.is_bound(item):
-                item = tree.Bind(item.text, item.at)
-            if isinstance(item, tree.Bind):
-                value = self.of_bind(item.name, item.at)
-                if isinstance(value, range):
-                    if value:
-                        low, high = sorted((value[0], value[-1]))
-                        others.append(self.stride(tree.Range(low, high, abs(value.step), item.at)))
-                    continue
-                found = self.many(value, f":{item.name}", item.at)
-            elif isinstance(item, tree.Literal):
-                found = [classify(item.value)]
-            elif isinstance(item, tree.Time):
-                found = [(Kind.TIME, item.nanoseconds)]
-            elif isinstance(item, tree.Call) and item.function == "UUID":
-                found = [(Kind.UUID, self.uuid(item))]
-            elif isinstance(item, tree.Null):
-                raise self.source.error(item.at, "NULL equals nothing, so no list holds it; add OR … IS NULL.")
+            found = self.constants(item)
+            if isinstance(found, list):
+                for one, value in found:
+                    before = one if kind is None else kind
+                    kind, first = common_kind(before, one), first or item.at
+                    if kind is None:
+                        wrong = f"A list holds values of one kind: this is {one.value}, not {before.value}."
+                        raise self.source.error(item.at, wrong)
+                    gathered.append(value)
             else:
-                others.append(self.stride(item) if isinstance(item, tree.Range) else self.node(item))
-                continue
-            for one, value in found:
-                before = one if kind is None else kind
-                kind, first = common_kind(before, one), first or item.at
-                if kind is None:
-                    raise self.source.error(
-                        item.at, f"A list holds values of one kind: this is {one.value}, not {before.value}."
-                    )
-                gathered.append(value)
+                others.append(found)
         if kind is not None:
-            if not kind.is_comparable:
-                raise self.source.error(first, f"{kind.value.capitalize()} is in no list; use OVERLAPS.")
-            if len(gathered) <= SMALL_LIST:
-                index = len(self.into.values)
-                self.into.values.extend(self.into.dialect.encode(kind, value) for value in gathered)
-                others.append(tree.Values(kind, index, len(gathered), first))
-            else:
-                others.append(tree.Values(kind, self.into.add(self.into.dialect.json_list(kind, gathered)), -1, first))
+            others.append(self.listed(kind, gathered, first))
         return tuple(others)
+
+    def constants(self, item: tree.Node) -> list[tuple[Kind, Any]] | tree.Node:
+        """Return the constants that an item of a list is, with their kinds; or what else it is."""
+        if isinstance(item, tree.Name) and self.is_bound(item):
+            item = tree.Bind(item.text, item.at)
+        match item:
+            case tree.Literal():
+                return [classify(item.value)]
+            case tree.Time():
+                return [(Kind.TIME, item.nanoseconds)]
+            case tree.Call(function="UUID"):
+                return [(Kind.UUID, self.uuid(item))]
+            case tree.Null():
+                raise self.source.error(item.at, "NULL equals nothing, so no list holds it; add OR … IS NULL.")
+            case tree.Range():
+                return self.stride(item)
+            case tree.Bind():
+                value = self.of_bind(item.name, item.at)
+                if not isinstance(value, range):
+                    return self.many(value, f":{item.name}", item.at)
+                if not value:
+                    return []
+                low, high = sorted((value[0], value[-1]))
+                return self.stride(tree.Range(low, high, abs(value.step), item.at))
+        return self.node(item)
+
+    def listed(self, kind: Kind, values: list[Any], at: int) -> tree.Values:
+        if not kind.is_comparable:
+            raise self.source.error(at, f"{kind.value.capitalize()} is in no list; use OVERLAPS.")
+        dialect = self.into.dialect
+        if len(values) > SMALL_LIST:
+            return tree.Values(kind, self.into.add(dialect.json_list(kind, values)), -1, at)
+        index = len(self.into.values)
+        self.into.values += [dialect.encode(kind, value) for value in values]
+        return tree.Values(kind, index, len(values), at)
 
     def stride(self, item: tree.Range) -> tree.Stride:
         index = self.into.add(item.start)
