@@ -14,7 +14,7 @@ demo: $(VENV)/.installed  ## make a repository and take raw frames to a catalog 
 	$(BIN)/python examples/demo.py --repo $(REPO) $(if $(DATA),--data $(DATA))
 
 test: $(VENV)/.installed-dev  ## run the tests on every core
-	$(BIN)/python -m pytest -q -n auto --dist worksteal
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 lint: $(VENV)/.installed-dev  ## ruff: style and mistakes
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

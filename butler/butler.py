@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
 from .transaction import FileJournal
 
 if TYPE_CHECKING:
+    from ..imaging.detector import Camera
     from ..model.dimensions import DimensionUniverse
     from ..registry.collections import Collections
     from ..registry.queries import DataIdQuery, DatasetQuery, DatasetsQuery, RecordQuery
@@ -90,6 +92,8 @@ class Butler:
         else:
             self.search = (collections,) if isinstance(collections, str) else tuple(collections)
         self.instrument = instrument
+        self.cameras: dict[uuid.UUID, Camera] = {}
+        """Cameras that have been read, by the ids of their datasets."""
         self._journal = FileJournal(self.registry, self.datastore)
 
     @classmethod
@@ -233,7 +237,7 @@ class Butler:
             raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
         obj = self.datastore.read(whole, wanted, component, parameters)
         if wanted.name == "Exposure" and component in COMPLETED:
-            obj = complete_exposure(self.registry, ref.data_id, obj, component)
+            obj = complete_exposure(self, ref.data_id, obj, component)
         return obj
 
     def get_deferred(

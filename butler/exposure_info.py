@@ -1,7 +1,8 @@
 """What the registry knows of an exposure and its file does not say.
 
 A raw frame's header speaks its camera's own dialect. Ingest has translated it into dimension records already, so a raw
-that is read gets its visit info and filter from there, whatever camera took it.
+that is read gets its visit info and filter from there, and its detector from the ``camera`` dataset, whatever camera
+took it.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from ..registry.registry import Registry
 
 if TYPE_CHECKING:
     from ..imaging.exposure import Exposure
+    from .butler import Butler
 
 __all__ = ["COMPLETED", "complete_exposure"]
 
-COMPLETED = (None, "visit_info", "filter", "id")
+COMPLETED = (None, "visit_info", "filter", "id", "detector")
 """The whole, and the components that may be filled in."""
 
 
-def complete_exposure(registry: Registry, data_id: DataId, obj: Any, component: str | None) -> Any:
+def complete_exposure(butler: Butler, data_id: DataId, obj: Any, component: str | None) -> Any:
     """Fill in what a file did not say of an exposure or a component of one.
 
     Parameters
     ----------
-    registry
-        Whose records are asked.
+    butler
+        Whose records, and whose camera, are asked.
     data_id
         The dataset's.
     obj
@@ -39,8 +41,9 @@ def complete_exposure(registry: Registry, data_id: DataId, obj: Any, component: 
     Returns
     -------
     object
-        The same exposure, now with ``visit_info``, ``filter`` and ``id``; or the component.
+        The same exposure, now with ``visit_info``, ``filter``, ``detector`` and ``id``; or the component.
     """
+    registry = butler.registry
     missing = obj is None if component else obj.visit_info is None or obj.filter is None
     element = next((name for name in ("exposure", "visit") if name in data_id), None)
     if not missing or element is None:
@@ -52,6 +55,8 @@ def complete_exposure(registry: Registry, data_id: DataId, obj: Any, component: 
         return _visit_info(record)
     if component == "filter":
         return _filter(registry, record)
+    if component == "detector":
+        return _detector(butler, data_id)
     if component == "id":
         return record.id
     exposure: Exposure = obj
@@ -59,6 +64,8 @@ def complete_exposure(registry: Registry, data_id: DataId, obj: Any, component: 
         exposure.visit_info = _visit_info(record)
     if exposure.filter is None:
         exposure.filter = _filter(registry, record)
+    if exposure.detector is None:
+        exposure.detector = _detector(butler, data_id)
     if exposure.id is None:
         exposure.id = record.id
     return exposure
@@ -93,6 +100,19 @@ def _visit_info(record: DimensionRecord) -> Any:
         observation_reason=known.get("observation_reason") or "",
         science_program=known.get("science_program") or "",
     )
+
+
+def _detector(butler: Butler, data_id: DataId) -> Any:
+    """Return the detector as the camera dataset describes it, None where there is no such dataset."""
+    if "camera" not in butler.registry.catalog.dataset_types or "detector" not in data_id:
+        return None
+    ref = butler.find_dataset("camera", instrument=data_id["instrument"])
+    if ref is None:
+        return None
+    camera = butler.cameras.get(ref.id)
+    if camera is None:
+        camera = butler.cameras[ref.id] = butler.get(ref)
+    return camera[data_id["detector"]]
 
 
 def _filter(registry: Registry, record: DimensionRecord) -> Any:
