@@ -8,6 +8,7 @@ import numpy as np
 
 from ..imaging.background import Background
 from ..imaging.psf import GaussianPsf
+from ..model.errors import TaskError
 from ..tasks import (
     Config,
     Field,
@@ -104,7 +105,14 @@ class CharacterizeImageTask(PipelineTask):
         -------
         Struct
             ``characterized``: a new Exposure without background, with ``background`` and ``psf``.
+
+        Raises
+        ------
+        TaskError
+            The exposure has no good pixel.
         """
+        if not Planes.of(exposure.masked_image).good.any():
+            raise TaskError("the exposure has no good pixel: every one is masked, not finite, or without a variance")
         result = exposure.clone()
         background: Background = self.background.run(result).background
         planes = Planes.of(result.masked_image)

@@ -82,11 +82,14 @@ def detect(
         segmentation_map=True,
     )
     peak_x, peak_y = objects["xcpeak"].astype(np.float64), objects["ycpeak"].astype(np.float64)
+    # sep gives the filtered signal in the image's unit.
+    rows, columns = objects["ycpeak"], objects["xcpeak"]
+    filtered_noise = np.sqrt(variance[rows, columns] * (kernel**2).sum()) / kernel.sum()
     agree = np.hypot(objects["x"] - peak_x, objects["y"] - peak_y) < 1.0
     return Detections(
         x=np.where(agree, objects["x"], peak_x),
         y=np.where(agree, objects["y"], peak_y),
-        signal_to_noise=objects["cpeak"].astype(np.float64),
+        signal_to_noise=objects["cpeak"].astype(np.float64) / filtered_noise,
         flux=objects["flux"].astype(np.float64),
         area=objects["npix"].astype(np.int64),
         footprints=np.asarray(footprints, dtype=np.int64),

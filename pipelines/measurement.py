@@ -104,7 +104,10 @@ def aperture_fluxes(stamps: CleanStamps, radii: Sequence[float]) -> Columns:
     )
     for radius in radii:
         name = aperture_name(radius)
-        flux, error, _ = sep.sum_circle(data, at_x, at_y, radius, var=noise, mask=blocked, subpix=0)
+        # sep takes no empty picture.
+        flux, error = np.zeros(0), np.zeros(0)
+        if n:
+            flux, error, _ = sep.sum_circle(data, at_x, at_y, radius, var=noise, mask=blocked, subpix=0)
         columns[name], columns[f"{name}_err"] = flux, error
         columns[f"{name}_flag"] = ((distance < radius + 0.7) & ~stamps.valid).any(axis=(1, 2)) | ~np.isfinite(flux)
     return columns
@@ -179,8 +182,8 @@ def pixel_flags(
     flat = mask.ravel()
     columns: Columns = {}
     values = np.where(pixels.inside, flat[pixels.index], 0)
-    everywhere = np.bitwise_or.reduce(values.reshape(len(x), -1), axis=1)
-    center = np.bitwise_or.reduce(values[:, inner, inner].reshape(len(x), -1), axis=1)
+    everywhere = np.bitwise_or.reduce(values, axis=(1, 2))
+    center = np.bitwise_or.reduce(values[:, inner, inner], axis=(1, 2))
     outside = ~pixels.inside.all(axis=(1, 2))
     for name, bit in bits.items():
         columns[f"flag_{name}"] = (everywhere & bit) != 0

@@ -165,6 +165,8 @@ def _blend_growth(normal: object, diagonal: FloatArray, neighbours: int = 6) -> 
     each source taken into account.
     """
     n = len(diagonal)
+    if n == 0:
+        return np.ones(0)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     coupling = normal.tocsr()  # type: ignore[attr-defined]
     rows = np.repeat(np.arange(n), np.diff(coupling.indptr))

@@ -26,6 +26,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _ORDER = 5
 _REACH = 3
+_TAPS = (2 * _REACH + 1) ** 2
 _ORDERS = {1: 0, 3: 1, 6: 2}
 
 
@@ -151,12 +152,12 @@ class PsfSampler:
         """
         half = self.half if half is None else half
         along_x, along_y = _quintic_weights(x - np.rint(x)), _quintic_weights(y - np.rint(y))
-        taps = (along_y[:, :, None] * along_x[:, None, :]).reshape(len(x), -1)
+        taps = (along_y[:, :, None] * along_x[:, None, :]).reshape(len(x), _TAPS)
         size = 2 * half + 1
         windows = self._windows(half)
         if len(self.basis) > 1:
             terms = chebyshev_terms(self.box, x, y, self.order)
-            taps = (terms[:, :, None] * taps[:, None, :]).reshape(len(x), -1)
+            taps = (terms[:, :, None] * taps[:, None, :]).reshape(len(x), len(self.basis) * _TAPS)
         return np.asarray((taps @ windows).reshape(len(x), size, size))
 
     def _windows(self, half: int) -> FloatArray:
