@@ -16,7 +16,7 @@ from .main import report_errors
 if TYPE_CHECKING:
     from ..tasks.pipeline import Pipeline
 
-__all__ = ["command_line_task", "run_isr"]
+__all__ = ["command_line_parser", "command_line_task", "run_isr"]
 
 _DEFAULTS = "defaults"
 
@@ -40,11 +40,17 @@ def command_line_task(program: str, label: str, pipeline: str, arguments: Sequen
     arguments
         Words of the command line; those of the process where left out.
     """
-    given = _parser(program, label).parse_args(arguments)
+    parser = command_line_parser(program, label)
+    given = parser.parse_args(arguments)
+    if given.id is None and not {"config", "history"} & set(given.show):
+        parser.error("say which data: --id visit=1234, or --id alone for everything.")
+    if given.rerun is None and (not given.show or "run" in given.show):
+        parser.error("say where outputs go: --rerun NAME.")
     report_errors(lambda: _run(given, label, pipeline), program)
 
 
-def _parser(program: str, label: str) -> argparse.ArgumentParser:
+def command_line_parser(program: str, label: str) -> argparse.ArgumentParser:
+    """Return what reads the command line of a task's own command."""
     parser = argparse.ArgumentParser(
         prog=program,
         description=f"Run the task {label!r} on the data that --id names.",
@@ -61,17 +67,32 @@ def _parser(program: str, label: str) -> argparse.ArgumentParser:
         default=None,
         help="data IDs: values joined by ^, ranges as 0..3 or 0..9:2; may be repeated; with no words: everything",
     )
-    add("--rerun", metavar="[IN:]OUT", help="outputs go to the collection rerun/OUT; inputs come from rerun/IN first")
+    add(
+        "--rerun",
+        type=_rerun,
+        metavar="[IN:]OUT",
+        help="outputs go to the collection rerun/OUT; inputs come from rerun/IN first",
+    )
     add(
         "--configfile",
         "--config-file",
         "-C",
         action="append",
-        default=[],
+        dest="overrides",
+        type=lambda text: (True, text),
         metavar="FILE",
         help="apply a file of configuration values, such as `config.doDark = False`",
     )
-    add("--config", "-c", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="set configuration fields")
+    add(
+        "--config",
+        "-c",
+        nargs="+",
+        action="extend",
+        dest="overrides",
+        type=lambda text: (False, text),
+        metavar="NAME=VALUE",
+        help="set configuration fields; these and files are applied from left to right",
+    )
     add(
         "--show",
         nargs="+",
@@ -79,46 +100,37 @@ def _parser(program: str, label: str) -> argparse.ArgumentParser:
         default=[],
         help="show this; nothing is run unless `run` is among them",
     )
-    add("-j", "--processes", type=int, default=1, metavar="N", help="processes to use; this version runs in one")
-    return parser  # fmt: skip
+    return parser
+
+
+def _rerun(text: str) -> tuple[str, list[str]]:
+    """Return the output collection and the inputs that ``--rerun [IN:]OUT`` means."""
+    before, separator, after = text.rpartition(":")
+    if not after or (separator and not before):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME or IN:OUT")
+    return f"rerun/{after}", [f"rerun/{before}", _DEFAULTS] if separator else [_DEFAULTS]
 
 
 def _run(given: argparse.Namespace, label: str, pipeline: str) -> int:
     from ..tasks.execution import run_pipeline
     from ..tasks.id_arguments import parse_id_arguments, where_of
     from ..tasks.pipeline import Pipeline
-
-    if given.id is None and "config" not in given.show and "history" not in given.show:
-        raise SystemExit("say which data: --id visit=1234, or --id alone for everything.")
-    where = where_of(data_id for words in given.id or [[]] for data_id in parse_id_arguments(words))
-    chosen = Pipeline.load(pipeline).subset(label)
-    for file in given.configfile:
-        chosen.override_from(label, file)
-    for assignment in given.config:
-        chosen.override(label, assignment)
-    into, inputs = _collections(given.rerun)
-    _show(given, chosen, label, where, inputs)
-    if given.show and "run" not in given.show:
-        return 0
-    if given.processes > 1:
-        print(f"running in one process; {given.processes} are for a later version", file=sys.stderr)
-    if into is None:
-        raise SystemExit("say where outputs go: --rerun NAME.")
     from .run import print_report
 
-    report = run_pipeline(given.repo, chosen, output=into, inputs=inputs, where=where)
+    where = where_of(data_id for words in given.id or [[]] for data_id in parse_id_arguments(words))
+    chosen = Pipeline.load(pipeline).subset(label)
+    for is_file, text in given.overrides or ():
+        if is_file:
+            chosen.override_from(label, text)
+        else:
+            chosen.override(label, text, f"--config {text}")
+    output, inputs = given.rerun or (None, [_DEFAULTS])
+    _show(given, chosen, label, where, inputs)
+    if output is None or (given.show and "run" not in given.show):
+        return 0
+    report = run_pipeline(given.repo, chosen, output=output, inputs=inputs, where=where)
     print_report(report)
     return report.exit_code
-
-
-def _collections(rerun: str | None) -> tuple[str | None, list[str]]:
-    """Return the output collection and the inputs that ``--rerun [IN:]OUT`` means."""
-    if rerun is None:
-        return None, [_DEFAULTS]
-    before, separator, after = rerun.partition(":")
-    if not separator:
-        return f"rerun/{before}", [_DEFAULTS]
-    return f"rerun/{after}", [f"rerun/{before}", _DEFAULTS]
 
 
 def _show(given: argparse.Namespace, pipeline: Pipeline, label: str, where: str, inputs: list[str]) -> None:
@@ -132,10 +144,10 @@ def _show(given: argparse.Namespace, pipeline: Pipeline, label: str, where: str,
             if len(settings := config.history(name)) > 1:
                 print(f"{name}: " + " -> ".join(f"{s.value!r} ({s.where})" for s in settings))
     if "data" in given.show:
-        from ..butler import Butler
-        from ..tasks.graph import build_graph
+        from .run import find_quanta
 
-        butler = Butler(given.repo, writeable=False)
-        names = [row.name for row in butler.registry.catalog.flatten(tuple(inputs))]
-        for quantum in build_graph(butler, pipeline, inputs=names, run="(not made)", where=where):
+        graph = find_quanta(given.repo, pipeline, inputs, where)
+        for quantum in graph:
             print(f"id {dict(quantum.data_id)}")
+        if not len(graph):
+            print(graph.summary(), file=sys.stderr)

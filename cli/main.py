@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -75,12 +76,27 @@ def command_line() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 all well, 1 a clear error, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 all well, 1 an error, 2 wrong usage, 130 interrupted."""
     report_errors(lambda: command_line.main(arguments, prog_name="skybutler", standalone_mode=False), "skybutler")
 
 
-def report_errors(action: Any, program: str) -> NoReturn:
-    """Run an action and exit; what went wrong is one message on standard error, not a traceback."""
+def report_errors(action: Callable[[], object], program: str) -> NoReturn:
+    """Run an action and exit; what went wrong is a message on standard error, not a traceback.
+
+    Parameters
+    ----------
+    action
+        What to do; an int that it returns is the exit code.
+    program
+        Name of the command, for its messages.
+
+    Notes
+    -----
+    With ``SKYBUTLER_TRACEBACK`` set in the environment, errors do show where they come from.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where a terminal lacks a letter, it gets another, not an error
+            stream.reconfigure(errors="replace")
     try:
         code = action()
         sys.stdout.flush()
@@ -97,10 +113,6 @@ def report_errors(action: Any, program: str) -> NoReturn:
     except (SkyButlerError, OSError) as error:
         if os.environ.get("SKYBUTLER_TRACEBACK"):
             raise
-        text = (
-            str(error)
-            if isinstance(error, SkyButlerError) or not error.filename
-            else f"{error.strerror}: {error.filename}"
-        )
-        click.echo(f"{program}: {text}", err=True)
+        of_a_file = isinstance(error, OSError) and error.filename and not isinstance(error, SkyButlerError)
+        click.echo(f"{program}: {f'{error.strerror}: {error.filename}' if of_a_file else error}", err=True)
         sys.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -37,9 +38,17 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], output: str)
     rows
         A value a column.
     output
-        ``table``, ``json`` (a list of objects) or ``csv``.
+        ``table``, ``json`` (a list of objects; what is no finite number is null) or ``csv``.
+
+    Raises
+    ------
+    click.UsageError
+        Two columns have one name, which JSON cannot say.
     """
     if output == "json":
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if list(names).count(name) > 1)
+            raise click.UsageError(f"two columns are called {twice!r}; JSON needs a name for each (SELECT … AS …).")
         values = [{name: _json_value(value) for name, value in zip(names, row, strict=True)} for row in rows]
         click.echo(json.dumps(values, indent=1, ensure_ascii=False))
     elif output == "csv":
@@ -47,27 +56,31 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], output: str)
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([["" if value is None else _json_value(value) for value in row] for row in rows])
+        writer.writerows([str(v) if isinstance(v, float) else _text(v) for v in row] for row in rows)
     else:
-        _print_table(names, rows)
+        _print_table(list(names), [[_text(value) for value in row] for row in rows])
 
 
-def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+def _print_table(names: list[str], rows: list[list[str]]) -> None:
+    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(names))]
+    if sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    rows = [[_text(value) for value in row] for row in rows]
-    for i, name in enumerate(names):
-        numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=not sys.stdout.isatty())
-    for row in rows:
-        table.add_row(*row)
-    # In a pipe nothing is cut: the table is as wide as it needs to be.
-    console = Console(width=None if sys.stdout.isatty() else 10_000, markup=False, highlight=False)
-    console.print(table, crop=False, soft_wrap=not sys.stdout.isatty())
-    console.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        for name, right in zip(names, numeric, strict=True):
+            table.add_column(name, justify="right" if right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        Console(markup=False, highlight=False).print(table)
+    else:  # for a pipe or a file: a line a row, nothing cut or coloured
+        lines = [names, *([" ".join(cell.splitlines()) for cell in row] for row in rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+        for line in lines:
+            cells = zip(line, widths, numeric, strict=True)
+            click.echo("  ".join(f"{cell:{'>' if right else '<'}{width}}" for cell, width, right in cells).rstrip())
+    click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
 
 
 def _is_number(text: str) -> bool:
@@ -83,10 +96,14 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.10g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _json_value(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return value.hex() if isinstance(value, bytes) else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    return value if value is None or isinstance(value, bool | int) else _text(value)

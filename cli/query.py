@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import click
 
-from ..butler import Butler
 from .output import format_option, print_rows
 
 __all__ = ["query_data_ids", "query_datasets", "query_records", "sql"]
@@ -15,23 +14,45 @@ __all__ = ["query_data_ids", "query_datasets", "query_records", "sql"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Explains(Protocol):
+    def explain(self) -> str:
+        """Return what is asked, and what lets nothing through."""
+
+
 def _query_options(command: F) -> F:
     """Give a command the options that all queries share."""
-    for option in reversed(
-        [
-            click.option("--where", "-w", default="", metavar="EXPRESSION", help="What must hold, e.g. \"band = 'r'\"."),
-            click.option("--collections", "-c", multiple=True, metavar="NAME", help="What is searched; may be repeated, or separated by commas.  [default: defaults]"),
-            click.option("--order-by", "-s", multiple=True, metavar="NAME", help="Sort by this; -NAME reverses; may be repeated."),
-            click.option("--limit", "-n", type=click.IntRange(min=0), help="How many rows at most."),
-        ]
-    ):  # fmt: skip
+    searched = "What is searched; may be repeated, or separated by commas.  [default: defaults]"
+    for option in (
+        format_option,
+        click.option("--limit", "-n", type=click.IntRange(min=0), help="How many rows at most."),
+        click.option("--order-by", "-s", multiple=True, metavar="NAME", help="Sort by this; -NAME reverses."),
+        click.option("--collections", "-c", multiple=True, metavar="NAME", help=searched),
+        click.option("--where", "-w", default="", metavar="EXPRESSION", help="What must hold, as in \"band = 'r'\"."),
+    ):
         command = option(command)
     return command
 
 
-def _names(given: Iterable[str]) -> list[str] | None:
-    names = [name for text in given for name in text.split(",") if name]
+def _names(given: Iterable[str]) -> list[str]:
+    return [name for text in given for name in text.split(",") if name]
+
+
+def _searched(collections: Iterable[str], datasets: Iterable[str]) -> list[str] | None:
+    """Return the collections that dataset types are looked for in; without types they would mean nothing."""
+    names = _names(collections)
+    if names and not _names(datasets):
+        raise click.UsageError("--collections goes with --datasets: data IDs and records are in no collection.")
     return names or None
+
+
+def _print_found(names: Sequence[str], rows: Sequence[Sequence[Any]], output: str, query: _Explains) -> None:
+    """Print rows; where there are none, say on standard error why."""
+    print_rows(names, rows, output)
+    if not rows:
+        lines = query.explain().splitlines()
+        reasons = list(dict.fromkeys(line[4:] for line in lines if line.startswith("  - "))) or lines[-1:]
+        for reason in reasons:
+            click.echo(f"nothing found: {reason}", err=True)
 
 
 @click.command("query-datasets")
@@ -40,7 +61,6 @@ def _names(given: Iterable[str]) -> list[str] | None:
 @_query_options
 @click.option("--find-all", is_flag=True, help="All datasets of a data ID, not only the first in the search.")
 @click.option("--uri", is_flag=True, help="Also print where each file lies.")
-@format_option
 def query_datasets(
     repo: str, dataset_type: str, where: str, collections: tuple[str, ...], order_by: tuple[str, ...],
     limit: int | None, find_all: bool, uri: bool, output: str,
@@ -52,28 +72,42 @@ def query_datasets(
       skybutler query-datasets demo src -s -visit -n 5 --uri
       skybutler query-datasets demo '*' -c 'u/*' --find-all --format csv
     """
-    butler = Butler(repo, writeable=False)
-    found: Iterable[Any]
-    if any(c in dataset_type for c in "*?["):
-        if order_by:
-            raise click.UsageError(
-                "--order-by needs one dataset type, not a glob: types differ in what they can be sorted by."
-            )
-        found = butler.query_all_datasets(
-            dataset_type, collections=_names(collections), find_first=not find_all, where=where, limit=limit
+    from ..butler import Butler
+
+    searched = _names(collections)
+    if _is_glob(dataset_type) and order_by:
+        raise click.UsageError(
+            "--order-by needs one dataset type, not a glob: types differ in what they can be sorted by."
         )
-    else:
-        found = butler.query_datasets(
-            dataset_type, _names(collections), find_first=not find_all, where=where, order_by=_names(order_by) or (), limit=limit,
-        )  # fmt: skip
-    refs = list(found)
-    dimensions = list(dict.fromkeys(name for ref in refs for name in ref.dataset_type.dimensions.required))
-    names = ["type", *dimensions, "run", "id", *(["uri"] if uri else [])]
-    rows = (
-        [ref.dataset_type.name, *(ref.data_id.get(d) for d in dimensions), ref.run, ref.id, *([butler.get_uri(ref)] if uri else [])]
-        for ref in refs
-    )  # fmt: skip
-    print_rows(names, rows, output)
+    if any(map(_is_glob, searched)) and not find_all:
+        raise click.UsageError("collections by glob have no order, so there is no first in them: add --find-all.")
+    with Butler(repo, writeable=False) as butler:
+        found: Any
+        if _is_glob(dataset_type):
+            found = butler.query_all_datasets(
+                dataset_type, collections=searched or None, find_first=not find_all, where=where, limit=limit
+            )
+            refs = list(found)
+            types = dict.fromkeys(ref.dataset_type for ref in refs)
+        else:
+            found = butler.query_datasets(
+                dataset_type, searched or None, find_first=not find_all, where=where,
+                order_by=_names(order_by), limit=limit,
+            )  # fmt: skip
+            refs = list(found)
+            types = {butler.dataset_type(dataset_type): None}
+        dimensions = list(dict.fromkeys(name for one in types for name in one.dimensions.required))
+        names = ["type", *dimensions, "run", "id", *(["uri"] if uri else [])]
+        rows = [
+            [ref.dataset_type.name, *(ref.data_id.get(d) for d in dimensions), ref.run, str(ref.id)] for ref in refs
+        ]
+        if uri:
+            rows = [[*row, butler.get_uri(ref)] for row, ref in zip(rows, refs, strict=True)]
+        _print_found(names, rows, output, found)
+
+
+def _is_glob(name: str) -> bool:
+    return any(c in name for c in "*?[")
 
 
 @click.command("query-data-ids")
@@ -81,7 +115,6 @@ def query_datasets(
 @click.argument("dimensions", nargs=-1, required=True)
 @_query_options
 @click.option("--datasets", "-t", multiple=True, metavar="TYPE", help="Only data IDs that have a dataset of this type.")
-@format_option
 def query_data_ids(
     repo: str, dimensions: tuple[str, ...], where: str, collections: tuple[str, ...], order_by: tuple[str, ...],
     limit: int | None, datasets: tuple[str, ...], output: str,
@@ -91,13 +124,16 @@ def query_data_ids(
     \b
       skybutler query-data-ids demo visit detector --datasets calexp --where "band = 'g'"
     """
-    butler = Butler(repo, writeable=False)
-    query = butler.query_data_ids(
-        dimensions, datasets=_names(datasets), collections=_names(collections), where=where,
-        order_by=_names(order_by) or (), limit=limit,
-    )  # fmt: skip
-    names = butler.universe.conform(dimensions).names
-    print_rows(names, ([data_id.get(name) for name in names] for data_id in query), output)
+    from ..butler import Butler
+
+    searched = _searched(collections, datasets)
+    with Butler(repo, writeable=False) as butler:
+        query = butler.query_data_ids(
+            dimensions, datasets=_names(datasets) or None, collections=searched, where=where,
+            order_by=_names(order_by), limit=limit,
+        )  # fmt: skip
+        names = butler.universe.conform(dimensions).names
+        _print_found(names, [[data_id.get(name) for name in names] for data_id in query], output, query)
 
 
 @click.command("query-records")
@@ -107,7 +143,6 @@ def query_data_ids(
 @click.option(
     "--datasets", "-t", multiple=True, metavar="TYPE", help="Only records of data IDs that have a dataset of this type."
 )
-@format_option
 def query_records(
     repo: str, element: str, where: str, collections: tuple[str, ...], order_by: tuple[str, ...],
     limit: int | None, datasets: tuple[str, ...], output: str,
@@ -118,16 +153,19 @@ def query_records(
       skybutler query-records demo visit --where "exposure_time > 30" --order-by -exposure_time
       skybutler query-records demo detector --format json
     """
-    butler = Butler(repo, writeable=False)
-    query = butler.query_dimension_records(
-        element, datasets=_names(datasets), collections=_names(collections), where=where,
-        order_by=_names(order_by) or (), limit=limit,
-    )  # fmt: skip
-    names = [column.name for column in butler.universe[element].columns]
-    records = list(query)
-    if output == "table":  # columns that no record fills only take room
-        names = [name for name in names if not records or any(getattr(r, name) is not None for r in records)]
-    print_rows(names, ([getattr(record, name) for name in names] for record in records), output)
+    from ..butler import Butler
+
+    searched = _searched(collections, datasets)
+    with Butler(repo, writeable=False) as butler:
+        query = butler.query_dimension_records(
+            element, datasets=_names(datasets) or None, collections=searched, where=where,
+            order_by=_names(order_by), limit=limit,
+        )  # fmt: skip
+        names = [column.name for column in butler.universe[element].columns]
+        records = list(query)
+        if output == "table":  # columns that no record fills only take room
+            names = [name for name in names if not records or any(getattr(r, name) is not None for r in records)]
+        _print_found(names, [[getattr(record, name) for name in names] for record in records], output, query)
 
 
 @click.command("sql")
@@ -142,5 +180,8 @@ def sql(repo: str, statement: str, output: str) -> None:
     \b
       skybutler sql demo "SELECT dataset_type, count(*), sum(size) FROM v_datasets GROUP BY 1"
     """
-    names, rows = Butler(repo, writeable=False).sql(statement)
+    from ..butler import Butler
+
+    with Butler(repo, writeable=False) as butler:
+        names, rows = butler.sql(statement)
     print_rows(names, rows, output)

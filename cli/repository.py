@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from .output import format_option, print_rows
+
+if TYPE_CHECKING:
+    from ..butler import Butler
 
 __all__ = ["collections", "create", "ingest_raws", "show"]
 
@@ -24,8 +27,8 @@ def create(repo: str, registry: str | None) -> None:
     """
     from ..butler import Butler
 
-    butler = Butler.create(repo, registry=registry)
-    click.echo(f"Made a repository in {butler.root}; it knows {len(butler.dataset_types())} dataset types.")
+    with Butler.create(repo, registry=registry) as butler:
+        click.echo(f"Made a repository in {butler.root}; it knows {len(butler.dataset_types())} dataset types.")
 
 
 @click.command("ingest-raws")
@@ -53,7 +56,8 @@ def ingest_raws(repo: str, files: tuple[str, ...], instrument: str, run: str | N
     from ..butler import Butler
     from ..butler.ingest import ingest_raws as ingest
 
-    report = ingest(Butler(repo), files, instrument, run=run, transfer=transfer)
+    with Butler(repo, writeable=True) as butler:
+        report = ingest(butler, files, instrument, run=run, transfer=transfer)
     for _, reason in report.failed:
         click.echo(f"passed over: {reason}", err=True)
     click.echo(str(report))
@@ -72,12 +76,11 @@ def collections(repo: str, glob: str, output: str) -> None:
     """
     from ..butler import Butler
 
-    butler = Butler(repo, writeable=False)
-    rows = []
-    for name in butler.collections.list(glob):
-        info = butler.collections.info(name)
-        held = ", ".join(butler.collections.dataset_types(name))
-        rows.append([name, info.type.name, ", ".join(info.children), held, info.doc])
+    with Butler(repo, writeable=False) as butler:
+        rows = []
+        for name in butler.collections.list(glob):
+            info = butler.collections.info(name)
+            rows.append([name, info.type.name, info.children, butler.collections.dataset_types(name), info.doc])
     print_rows(["collection", "type", "children", "dataset types", "doc"], rows, output)
 
 
@@ -97,31 +100,32 @@ def show(repo: str, dataset: str | None, data_id: tuple[str, ...], collections: 
     """
     from ..butler import Butler
 
-    butler = Butler(repo, writeable=False)
-    if dataset is None:
-        _show_repository(butler, output)
-        return
-    ref_type = dataset.partition(".")[0]
-    given = dict(_pair(text) for text in data_id)
-    search = list(collections) or None
-    obj = butler.get(dataset, given, collections=search)
-    ref = butler.find_dataset(ref_type, given, collections=search)
-    assert ref is not None
-    rows = [
-        ["dataset type", dataset], *([name, value] for name, value in ref.data_id.items()), ["run", ref.run],
-        ["id", ref.id], ["uri", butler.get_uri(ref)], ["content", repr(obj)],
-    ]  # fmt: skip
+    if dataset is None and collections:
+        raise click.UsageError("--collections goes with a DATASET; `skybutler collections` lists what each holds.")
+    with Butler(repo, writeable=False) as butler:
+        if dataset is None:
+            _show_repository(butler, output)
+            return
+        ref = butler.get_deferred(dataset, _data_id(data_id), collections=list(collections) or None).ref
+        obj = butler.get(ref, component=dataset.partition(".")[2] or None)
+        rows = [
+            ["dataset type", dataset], *ref.data_id.items(), ["run", ref.run], ["id", str(ref.id)],
+            ["uri", butler.get_uri(ref)], ["content", repr(obj)],
+        ]  # fmt: skip
     print_rows(["what", "value"], rows, output)
 
 
-def _pair(text: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise click.UsageError(f"a data ID is made of key=value pairs; {text!r} is none.")
-    return name, int(value) if value.lstrip("-").isdigit() else value
+def _data_id(words: tuple[str, ...]) -> dict[str, int | str]:
+    """Return the one data ID that key=value pairs mean."""
+    from ..tasks.id_arguments import parse_id_arguments
+
+    data_ids = parse_id_arguments(words)
+    if len(data_ids) > 1:
+        raise click.UsageError(f"{' '.join(words)!r} means {len(data_ids)} data IDs; show takes one.")
+    return data_ids[0]
 
 
-def _show_repository(butler: Any, output: str) -> None:
+def _show_repository(butler: Butler, output: str) -> None:
     """Print how many datasets of each type, in which RUNs, a repository holds."""
     names, rows = butler.sql(
         "SELECT dataset_type, run, count(DISTINCT dataset_id) AS datasets, sum(size) AS bytes "

@@ -10,9 +10,10 @@ import click
 
 if TYPE_CHECKING:
     from ..tasks.pipeline import Pipeline
+    from ..tasks.quantum import QuantumGraph
     from ..tasks.report import RunReport
 
-__all__ = ["print_report", "run"]
+__all__ = ["find_quanta", "print_report", "run"]
 
 _SHOWN = ["pipeline", "config", "graph", "mermaid"]
 
@@ -82,24 +83,20 @@ def run(
       skybutler run demo -p process -o u/me/try1 -d "band = 'g'" -c isr:doDark=False
       skybutler run demo -p process#isr -o u/me/isr --show graph
     """
-    from ..tasks.execution import run_pipeline
+    from ..tasks.execution import apply_overrides, run_pipeline
     from ..tasks.pipeline import Pipeline
 
-    chosen = Pipeline.load(pipeline)
-    searched = [name for text in inputs for name in text.split(",") if name] or ["defaults"]
-    if shown in ("pipeline", "mermaid", "config"):
-        _override(chosen, values, files)
-        _show(chosen, shown)
-        return 0
-    if shown == "graph":
-        _override(chosen, values, files)
-        _show_graph(repo, chosen, searched, where)
-        return 0
-    if not output:
+    if not output and not shown:
         raise click.UsageError("missing option '--output' / '-o': the collection that the outputs go to.")
+    chosen = Pipeline.load(pipeline)
+    apply_overrides(chosen, values, files)
+    searched = [name for text in inputs for name in text.split(",") if name] or ["defaults"]
+    if not output or shown:
+        _show(str(shown), chosen, repo, searched, where)
+        return 0
     report = run_pipeline(
-        repo, chosen, output=output, inputs=searched, where=where, overrides=values, override_files=files,
-        skip_existing=skip_existing, extend_defaults=add_to_defaults,
+        repo, chosen, output=output, inputs=searched, where=where, skip_existing=skip_existing,
+        extend_defaults=add_to_defaults,
     )  # fmt: skip
     print_report(report)
     return report.exit_code
@@ -113,38 +110,34 @@ def print_report(report: RunReport) -> None:
         from rich.console import Console
 
         Console().print(report.table())
+        for item in report.failures:
+            click.echo(f"{item} failed: {item.why}", err=True)
     else:
         click.echo(str(report))
-    for item in report.failures if sys.stdout.isatty() else ():
-        click.echo(f"{item.label} {item.data_id!r} failed: {item.why}", err=True)
 
 
-def _override(pipeline: Pipeline, values: Iterable[str], files: Iterable[str]) -> None:
-    from ..tasks.execution import apply_overrides
+def find_quanta(repo: str, pipeline: Pipeline, inputs: Iterable[str], where: str) -> QuantumGraph:
+    """Return what a pipeline would do, without a trace in the repository."""
+    from ..butler import Butler
+    from ..tasks.graph import build_graph
 
-    apply_overrides(pipeline, values, files)
+    with Butler(repo, writeable=False) as butler:
+        return build_graph(butler, pipeline, inputs=list(inputs), run="(not made)", where=where)
 
 
-def _show(pipeline: Pipeline, what: str) -> None:
-    from ..tasks.config_text import to_python
-
+def _show(what: str, pipeline: Pipeline, repo: str, inputs: Iterable[str], where: str) -> None:
     if what == "pipeline":
         click.echo(pipeline.tree())
     elif what == "mermaid":
         click.echo(pipeline.mermaid())
+    elif what == "graph":
+        graph = find_quanta(repo, pipeline, inputs, where)
+        click.echo(graph.summary())
+        for quantum in graph:
+            click.echo(f"  {quantum}")
     else:
+        from ..tasks.config_text import to_python
+
         for label, node in pipeline.tasks.items():
             click.echo(f"# {label}: {node.task_class.__module__}.{node.task_class.__qualname__}")
             click.echo(to_python(node.config))
-
-
-def _show_graph(repo: str, pipeline: Pipeline, inputs: list[str], where: str) -> None:
-    from ..butler import Butler
-    from ..tasks.graph import build_graph
-
-    butler = Butler(repo, writeable=False)
-    names = [row.name for row in butler.registry.catalog.flatten(tuple(inputs))]
-    graph = build_graph(butler, pipeline, inputs=names, run="(not made)", where=where)
-    click.echo(graph.summary())
-    for quantum in graph:
-        click.echo(f"  {quantum}")
