@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         NoWorkFound,
         PipelineError,
         ReadOnlyError,
+        RepositoryBusyError,
         RepositoryNotFoundError,
         RepositoryVersionError,
         SkyButlerError,
@@ -55,8 +56,8 @@ _ERRORS = (
     "CollectionCycleError", "CollectionNotFoundError", "CollectionTypeError", "ConfigError",
     "ConflictingDefinitionError", "DataIdError", "DatasetExistsError", "DatasetNotFoundError",
     "DatasetTypeNotFoundError", "FileFormatError", "FileIntegrityError", "HeaderError", "InvalidQueryError",
-    "NoWorkFound", "PipelineError", "ReadOnlyError", "RepositoryNotFoundError", "RepositoryVersionError",
-    "SkyButlerError", "StorageClassError", "TaskError",
+    "NoWorkFound", "PipelineError", "ReadOnlyError", "RepositoryBusyError", "RepositoryNotFoundError",
+    "RepositoryVersionError", "SkyButlerError", "StorageClassError", "TaskError",
 )  # fmt: skip
 _PLACES = {
     "Butler": "butler",
@@ -104,6 +105,7 @@ __all__ = [
     "PipelineError",
     "ReadOnlyError",
     "Region",
+    "RepositoryBusyError",
     "RepositoryNotFoundError",
     "RepositoryVersionError",
     "SkyButlerError",

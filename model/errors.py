@@ -18,6 +18,7 @@
      ├── HeaderError                 a raw frame's header lacks a key, or says what cannot be
      ├── RepositoryNotFoundError     a folder is not a repository
      ├── RepositoryVersionError      a repository is of a schema that this version does not read
+     ├── RepositoryBusyError         others kept a repository locked for longer than one waits
      ├── ReadOnlyError               a change was asked of what is open for reading only
      ├── ConfigError                 a configuration field is unknown or its value not allowed
      ├── PipelineError               a pipeline does not fit together
@@ -47,6 +48,7 @@ __all__ = [
     "NoWorkFound",
     "PipelineError",
     "ReadOnlyError",
+    "RepositoryBusyError",
     "RepositoryNotFoundError",
     "RepositoryVersionError",
     "SkyButlerError",
@@ -118,6 +120,10 @@ class RepositoryNotFoundError(SkyButlerError, FileNotFoundError):
 
 class RepositoryVersionError(SkyButlerError, RuntimeError):
     """A repository is of a schema that this version does not read."""
+
+
+class RepositoryBusyError(SkyButlerError, TimeoutError):
+    """Others kept a repository locked for longer than one waits."""
 
 
 class ReadOnlyError(SkyButlerError, PermissionError):

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from ..model.errors import ConfigError, ReadOnlyError
+from ..model.errors import ConfigError, ReadOnlyError, RepositoryBusyError
 
 __all__ = ["Database", "DatasetId", "Prepared"]
 
@@ -155,6 +155,8 @@ class Database:
         ------
         ReadOnlyError
             The database was opened for reading only.
+        RepositoryBusyError
+            Others have been writing for `BUSY_TIMEOUT` seconds on end.
         """
         if not self.writeable:
             raise ReadOnlyError("the repository was opened for reading only; open it with writeable=True to change it.")
@@ -163,12 +165,22 @@ class Database:
             with outer.begin_nested():
                 yield outer
             return
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with self.engine.connect().execution_options(writes=True) as connection, self._begin(connection):
             self._local.connection = connection
             try:
                 yield connection
             finally:
                 self._local.connection = None
+
+    def _begin(self, connection: Connection) -> sa.RootTransaction:
+        try:
+            return connection.begin()
+        except sa.exc.OperationalError as error:
+            if "locked" not in str(error.orig):
+                raise
+            raise RepositoryBusyError(
+                f"others have kept {self} locked for {BUSY_TIMEOUT:g} s; nothing was changed, so try again later."
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -15,7 +15,8 @@ from threading import Barrier
 import pytest
 from skybutler.butler.butler import Butler
 from skybutler.model.datasets import DatasetType
-from skybutler.model.errors import DatasetExistsError
+from skybutler.model.errors import DatasetExistsError, RepositoryBusyError
+from skybutler.registry import database
 
 DETECTORS = 250
 WORKER = """
@@ -138,6 +139,19 @@ def test_each_thread_has_its_own_transaction(butler):
         done.wait()
         holding.result()
     assert "held" not in butler.collections.list()
+
+
+def test_a_writer_waits_for_another_only_so_long_and_leaves_nothing(root, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    with Butler(root) as first, Butler(root) as second:
+        with first.transaction():
+            first.collections.register("held")
+            with pytest.raises(RepositoryBusyError, match=r"locked for 0\.05 s; nothing was changed"):
+                second.put("note", {}, visit=1, detector=0)
+            assert files_of(root) == set()
+            assert second.collections.list() == ["defaults", "user"]
+        second.put("note", {}, visit=1, detector=0)
+        assert len(files_of(root)) == 1
 
 
 def test_a_thread_sees_at_once_what_another_has_registered(butler):
