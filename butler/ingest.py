@@ -136,6 +136,9 @@ def ingest_raws(
     paths = find_frames(places)
     report = IngestReport(run or f"{instrument.name}/raw")
     frames = _read(instrument, paths, report)
+    if not frames:  # frames of another camera, perhaps: it does not become known by mistake
+        return report
+    butler.collections.register(report.run, CollectionType.RUN, f"Raw frames of {instrument.name}.")
     register_instrument(butler, instrument)
     frames = _record(butler, frames, report)
     _define_visits(butler, instrument.name, [frame for frame in frames if frame.observation.is_science], report)
@@ -236,7 +239,6 @@ def _register(butler: Butler, instrument: str, frames: Sequence[_Frame], report:
     known = butler.registry.datasets.existing(ref for file in files for ref in file.refs)
     report.known += [Path(file.path) for file in files if file.refs[0].id in known]
     new = [file for file in files if file.refs[0].id not in known]
-    butler.collections.register(report.run, CollectionType.RUN, f"Raw frames of {instrument}.")
     report.ingested += butler.ingest(new, transfer)
 
 
