@@ -60,6 +60,9 @@ def ingest_raws(repo: str, files: tuple[str, ...], instrument: str, run: str | N
         report = ingest(butler, files, instrument, run=run, transfer=transfer)
     for _, reason in report.failed:
         click.echo(f"passed over: {reason}", err=True)
+    if not (report.ingested or report.known or report.failed):
+        click.echo(f"no FITS file was found in {', '.join(files)}", err=True)
+        return 1
     click.echo(str(report))
     return 1 if report.failed else 0
 
