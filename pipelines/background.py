@@ -10,6 +10,7 @@ from ..imaging.background import Background
 from ..tasks import Config, Field, Struct, Task, time_method
 from .planes import Planes
 from .psf_stamps import BoolArray, FloatArray, IntArray
+from .sep_library import import_sep
 
 if TYPE_CHECKING:
     from ..imaging.exposure import Exposure
@@ -35,7 +36,7 @@ def binned_background(image: FloatArray, mask: BoolArray, size: int) -> tuple[Fl
     level, scatter
         (height, width) each.
     """
-    import sep
+    sep = import_sep()
 
     size = max(8, min(size, *image.shape))
     grid = sep.Background(

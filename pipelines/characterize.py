@@ -31,6 +31,7 @@ from .psf_fit import PsfStack, stack_stars
 from .psf_photometry import fit_point_sources
 from .psf_stamps import FloatArray, IntArray, StampPixels
 from .psf_stars import SIGMA_TO_FWHM, select_stars
+from .sep_library import import_sep
 
 if TYPE_CHECKING:
     from ..imaging.exposure import Exposure
@@ -191,7 +192,7 @@ class CharacterizeImageTask(PipelineTask):
         self, planes: Planes, found: Detections, chosen: IntArray, fwhm: float, background: Background
     ) -> tuple[PsfStack, Background]:
         """Stack the stars; fit and subtract them and what lies beside them; mend the sky; and stack again."""
-        import sep
+        sep = import_sep()
 
         half = self._half(fwhm)
         x, y, _ = sep.winpos(planes.image, found.x[chosen], found.y[chosen], fwhm / SIGMA_TO_FWHM)

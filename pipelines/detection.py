@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .psf_stamps import BoolArray, FloatArray, IntArray
+from .sep_library import import_sep
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ def detect(
     deblend_contrast
         Smallest share of a blend's flux that makes a source of its own.
     """
-    import sep
+    sep = import_sep()
 
     sep.set_extract_pixstack(max(300_000, image.size // 2))
     objects, footprints = sep.extract(

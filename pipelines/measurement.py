@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .psf_stamps import BoolArray, FloatArray, PsfSampler, StampPixels
+from .sep_library import import_sep
 from .shapes import adaptive_moments
 from .source_schema import aperture_name
 
@@ -88,7 +89,7 @@ def aperture_fluxes(stamps: CleanStamps, radii: Sequence[float]) -> Columns:
     radii
         Radii (pixel), none greater than the stamps' half-size.
     """
-    import sep
+    sep = import_sep()
 
     n, size, _ = stamps.data.shape
     columns: Columns = {}
