@@ -25,23 +25,24 @@ from ..model.storage_class import StorageClass
 from ..registry.collections import check_collection_name
 from ..registry.registry import Registry
 from ..storage.datastore import Datastore
-from .config import FILE_NAME, RepositoryConfig
+from .config import RepositoryConfig
 from .deferred import DeferredDataset
 from .exposure_info import COMPLETED, complete_exposure
 from .progress import track
-from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
+from .queries import ButlerQueries
+from .repository import create_repository, may_write
+from .standard import DEFAULT_COLLECTION, DEFAULT_RUN
 from .transaction import FileJournal
 
 if TYPE_CHECKING:
     from ..imaging.detector import Camera
     from ..model.dimensions import DimensionUniverse
     from ..registry.collections import Collections
-    from ..registry.queries import DataIdQuery, DatasetQuery, DatasetsQuery, RecordQuery
 
 __all__ = ["Butler"]
 
 
-class Butler:
+class Butler(ButlerQueries):
     """A repository: datasets found by dataset type and data ID.
 
     Parameters
@@ -83,7 +84,7 @@ class Butler:
         config = RepositoryConfig.load(root)
         self.root = config.root
         if writeable is None:
-            writeable = _may_write(config)
+            writeable = may_write(config)
         self.registry = Registry.open(config.database, writeable=writeable)
         self.datastore = Datastore(config.root)
         self.run = run or DEFAULT_RUN
@@ -116,41 +117,7 @@ class Butler:
         ConflictingDefinitionError
             The folder is a repository already.
         """
-        root = Path(root)
-        if root.is_file():
-            raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
-        config = RepositoryConfig.new(root, registry)
-        database = config.database
-        root.mkdir(parents=True, exist_ok=True)
-        try:
-            if (root / FILE_NAME).exists():
-                raise FileExistsError(root / FILE_NAME)
-            if isinstance(database, Path):  # whoever makes the file makes the repository, and only they clear it away
-                database.parent.mkdir(parents=True, exist_ok=True)
-                database.touch(exist_ok=False)
-        except FileExistsError as error:
-            raise ConflictingDefinitionError(
-                f"{str(root)!r} is a repository already; open it with Butler({str(root)!r})."
-            ) from error
-        try:
-            made = Registry.create(database, universe)
-        except BaseException:
-            _clear_away(database)
-            raise
-        try:
-            with made.database.write():
-                for dataset_type in standard_dataset_types(made.universe):
-                    made.register_dataset_type(dataset_type)
-                made.collections.register(DEFAULT_RUN, CollectionType.RUN, "What is put without naming a RUN.")
-                made.collections.register(DEFAULT_COLLECTION, CollectionType.CHAINED, "What is searched by default.")
-                made.collections.prepend_chain(DEFAULT_COLLECTION, DEFAULT_RUN)
-            config.save()
-        except BaseException:
-            made.close()
-            _clear_away(database)
-            raise
-        made.close()
-        return cls(root)
+        return cls(create_repository(Path(root), registry, universe).root)
 
     # What the repository is made of
 
@@ -493,132 +460,7 @@ class Butler:
         with self._journal.transaction():
             yield
 
-    # Queries
-
-    def query_datasets(
-        self,
-        dataset_type: DatasetType | str,
-        collections: str | Iterable[str] | None = None,
-        *,
-        find_first: bool = True,
-        where: str = "",
-        bind: Mapping[str, Any] | None = None,
-        order_by: str | Iterable[str] = (),
-        limit: int | None = None,
-        **data_id: Any,
-    ) -> DatasetQuery:
-        """Return the datasets of one type for which an expression holds.
-
-        Parameters
-        ----------
-        dataset_type
-            Which.
-        collections
-            What is searched instead of the Butler's own; globs are allowed where ``find_first`` is False.
-        find_first
-            Whether only the first dataset of each data ID, in the order of the collections, counts.
-        where
-            A query expression, such as ``"visit > 100 AND band = 'r'"`` (``docs/queries.md``).
-        bind
-            Values of the ``:names`` in it.
-        order_by
-            Names to sort by; ``-`` before one reverses it.
-        limit
-            How many at most.
-        **data_id
-            Values of dimensions that must hold.
-
-        Raises
-        ------
-        InvalidQueryError
-            The expression means nothing; says where and why.
-        """
-        from ..registry.queries import query_datasets
-
-        return query_datasets(
-            self.registry, _type_name(dataset_type), self._search(collections), find_first=find_first, where=where,
-            bind=bind, order_by=order_by, limit=limit, data_id=self._constraint(data_id),
-        )  # fmt: skip
-
-    def query_data_ids(
-        self,
-        dimensions: str | Iterable[str],
-        *,
-        datasets: str | Iterable[str] | None = None,
-        collections: str | Iterable[str] | None = None,
-        where: str = "",
-        bind: Mapping[str, Any] | None = None,
-        order_by: str | Iterable[str] = (),
-        limit: int | None = None,
-        **data_id: Any,
-    ) -> DataIdQuery:
-        """Return the data IDs, implied values included, for which an expression holds.
-
-        ``datasets`` names dataset types of which each data ID must have one in the collections searched; the other
-        parameters are those of `query_datasets`.
-        """
-        from ..registry.queries import query_data_ids
-
-        return query_data_ids(
-            self.registry, [dimensions] if isinstance(dimensions, str) else list(dimensions), datasets=datasets,
-            collections=self._search(collections), where=where, bind=bind, order_by=order_by, limit=limit,
-            data_id=self._constraint(data_id),
-        )  # fmt: skip
-
-    def query_dimension_records(
-        self,
-        element: str,
-        *,
-        datasets: str | Iterable[str] | None = None,
-        collections: str | Iterable[str] | None = None,
-        where: str = "",
-        bind: Mapping[str, Any] | None = None,
-        order_by: str | Iterable[str] = (),
-        limit: int | None = None,
-        **data_id: Any,
-    ) -> RecordQuery:
-        """Return the records of a dimension element for which an expression holds; see `query_data_ids`."""
-        from ..registry.queries import query_dimension_records
-
-        return query_dimension_records(
-            self.registry, element, datasets=datasets, collections=self._search(collections), where=where, bind=bind,
-            order_by=order_by, limit=limit, data_id=self._constraint(data_id),
-        )  # fmt: skip
-
-    def query_all_datasets(
-        self,
-        name: str = "*",
-        *,
-        collections: str | Iterable[str] | None = None,
-        find_first: bool = True,
-        where: str = "",
-        bind: Mapping[str, Any] | None = None,
-        limit: int | None = None,
-        **data_id: Any,
-    ) -> DatasetsQuery:
-        """Return the datasets of all types whose names match a glob; see `query_datasets`."""
-        from ..registry.queries import query_all_datasets
-
-        return query_all_datasets(
-            self.registry, name, collections=self._search(collections), find_first=find_first, where=where, bind=bind,
-            limit=limit, data_id=self._constraint(data_id),
-        )  # fmt: skip
-
-    def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Run an SQL query on the registry and return column names and rows; it cannot write."""
-        return self.registry.sql(text, parameters)
-
     # How the above find their way
-
-    def _search(self, collections: str | Iterable[str] | None) -> tuple[str, ...]:
-        if collections is None:
-            return self.search
-        return (collections,) if isinstance(collections, str) else tuple(collections)
-
-    def _constraint(self, data_id: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self.instrument is not None and "instrument" not in data_id:
-            return {"instrument": self.instrument, **data_id}
-        return data_id
 
     def _data_id(
         self, dataset_type: DatasetType, data_id: Mapping[str, Any] | None, keywords: Mapping[str, Any]
@@ -697,23 +539,3 @@ class Butler:
         return (
             f"Butler({str(self.root)!r}, run={self.run!r}, search={list(self.search)}, {known} collections{readonly})"
         )
-
-
-def _clear_away(database: str | Path) -> None:
-    """Remove the file of a registry that could not be made whole."""
-    if isinstance(database, Path):
-        for suffix in ("", "-wal", "-shm"):
-            database.with_name(database.name + suffix).unlink(missing_ok=True)
-
-
-def _type_name(dataset_type: DatasetType | str) -> str:
-    return dataset_type if isinstance(dataset_type, str) else dataset_type.name
-
-
-def _may_write(config: RepositoryConfig) -> bool:
-    import os
-
-    database = config.database
-    if isinstance(database, Path):
-        return os.access(config.root, os.W_OK) and (not database.exists() or os.access(database, os.W_OK))
-    return os.access(config.root, os.W_OK)

@@ -1,0 +1,151 @@
+"""The Butler's questions: datasets, data IDs, dimension records, SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..model.datasets import DatasetType
+from ..registry.registry import Registry
+
+if TYPE_CHECKING:
+    from ..registry.queries import DataIdQuery, DatasetQuery, DatasetsQuery, RecordQuery
+
+__all__ = ["ButlerQueries"]
+
+
+class ButlerQueries:
+    """What a Butler can be asked; `Butler` inherits it."""
+
+    registry: Registry
+    search: tuple[str, ...]
+    """Collections that are searched where none are named."""
+    instrument: str | None
+    """The instrument of data IDs that name none."""
+
+    def query_datasets(
+        self,
+        dataset_type: DatasetType | str,
+        collections: str | Iterable[str] | None = None,
+        *,
+        find_first: bool = True,
+        where: str = "",
+        bind: Mapping[str, Any] | None = None,
+        order_by: str | Iterable[str] = (),
+        limit: int | None = None,
+        **data_id: Any,
+    ) -> DatasetQuery:
+        """Return the datasets of one type for which an expression holds.
+
+        Parameters
+        ----------
+        dataset_type
+            Which.
+        collections
+            What is searched instead of the Butler's own; globs are allowed where ``find_first`` is False.
+        find_first
+            Whether only the first dataset of each data ID, in the order of the collections, counts.
+        where
+            A query expression, such as ``"visit > 100 AND band = 'r'"`` (``docs/queries.md``).
+        bind
+            Values of the ``:names`` in it.
+        order_by
+            Names to sort by; ``-`` before one reverses it.
+        limit
+            How many at most.
+        **data_id
+            Values of dimensions that must hold.
+
+        Raises
+        ------
+        InvalidQueryError
+            The expression means nothing; says where and why.
+        """
+        from ..registry.queries import query_datasets
+
+        return query_datasets(
+            self.registry, _type_name(dataset_type), self._search(collections), find_first=find_first, where=where,
+            bind=bind, order_by=order_by, limit=limit, data_id=self._constraint(data_id),
+        )  # fmt: skip
+
+    def query_data_ids(
+        self,
+        dimensions: str | Iterable[str],
+        *,
+        datasets: str | Iterable[str] | None = None,
+        collections: str | Iterable[str] | None = None,
+        where: str = "",
+        bind: Mapping[str, Any] | None = None,
+        order_by: str | Iterable[str] = (),
+        limit: int | None = None,
+        **data_id: Any,
+    ) -> DataIdQuery:
+        """Return the data IDs, implied values included, for which an expression holds.
+
+        ``datasets`` names dataset types of which each data ID must have one in the collections searched; the other
+        parameters are those of `query_datasets`.
+        """
+        from ..registry.queries import query_data_ids
+
+        return query_data_ids(
+            self.registry, [dimensions] if isinstance(dimensions, str) else list(dimensions), datasets=datasets,
+            collections=self._search(collections), where=where, bind=bind, order_by=order_by, limit=limit,
+            data_id=self._constraint(data_id),
+        )  # fmt: skip
+
+    def query_dimension_records(
+        self,
+        element: str,
+        *,
+        datasets: str | Iterable[str] | None = None,
+        collections: str | Iterable[str] | None = None,
+        where: str = "",
+        bind: Mapping[str, Any] | None = None,
+        order_by: str | Iterable[str] = (),
+        limit: int | None = None,
+        **data_id: Any,
+    ) -> RecordQuery:
+        """Return the records of a dimension element for which an expression holds; see `query_data_ids`."""
+        from ..registry.queries import query_dimension_records
+
+        return query_dimension_records(
+            self.registry, element, datasets=datasets, collections=self._search(collections), where=where, bind=bind,
+            order_by=order_by, limit=limit, data_id=self._constraint(data_id),
+        )  # fmt: skip
+
+    def query_all_datasets(
+        self,
+        name: str = "*",
+        *,
+        collections: str | Iterable[str] | None = None,
+        find_first: bool = True,
+        where: str = "",
+        bind: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        **data_id: Any,
+    ) -> DatasetsQuery:
+        """Return the datasets of all types whose names match a glob; see `query_datasets`."""
+        from ..registry.queries import query_all_datasets
+
+        return query_all_datasets(
+            self.registry, name, collections=self._search(collections), find_first=find_first, where=where, bind=bind,
+            limit=limit, data_id=self._constraint(data_id),
+        )  # fmt: skip
+
+    def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run an SQL query on the registry and return column names and rows; it cannot write."""
+        return self.registry.sql(text, parameters)
+
+    def _search(self, collections: str | Iterable[str] | None) -> tuple[str, ...]:
+        if collections is None:
+            return self.search
+        return (collections,) if isinstance(collections, str) else tuple(collections)
+
+    def _constraint(self, data_id: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.instrument is not None and "instrument" not in data_id:
+            return {"instrument": self.instrument, **data_id}
+        return data_id
+
+
+def _type_name(dataset_type: DatasetType | str) -> str:
+    return dataset_type if isinstance(dataset_type, str) else dataset_type.name

@@ -1,0 +1,73 @@
+"""Making a repository, and telling whether one may be changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..model.collections import CollectionType
+from ..model.dimensions import DimensionUniverse
+from ..model.errors import ConflictingDefinitionError
+from ..registry.registry import Registry
+from .config import FILE_NAME, RepositoryConfig
+from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
+
+__all__ = ["create_repository", "may_write"]
+
+
+def create_repository(root: Path, registry: str | None, universe: DimensionUniverse | None) -> RepositoryConfig:
+    """Make a repository whole, or leave nothing; parameters and errors are those of `Butler.create`."""
+    if root.is_file():
+        raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
+    config = RepositoryConfig.new(root, registry)
+    database = config.database
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        if (root / FILE_NAME).exists():
+            raise FileExistsError(root / FILE_NAME)
+        if isinstance(database, Path):  # whoever makes the file makes the repository, and only they clear it away
+            database.parent.mkdir(parents=True, exist_ok=True)
+            database.touch(exist_ok=False)
+    except FileExistsError as error:
+        if not (root / FILE_NAME).exists():
+            raise ConflictingDefinitionError(
+                f"{str(root)!r} has {config.registry} and no {FILE_NAME}: a repository is being made there, or its making "
+                f"was cut off. If nobody is making one, remove {config.registry} and create it again."
+            ) from error
+        raise ConflictingDefinitionError(
+            f"{str(root)!r} is a repository already; open it with Butler({str(root)!r})."
+        ) from error
+    try:
+        made = Registry.create(database, universe)
+    except BaseException:
+        _clear_away(database)
+        raise
+    try:
+        with made.database.write():
+            for dataset_type in standard_dataset_types(made.universe):
+                made.register_dataset_type(dataset_type)
+            made.collections.register(DEFAULT_RUN, CollectionType.RUN, "What is put without naming a RUN.")
+            made.collections.register(DEFAULT_COLLECTION, CollectionType.CHAINED, "What is searched by default.")
+            made.collections.prepend_chain(DEFAULT_COLLECTION, DEFAULT_RUN)
+        config.save()
+    except BaseException:
+        made.close()
+        _clear_away(database)
+        raise
+    made.close()
+    return config
+
+
+def may_write(config: RepositoryConfig) -> bool:
+    """Whether the permissions of a repository's folder and registry let it be changed."""
+    database = config.database
+    if isinstance(database, Path):
+        return os.access(config.root, os.W_OK) and (not database.exists() or os.access(database, os.W_OK))
+    return os.access(config.root, os.W_OK)
+
+
+def _clear_away(database: str | Path) -> None:
+    """Remove the file of a registry that could not be made whole."""
+    if isinstance(database, Path):
+        for suffix in ("", "-wal", "-shm"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
