@@ -62,7 +62,8 @@ class CalibrateConfig(PipelineTaskConfig):
     background_cell_size: int = Field(32, ge=4, description="Side of the cells in which it is kept (pixel).")
     aperture_radii: list[float] = Field([3.0, 4.5, 6.0, 9.0, 12.0], description="Radii of apertures (pixel).")
     do_ap_corr: bool = Field(True, description="Scale PSF fluxes to those in a large aperture?")
-    ap_corr_radius: float = Field(12.0, gt=0, description="That aperture (pixel).")
+    ap_corr_radius: float = Field(12.0, gt=0, description="Radius of that aperture (pixel).")
+    ap_corr_min_fwhm: float = Field(2.5, ge=0, description="It is no smaller than so many FWHM.")
     extended_excess: float = Field(0.05, gt=0, description="Share by which an extended source exceeds its PSF flux.")
     zero_point: ZeroPointConfig = Field(
         default_factory=ZeroPointConfig, description="Where the photometric zero point comes from."
@@ -120,7 +121,7 @@ class CalibrateTask(PipelineTask):
         Raises
         ------
         TaskError
-            The exposure has no PSF.
+            The exposure has no PSF, or one without a width.
         """
         psf = characterized.psf
         if psf is None:
@@ -132,6 +133,8 @@ class CalibrateTask(PipelineTask):
         planes = Planes.of(masked_image)
         sampler = PsfSampler.from_psf(psf, masked_image.bbox)
         fwhm = psf.compute_shape(psf.average_position).fwhm
+        if not np.isfinite(fwhm):
+            raise TaskError("the exposure's PSF has no width: its moments do not converge")
         field = fit_field(
             planes.image,
             planes.variance,
@@ -169,7 +172,8 @@ class CalibrateTask(PipelineTask):
     ) -> Columns:
         """Columns of the catalog, fluxes as they are fitted."""
         fit = field.fit
-        half = max(int(np.ceil(max(self._radii()))) + 1, round(2.0 * fwhm))
+        radii = sorted({*self._radii(), self._ap_corr_radius(fwhm)})
+        half = max(int(np.ceil(max(radii))) + 1, round(2.0 * fwhm))
         stamps = clean_stamps(field.residual, field.noise, planes.good, sampler, fit.x, fit.y, fit.flux, half=half)
         box = exposure.masked_image.bbox
         columns: Columns = {
@@ -184,7 +188,7 @@ class CalibrateTask(PipelineTask):
             "centroid_flag": ~fit.moved,
             "psf_flux_flag": ~np.isfinite(fit.flux),
         }
-        columns |= aperture_fluxes(stamps, self._radii())
+        columns |= aperture_fluxes(stamps, radii)
         columns |= shapes(stamps, fwhm)
         columns["extendedness"] = extendedness(
             fit.flux, columns["gaussian_flux"], columns["gaussian_flux_err"], excess=self.config.extended_excess
@@ -199,16 +203,21 @@ class CalibrateTask(PipelineTask):
     def _radii(self) -> list[float]:
         return sorted({*self.config.aperture_radii, self.config.ap_corr_radius})
 
+    def _ap_corr_radius(self, fwhm: float) -> float:
+        least: float = self.config.ap_corr_radius
+        return max(least, float(np.ceil(self.config.ap_corr_min_fwhm * fwhm)))
+
     def _aperture_correction(self, exposure: Exposure, field: FieldFit, columns: Columns, fwhm: float) -> ApCorrMap:
         """Measure the correction and apply it to the columns."""
-        name = aperture_name(self.config.ap_corr_radius)
+        radius = self._ap_corr_radius(fwhm)
+        name = aperture_name(radius)
         blemished = columns[f"{name}_flag"] | columns["centroid_flag"] | columns["flag_suspect"]
         correction = measure_aperture_correction(
             field.fit,
             columns[name],
             columns[f"{name}_err"],
             ~blemished & ~(columns["extendedness"] > 0),
-            radius=self.config.ap_corr_radius,
+            radius=radius,
             fwhm=fwhm,
             pixel_noise=float(np.sqrt(np.median(field.noise))),
         )
@@ -226,7 +235,8 @@ class CalibrateTask(PipelineTask):
         schema = source_schema(
             self._radii(), unit, calibration=self.config.ap_corr_radius, calibrated=exposure.photo_calib is not None
         )
-        catalog = SourceCatalog(schema, columns)
+        # The aperture of the correction is a column only where it is one of those asked for.
+        catalog = SourceCatalog(schema, {name: column for name, column in columns.items() if name in schema})
         if exposure.wcs is not None and len(catalog):
             catalog.coord = exposure.wcs.pixel_to_sky(columns["x"], columns["y"])
         return catalog

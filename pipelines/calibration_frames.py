@@ -14,25 +14,21 @@ from ..model.errors import TaskError
 from ..tasks import (
     Config,
     Field,
-    Input,
-    Output,
     PipelineTask,
     PipelineTaskConfig,
-    PrerequisiteInput,
     Struct,
     Subtask,
     SubtaskField,
     TaskConnections,
     time_method,
 )
+from .calibration_connections import MasterBiasConnections, MasterDarkConnections, MasterFlatConnections
 from .isr import IsrTask
 
 if TYPE_CHECKING:
     from ..imaging.detector import Camera, Detector
     from ..imaging.masked_image import MaskedImage
     from ..tasks.quantum_context import InputRefs, OutputRefs, QuantumContext
-
-_RAW = ("instrument", "exposure", "detector")
 
 
 class CalibrationFrameConfig(PipelineTaskConfig):
@@ -133,16 +129,6 @@ class CalibrationFrameTask(PipelineTask):
         return master
 
 
-class MasterBiasConnections(TaskConnections, dimensions=("instrument", "detector")):
-    """Raw bias frames of one detector."""
-
-    raws = Input("raw", storage_class="Exposure", dimensions=_RAW, multiple=True, doc="Raw bias frames.")
-    camera = PrerequisiteInput("camera", storage_class="Camera", dimensions=("instrument",), minimum=0, doc="Camera.")
-    bias = Output(
-        "bias", storage_class="Exposure", dimensions=("instrument", "detector"), doc="Master bias, electrons."
-    )
-
-
 class MasterBiasConfig(CalibrationFrameConfig):
     """How a master bias is made."""
 
@@ -191,22 +177,6 @@ class MasterBiasTask(CalibrationFrameTask):
     def _noise(self, amplifier_noise: float) -> float:
         given: float = self.config.isr.read_noise
         return amplifier_noise if np.isnan(given) else given
-
-
-class MasterDarkConnections(TaskConnections, dimensions=("instrument", "detector")):
-    """Raw dark frames of one detector, and its bias."""
-
-    raws = Input("raw", storage_class="Exposure", dimensions=_RAW, multiple=True, doc="Raw dark frames.")
-    camera = PrerequisiteInput("camera", storage_class="Camera", dimensions=("instrument",), minimum=0, doc="Camera.")
-    bias = PrerequisiteInput(
-        "bias", storage_class="Exposure", dimensions=("instrument", "detector"), minimum=0, doc="Master bias."
-    )
-    dark = Output(
-        "dark",
-        storage_class="Exposure",
-        dimensions=("instrument", "detector"),
-        doc="Master dark, electrons per second.",
-    )
 
 
 class MasterDarkConfig(CalibrationFrameConfig):
@@ -269,25 +239,6 @@ class MasterDarkTask(CalibrationFrameTask):
         self.metadata["hot_pixels"] = int(hot.sum())
         self.log.info("dark current %.3f e-/s, %d hot pixels", middle, hot.sum())
         return Struct(dark=self._master(stacked, frames, "electron/s"))
-
-
-class MasterFlatConnections(TaskConnections, dimensions=("instrument", "detector", "physical_filter")):
-    """Raw flats of one detector through one filter, its bias and its dark."""
-
-    raws = Input("raw", storage_class="Exposure", dimensions=_RAW, multiple=True, doc="Raw flats.")
-    camera = PrerequisiteInput("camera", storage_class="Camera", dimensions=("instrument",), minimum=0, doc="Camera.")
-    bias = PrerequisiteInput(
-        "bias", storage_class="Exposure", dimensions=("instrument", "detector"), minimum=0, doc="Master bias."
-    )
-    dark = PrerequisiteInput(
-        "dark", storage_class="Exposure", dimensions=("instrument", "detector"), minimum=0, doc="Master dark."
-    )
-    flat = Output(
-        "flat",
-        storage_class="Exposure",
-        dimensions=("instrument", "detector", "physical_filter"),
-        doc="Master flat of mean 1.",
-    )
 
 
 class MasterFlatConfig(CalibrationFrameConfig):

@@ -112,11 +112,11 @@ class CharacterizeImageTask(PipelineTask):
         TaskError
             The exposure has no good pixel.
         """
-        if not Planes.of(exposure.masked_image).good.any():
-            raise TaskError("the exposure has no good pixel: every one is masked, not finite, or without a variance")
         result = exposure.clone()
         background: Background = self.background.run(result).background
         planes = Planes.of(result.masked_image)
+        if not planes.good.any():
+            raise TaskError("the exposure has no good pixel: every one is masked, not finite, or without a variance")
         found = self._detect(planes)
         stars = select_stars(
             planes,
