@@ -129,7 +129,7 @@ class CalibrateTask(PipelineTask):
         exposure = characterized.clone()
         masked_image = exposure.masked_image
         if exposure.background is not None:
-            masked_image.image.array[...] += exposure.background.image().array
+            masked_image.image.array[...] += surface(exposure.background)
         planes = Planes.of(masked_image)
         sampler = PsfSampler.from_psf(psf, masked_image.bbox)
         fwhm = psf.compute_shape(psf.average_position).fwhm
@@ -145,7 +145,7 @@ class CalibrateTask(PipelineTask):
             fwhm,
             self.config.settings(),
         )
-        masked_image.image.array[...] -= field.background.image().array
+        masked_image.image.array[...] -= surface(field.background)
         mask = masked_image.mask
         mask.clear_mask_plane("DETECTED")
         mask.array[field.detected] |= mask.plane_bit_mask("DETECTED")

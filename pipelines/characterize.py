@@ -138,7 +138,7 @@ class CharacterizeImageTask(PipelineTask):
             stack, refined = made
             result.psf = stack.sampler.to_psf(result.masked_image.bbox)
             change = Background(background.bbox, refined.values - background.values, style=background.style)
-            result.masked_image.image.array[...] -= change.image().array
+            result.masked_image.image.array[...] -= surface(change)
             background = refined
         result.background = background
         self.metadata["psf_stars"] = 0 if made is None else int(made[0].used.sum())

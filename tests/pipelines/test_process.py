@@ -3,9 +3,21 @@
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
-from skybutler.imaging import Exposure, GaussianPsf, Header, MaskedImage, PhotoCalib, Point2I, VisitInfo, Wcs
+from skybutler.imaging import (
+    Box2I,
+    Exposure,
+    Extent2I,
+    GaussianPsf,
+    Header,
+    MaskedImage,
+    PhotoCalib,
+    Point2I,
+    VisitInfo,
+    Wcs,
+)
 from skybutler.model.errors import HeaderError, TaskError
 from skybutler.pipelines import CalibrateTask, CharacterizeImageTask
+from skybutler.pipelines.background import add, measure_background, surface
 from skybutler.pipelines.source_ids import unpack_source_id
 from skybutler.pipelines.zero_point import ZeroPointConfig, photo_calib_from_header
 from skybutler.tasks import Struct
@@ -161,6 +173,28 @@ def test_inputs_stay_as_they_were() -> None:
             assert np.array_equal(plane, old)
     assert exposure.psf is None
     assert exposure.background is None
+
+
+@pytest.mark.parametrize("fwhm", [1.8, 6.0])
+def test_the_first_guess_of_the_seeing_may_be_far_off(fwhm: float) -> None:
+    exposure, truth = made_sky(120, seed=9, fwhm=fwhm)
+    sources = CalibrateTask().run(CharacterizeImageTask().run(exposure).characterized).sources
+    found, index = matched(sources, truth)
+    lonely = truth["near"] > 4 * fwhm
+    assert found[lonely & (truth["snr"] > 10)].mean() >= 0.95
+    bright = found & lonely & (truth["snr"] > 50)
+    assert np.median(sources["psf_flux"][index[bright]] / truth["flux"][bright]) == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(1024, 1024), (70, 300), (40, 20)])
+def test_the_surface_of_a_background_is_its_image(shape: tuple[int, int]) -> None:
+    box = Box2I(Point2I(10, 20), Extent2I(shape[1], shape[0]))
+    rng = np.random.default_rng(1)
+    image = 100.0 + np.cumsum(rng.normal(0, 0.1, shape), axis=1)
+    background = measure_background(image, np.zeros(shape, dtype=bool), 64, box, 32)
+    assert surface(background) == pytest.approx(background.image(dtype="float64").array, abs=1e-9)
+    double = add(background, background)
+    assert surface(double) == pytest.approx(2 * surface(background))
 
 
 @pytest.mark.parametrize("count", [0, 1])
