@@ -21,12 +21,20 @@ class _Explains(Protocol):
 
 def _query_options(command: F) -> F:
     """Give a command the options that all queries share."""
-    searched = "What is searched; may be repeated, or separated by commas.  [default: defaults]"
+    several = "may be repeated, or separated by commas"
     for option in (
         format_option,
         click.option("--limit", "-n", type=click.IntRange(min=0), help="How many rows at most."),
-        click.option("--order-by", "-s", multiple=True, metavar="NAME", help="Sort by this; -NAME reverses."),
-        click.option("--collections", "-c", multiple=True, metavar="NAME", help=searched),
+        click.option(
+            "--order-by", "-s", multiple=True, metavar="NAME", help=f"Sort by this (-NAME: reversed); {several}."
+        ),
+        click.option(
+            "--collections",
+            "-c",
+            multiple=True,
+            metavar="NAME",
+            help=f"What is searched; {several}.  [default: defaults]",
+        ),
         click.option("--where", "-w", default="", metavar="EXPRESSION", help="What must hold, as in \"band = 'r'\"."),
     ):
         command = option(command)

@@ -47,7 +47,12 @@ _SHOWN = ["pipeline", "config", "graph", "mermaid"]
     help='What limits the data, e.g. "visit IN (1..5)".',
 )
 @click.option(
-    "--config", "-c", "values", multiple=True, metavar="LABEL:NAME=VALUE", help="Set a configuration field of a task."
+    "--config",
+    "-c",
+    "values",
+    multiple=True,
+    metavar="LABEL:NAME=VALUE",
+    help="Set a configuration field of a task, after all files.",
 )
 @click.option(
     "--config-file",
