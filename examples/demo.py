@@ -7,6 +7,7 @@ the same way.
 """
 
 import argparse
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from rich.table import Table
 from skybutler import Butler, Instrument, ingest_raws
 from skybutler.tasks import run_pipeline
 
+STEPS = itertools.count(1)
 CONSOLE = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
 
@@ -41,14 +43,14 @@ def main() -> int:
     else:
         frames, instrument = simulate(args.repo / "simulated-raws"), Instrument.load("simcam")
 
-    say(f"1. A repository in {root}, and the raw frames into it")
+    say(f"A repository in {root}, and the raw frames into it")
     butler = Butler(root) if (root / "skybutler.yaml").exists() else Butler.create(root)
     report = ingest_raws(butler, [frames], instrument)
     CONSOLE.print(str(report))
     for _, reason in report.failed:
         CONSOLE.print(f"passed over: {reason}")
 
-    say("2. Master bias, dark and flats; then every science frame: ISR, background, PSF, detection, measurement")
+    say("Master bias, dark and flats; then every science frame: ISR, background, PSF, detection, measurement")
     code = 0
     for pipeline, output in (("calibration_frames", f"{instrument.name}/calib"), ("process", "u/demo/first")):
         done = run_pipeline(butler, pipeline, output=output)
@@ -63,7 +65,7 @@ def main() -> int:
     show_visits(butler, sources)
     if not args.data:
         compare_with_truth(sources, frames)
-    say("7. Pictures")
+    say("Pictures")
     for path in (picture(butler, root), colour_magnitude_diagram(sources, root)):
         CONSOLE.print(f"{path}  ({path.stat().st_size // 1024} kB)", soft_wrap=True)
     CONSOLE.print(f"\nDone in {time.perf_counter() - begin:.1f} s. Look around: skybutler show {root}", soft_wrap=True)
@@ -71,8 +73,8 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Print a heading."""
-    CONSOLE.print(f"\n[bold]{text}[/bold]")
+    """Print a heading, numbered."""
+    CONSOLE.print(f"\n[bold]{next(STEPS)}. {text}[/bold]")
 
 
 def simulate(folder: Path) -> Path:
@@ -80,7 +82,7 @@ def simulate(folder: Path) -> Path:
     from skybutler.testing.sky_simulator import simulate as make_frames
 
     if not (folder / "truth.parquet").exists():
-        say(f"0. A simulated camera takes frames into {folder}")
+        say(f"A simulated camera takes frames into {folder}")
         truth = make_frames(folder)
         CONSOLE.print(f"{len(truth.files)} frames")
     return folder
@@ -96,7 +98,7 @@ def print_rows(names: list[str], rows: list[Any]) -> None:
 
 def show_holdings(butler: Butler) -> None:
     """Print what the repository holds now."""
-    say("3. What the repository holds (an SQL query on its views)")
+    say("What the repository holds (an SQL query on its views)")
     query = """SELECT dataset_type, count(*) AS datasets, round(sum(size) / 1e6, 1) AS megabytes
   FROM v_datasets WHERE dataset_type NOT LIKE '%\\_log' ESCAPE '\\' AND dataset_type NOT LIKE '%\\_metadata' ESCAPE '\\'
   GROUP BY dataset_type ORDER BY megabytes DESC"""
@@ -106,13 +108,13 @@ def show_holdings(butler: Butler) -> None:
 
 def show_queries(butler: Butler) -> None:
     """Ask by expression, and by SQL."""
-    say("4. Ask by expression")
+    say("Ask by expression")
     bands = sorted({str(data_id["band"]) for data_id in butler.query_data_ids("visit", datasets="calexp")})
     where = f"band = '{bands[0]}' AND visit.exposure_time > 10 AND detector = 0"
     CONSOLE.print(f'butler.query_datasets("calexp", where="{where}", order_by="visit.timespan.begin")')
     for ref in butler.query_datasets("calexp", where=where, order_by="visit.timespan.begin"):
         CONSOLE.print(f"  {ref}")
-    say("   … and by SQL")
+    say("Ask by SQL")
     query = """SELECT label, count(*) AS quanta, round(avg(seconds), 3) AS mean_seconds, max(begin_date) AS last_begun
   FROM v_quanta WHERE outcome = 'done' GROUP BY label ORDER BY last_begun"""
     CONSOLE.print(query)
@@ -133,7 +135,7 @@ def read_sources(butler: Butler) -> pd.DataFrame:
 
 def show_visits(butler: Butler, sources: pd.DataFrame) -> None:
     """Print an analysis of the catalogs in pandas: how good each exposure was."""
-    say("5. The catalogs in pandas: how good was each exposure?")
+    say("The catalogs in pandas: how good was each exposure?")
     exposure_time = {r.id: r.exposure_time for r in butler.query_dimension_records("visit")}
     quality = []
     for ref in butler.query_datasets("calexp", order_by=["visit", "detector"]):
@@ -187,7 +189,7 @@ def compare_with_truth(sources: pd.DataFrame, frames: Path) -> None:
     """Print how the catalogs compare with what was simulated."""
     from scipy.spatial import cKDTree
 
-    say("6. Compared with the truth")
+    say("Compared with the truth")
     truth = pd.read_parquet(frames / "truth.parquet")
     truth = truth[~truth.crowded & ~truth.edge & ~truth.hit & ~truth.saturated & (truth.snr > 10)]
     found, offsets, ratios = 0, [], []
