@@ -113,6 +113,12 @@ def report_errors(action: Callable[[], object], program: str) -> NoReturn:
     except (SkyButlerError, OSError) as error:
         if os.environ.get("SKYBUTLER_TRACEBACK"):
             raise
-        of_a_file = isinstance(error, OSError) and error.filename and not isinstance(error, SkyButlerError)
-        click.echo(f"{program}: {f'{error.strerror}: {error.filename}' if of_a_file else error}", err=True)
+        click.echo(f"{program}: {_told(error)}", err=True)
         sys.exit(1)
+
+
+def _told(error: Exception) -> str:
+    """Return the message of an error; one of the operating system is told without its number."""
+    if isinstance(error, OSError) and error.filename and not isinstance(error, SkyButlerError):
+        return f"{error.strerror}: {error.filename}"
+    return str(error)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
+from skybutler.storage.datastore import Datastore
 
 ERROR, USAGE = 1, 2
 
@@ -213,6 +214,27 @@ def test_a_run_of_raws_that_cannot_be_changes_nothing(skybutler, shared_reposito
     assert done.code == ERROR
     assert "'defaults' is CHAINED already" in done.err
     assert contents(tmp_path / "repo") == before
+
+
+def test_ctrl_c_while_files_are_taken_leaves_none_of_them(skybutler, frames, tmp_path, monkeypatch):
+    skybutler("create", tmp_path / "repo")
+    taken = []
+    genuine = Datastore.ingest_file
+
+    def interrupted(*arguments):
+        if len(taken) == 3:
+            raise KeyboardInterrupt
+        taken.append(genuine(*arguments))
+        return taken[-1]
+
+    words = ("ingest-raws", tmp_path / "repo", frames, "-i", "simcam")
+    with monkeypatch.context() as patch:
+        patch.setattr(Datastore, "ingest_file", interrupted)
+        assert skybutler(*words).code == 130
+    assert len(taken) == 3
+    assert not [path for path in (tmp_path / "repo").rglob("raw_*") if path.is_file()]
+    assert skybutler("query-datasets", tmp_path / "repo", "raw", "--format", "json").out == "[]\n"
+    assert "10 raw frames ingested" in skybutler(*words).out
 
 
 def test_a_folder_without_frames(skybutler, shared_repository, tmp_path):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from skybutler.butler import Butler
 
 WAITING_TASK = '''
 """A task that, where WAIT names an exposure, says so when it comes there, and waits."""
@@ -93,20 +94,17 @@ def test_on_a_terminal_tables_fit_and_lose_nothing(program, shared_repository):
 
 
 def test_on_a_terminal_runs_and_ingests_show_progress(program, frames, tmp_path):
-    root = str(tmp_path / "repo")
-    subprocess.run([*program, "create", root], check=True, capture_output=True)
-    text, code = on_terminal([*program, "ingest-raws", root, str(frames), "-i", "simcam"])
+    root = tmp_path / "repo"
+    Butler.create(root).close()
+    ours = [str(frames / f"simcam_00001004_S0{detector}.fits") for detector in (0, 1)]
+    text, code = on_terminal([*program, "ingest-raws", str(root), *ours, "-i", "simcam"])
     assert code == 0
     assert "Reading headers" in text
-    assert "10/10" in text
-    text, code = on_terminal([*program, "run", root, "-p", "process#isr", "-o", "mine", "-d", "exposure = 1004"])
+    assert "2/2" in text
+    text, code = on_terminal([*program, "run", str(root), "-p", "process#isr", "-o", "mine"])
     assert code == 0
     assert "2/2" in text
-    assert "seconds" in text
-    done = subprocess.run(
-        [*program, "run", root, "-p", "process#isr", "-o", "mine"], capture_output=True, text=True, check=True
-    )
-    assert (done.stdout, done.stderr) == ("isr: 2 done, 2 skipped\n", "")
+    assert "seconds" in text  # a column of the report
 
 
 @pytest.fixture
