@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType
 from ..model.errors import DataIdError, DatasetTypeNotFoundError, PipelineError
+from ..registry.queries.expression import parse
 from .connections import Connection, InitOutput, Input, Output, TaskConnections
 from .graph_explanation import explain_empty
 from .quantum import Quantum, QuantumGraph, refs_in
@@ -69,8 +70,16 @@ def build_graph(
 
 
 def joined_where(*conditions: str) -> str:
-    """Return the conditions joined by AND; empty ones do not count."""
+    """Return the conditions joined by AND; empty ones do not count.
+
+    Raises
+    ------
+    InvalidQueryError
+        One of them is not an expression by itself, as ``a = 1) OR (b = 2``.
+    """
     given = [condition.strip() for condition in conditions if condition.strip()]
+    for condition in given:
+        parse(condition)
     return given[0] if len(given) == 1 else " AND ".join(f"({condition})" for condition in given)
 
 

@@ -67,6 +67,8 @@ BAD = [
     ("run -p process#isr -o a//b", ERROR, ["'a//b/", "cannot name a collection"]),
     ("run -p process#isr -o x -d exposure=77", ERROR, ["exposure=77", "matches nothing"]),
     ("run -p process#isr -o x -d exposur=77", ERROR, ["Did you mean 'exposure'?", "^"]),
+    ("run -p process#isr -o x -d exposure=1)OR(detector=0", ERROR, ["exposure=1)OR(detector=0\n", "^"]),
+    ("run -p process#isr -o x -d exposure=", ERROR, ["exposure=\n", "^"]),
     ("run -p process#isr -o x --shw graph", USAGE, ["--show"]),
 ]  # fmt: skip
 
