@@ -119,6 +119,6 @@ def report_errors(action: Callable[[], object], program: str) -> NoReturn:
 
 def _told(error: Exception) -> str:
     """Return the message of an error; one of the operating system is told without its number."""
-    if isinstance(error, OSError) and error.filename and not isinstance(error, SkyButlerError):
-        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, SkyButlerError):
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return str(error)

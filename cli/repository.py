@@ -27,6 +27,8 @@ def create(repo: str, registry: str | None) -> None:
     """
     from ..butler import Butler
 
+    if not repo:  # an unset variable of a shell, not the folder that one happens to be in
+        raise click.UsageError("REPO is empty; name a folder.")
     with Butler.create(repo, registry=registry) as butler:
         click.echo(f"Made a repository in {butler.root}; it knows {len(butler.dataset_types())} dataset types.")
 

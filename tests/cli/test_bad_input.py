@@ -145,6 +145,14 @@ def test_a_damaged_repository_says_what_is_wrong(skybutler, repository):
     assert "skybutler.yaml does not say" in skybutler("show", repository).err
 
 
+def test_creating_in_a_folder_without_a_name(skybutler, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = skybutler("create", "")
+    assert done.code == USAGE
+    assert "REPO is empty" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_creating_where_there_is_one_or_a_file(skybutler, repository, contents, tmp_path):
     before = contents(repository)
     done = skybutler("create", repository)

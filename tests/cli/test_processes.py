@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from skybutler.butler import Butler
@@ -73,6 +74,15 @@ def test_a_reader_that_goes_away_is_no_error_to_talk_about(program, shared_repos
         assert process.stderr.read() == ""
         process.stderr.close()
         assert process.wait() in (0, 1)  # 0 where the pipe had taken all by then
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_told_in_a_line(program, shared_repository):
+    with Path("/dev/full").open("w") as full:
+        words = [*program, "sql", shared_repository, "SELECT 1"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode in (1, 120)  # 120: Python could not flush, either
+    assert done.stderr.startswith("skybutler: No space left on device\n")
 
 
 def test_into_a_pipe_output_is_plain_and_whole(program, shared_repository):
