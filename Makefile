@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 DATA   ?=
 REPO   ?= demo
 
-.PHONY: demo test lint types layers check bench clean help
+.PHONY: demo test lint types layers check bench lsst-venv clean help
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed  ## make a repository and take raw frames to a catalog (DATA=folder of raw frames: real ones)
 	$(BIN)/python examples/demo.py --repo $(REPO) $(if $(DATA),--data $(DATA))
@@ -31,6 +31,10 @@ check: test lint types layers  ## all of it, as CI does
 
 bench: $(VENV)/.installed-dev  ## put, get, find and start-up beside raw sqlite3 + pyarrow (and LSST, where installed)
 	$(BIN)/python benchmarks/butler.py
+
+lsst-venv:  ## install LSST's butler in .lsst-venv, for the benchmarks to compare with
+	$(PYTHON) -m venv .lsst-venv
+	.lsst-venv/bin/python -m pip install --quiet --disable-pip-version-check lsst-daf-butler 'pandas<3'
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

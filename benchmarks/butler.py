@@ -30,10 +30,22 @@ import pyarrow.parquet as pq
 from skybutler import Butler, DatasetRef, DatasetType
 
 HERE = Path(__file__).parent
-VISITS, DETECTORS = 1000, 10
+VISITS, DETECTORS = 1000, 100
 FACTS = {"a": 1, "b": [1.5, 2.5], "c": "text"}
 FRAME = pd.DataFrame(np.random.default_rng(1).random((100, 10)), columns=list("abcdefghij"))
 JOBS = ("put table", "get table", "put dict", "get dict", "find")
+START_RAW = """
+import sqlite3
+sqlite3.connect({root!r}).execute("SELECT id FROM tag WHERE type=0 AND visit=5 AND detector=5").fetchone()
+"""
+START_OURS = """
+from skybutler import Butler
+assert Butler({root!r}).find_dataset("filler", instrument="Cam", visit=5, detector=5)
+"""
+START_LSST = """
+from lsst.daf.butler import Butler
+assert Butler.from_config({root!r}, collections="bench").find_dataset("filler", instrument="Cam", visit=5, detector=5)
+"""
 TARGETS = {
     "start-up": "LSST / 5", "find": "0.1 ms, LSST / 50", "put table": "1.3 x raw", "get table": "1.3 x raw",
     "put dict": "1.5 x raw", "get dict": "0.2 ms",
@@ -215,20 +227,12 @@ def main() -> None:
                 times[job]["SkyButler"].append(timed(ours.do, job, number))
                 if lsst:
                     times[job]["LSST"].append(lsst.time(job, number))
-        data_id = "{'instrument': 'Cam', 'visit': 5, 'detector': 5}"
-        commands = {
-            "raw": [sys.executable, "-c", "import sqlite3; sqlite3.connect(%r).execute('SELECT id FROM tag WHERE type=0 "
-                    "AND visit=5 AND detector=5').fetchone()" % str(top / "raw/raw.sqlite3")],
-            "SkyButler": [sys.executable, "-c", f"from skybutler import Butler; "
-                          f"assert Butler({str(top / 'ours')!r}).find_dataset('filler', {data_id})"],
-        }  # fmt: skip
+        commands = {"raw": [sys.executable, "-c", START_RAW.format(root=str(top / "raw/raw.sqlite3"))],
+                    "SkyButler": [sys.executable, "-c", START_OURS.format(root=str(top / "ours"))]}  # fmt: skip
         if lsst:
             lsst.process.terminate()
             lsst.process.wait()
-            commands["LSST"] = [
-                str(args.lsst), "-c", f"from lsst.daf.butler import Butler; "
-                f"assert Butler.from_config({str(top / 'lsst')!r}, collections='bench').find_dataset('filler', {data_id})",
-            ]  # fmt: skip
+            commands["LSST"] = [str(args.lsst), "-c", START_LSST.format(root=str(top / "lsst"))]
         times["start-up"] = start_up(commands, max(3, args.rounds // 20))
     report(times)
 
@@ -242,7 +246,8 @@ def report(times: dict[str, dict[str, list[float]]]) -> None:
         lsst = f"{median['LSST']:>10.3f}" if "LSST" in median else f"{'-':>10}"
         slower = f"{median['LSST'] / median['SkyButler']:>8.1f} x" if "LSST" in median else f"{'-':>10}"
         print(
-            f"{job:<11}{median['raw']:>10.3f}{median['SkyButler']:>11.3f}{lsst}   {ratio:>6.2f}x{slower}   {TARGETS[job]}"
+            f"{job:<11}{median['raw']:>10.3f}{median['SkyButler']:>11.3f}{lsst}   {ratio:>6.2f}x{slower}   "
+            f"{TARGETS[job]}"
         )
     print("milliseconds, medians; 'of raw' is the median of paired ratios")
 

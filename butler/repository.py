@@ -31,8 +31,8 @@ def create_repository(root: Path, registry: str | None, universe: DimensionUnive
     except FileExistsError as error:
         if not (root / FILE_NAME).exists():
             raise ConflictingDefinitionError(
-                f"{str(root)!r} has {config.registry} and no {FILE_NAME}: a repository is being made there, or its making "
-                f"was cut off. If nobody is making one, remove {config.registry} and create it again."
+                f"{str(root)!r} has {config.registry} and no {FILE_NAME}: a repository is being made there, or its "
+                f"making was cut off. If nobody is making one, remove {config.registry} and create it again."
             ) from error
         raise ConflictingDefinitionError(
             f"{str(root)!r} is a repository already; open it with Butler({str(root)!r})."

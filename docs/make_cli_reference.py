@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+
 from skybutler.cli.command_line_task import command_line_parser
 from skybutler.cli.main import command_line
 

@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
+
 from skybutler import Butler, Instrument, ingest_raws
 from skybutler.tasks import run_pipeline
 
@@ -123,8 +124,8 @@ def show_queries(butler: Butler) -> None:
 
 def read_sources(butler: Butler) -> pd.DataFrame:
     """Read all catalogs as one DataFrame: only the columns that are wanted leave the Parquet files."""
-    columns = ["id", "coord_ra", "coord_dec", "x", "y", "psf_flux", "psf_flux_err", "extendedness", "psf_mag", "psf_mag_err",
-               "flag_edge", "flag_saturated_center"]  # fmt: skip
+    columns = ["coord_ra", "coord_dec", "x", "y", "psf_flux", "psf_flux_err", "psf_mag", "psf_mag_err", "flag_edge",
+               "flag_saturated_center"]  # fmt: skip
     frames = []
     for ref in butler.query_datasets("src", order_by=["visit", "detector"]):
         frame = butler.get(ref, storage_class="DataFrame", parameters={"columns": columns})

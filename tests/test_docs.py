@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from skybutler.butler import Butler
 from skybutler.cli.main import command_line
 from skybutler.model import errors

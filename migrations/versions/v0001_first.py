@@ -6,6 +6,7 @@ Revises:
 
 import sqlalchemy as sa
 from alembic import context, op
+
 from skybutler.registry.catalog import first_version
 from skybutler.registry.database import DatasetId
 from skybutler.registry.tables import Tables

@@ -40,6 +40,8 @@ def parse(text: str) -> tree.Node | None:
     InvalidQueryError
         The text is not of the language; the message shows the place.
     """
+    if not text.strip():
+        return None  # and no grammar is read for it
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     source = Source(text)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.model.datasets import DatasetType
 from skybutler.testing.small_repository import fill_repository

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.model.datasets import DatasetRef, DatasetType
 from skybutler.model.errors import (

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.model.datasets import DatasetType
 from skybutler.model.errors import DatasetExistsError, RepositoryBusyError

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.model.datasets import DatasetRef, FileDataset, dataset_uuid
 from skybutler.model.errors import DataIdError, DatasetExistsError

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.butler.ingest import find_frames, ingest_raws, register_instrument
 from skybutler.instruments.instrument import Instrument

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.model.dimensions import DimensionUniverse
 from skybutler.model.errors import (

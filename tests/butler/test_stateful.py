@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from skybutler.butler.butler import Butler
 from skybutler.model.errors import ConflictingDefinitionError, DatasetExistsError
 

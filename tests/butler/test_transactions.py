@@ -2,6 +2,7 @@
 # ruff: noqa: PT012 - the block that raises is what the transaction must undo
 
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.model.errors import CollectionNotFoundError, ReadOnlyError
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from skybutler.butler import Butler
 from skybutler.butler.ingest import ingest_raws
 from skybutler.cli.command_line_task import command_line_task

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
+
 from skybutler.storage.datastore import Datastore
 
 ERROR, USAGE = 1, 2

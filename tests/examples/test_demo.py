@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+
 from skybutler import Butler
 
 ROOT = Path(__file__).parents[2]

@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
+
 from skybutler.imaging.background import Background, BackgroundControl, BackgroundList, make_background
 from skybutler.imaging.geometry import Box2I, Extent2I, Point2I
 from skybutler.imaging.image import Image

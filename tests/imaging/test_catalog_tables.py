@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+
 from skybutler.imaging.catalog import SourceCatalog
 
 

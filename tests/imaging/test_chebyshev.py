@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from skybutler.imaging.ap_corr import ApCorrMap
 from skybutler.imaging.chebyshev import ChebyshevField
 from skybutler.imaging.geometry import Box2I, Extent2I, Point2I

@@ -2,6 +2,7 @@ import json
 import pickle
 
 import pytest
+
 from skybutler.imaging.detector import Amplifier, Camera, Detector
 from skybutler.imaging.geometry import Box2I, Extent2I, Point2I
 

@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+
 from skybutler.imaging import display
 from skybutler.imaging.catalog import SourceCatalog
 from skybutler.imaging.exposure import Exposure

@@ -4,6 +4,7 @@ import pickle
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+
 from skybutler.imaging.ap_corr import ApCorrMap
 from skybutler.imaging.background import Background, BackgroundList
 from skybutler.imaging.chebyshev import ChebyshevField

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skybutler.imaging import Box2D, Box2I, Extent2D, Extent2I, Point2D, Point2I
 
 coordinates = st.integers(-20, 20)

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from skybutler.imaging import LOCAL, PARENT, Box2I, Extent2I, Image, Point2I
 
 

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from skybutler.imaging import Extent2I, Mask, MaskPlane, MaskSchema
 
 

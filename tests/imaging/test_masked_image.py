@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from skybutler.imaging import LOCAL, Box2I, Extent2I, Image, Mask, MaskedImage, MaskSchema, Point2I, kernels
 
 BOX = Box2I(Point2I(0, 0), Extent2I(20, 15))

@@ -3,6 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from skybutler.imaging.geometry import Box2I, Extent2I, Point2D, Point2I
 from skybutler.imaging.psf import EmpiricalPsf, GaussianPsf, Psf, Quadrupole
 

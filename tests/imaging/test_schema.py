@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from skybutler.imaging.schema import AliasMap, Field, Schema
 
 

@@ -2,6 +2,7 @@ import math
 import pickle
 
 import pytest
+
 from skybutler.imaging.filter import Filter
 from skybutler.imaging.visit_info import VisitInfo
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+
 from skybutler.imaging.geometry import Box2I, Extent2I, Point2D, Point2I
 from skybutler.imaging.header import Header
 from skybutler.imaging.wcs import Wcs

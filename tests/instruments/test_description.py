@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from skybutler.instruments import Instrument
 from skybutler.model.dimensions import default_universe
 from skybutler.model.errors import ConfigError

@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skybutler.imaging.header import Header
 from skybutler.instruments.headers import iter_headers, parse_cards, read_headers
 from skybutler.model.errors import FileFormatError

@@ -9,6 +9,7 @@ from astropy.time import Time
 from astropy.wcs import WCS
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skybutler.instruments.footprint import is_plain_tan, sky_positions, tan_to_sky
 from skybutler.instruments.headers import read_headers
 from skybutler.instruments.times import day_of, tai_from_header, utc_datetime

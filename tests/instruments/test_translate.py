@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from skybutler.instruments import Instrument, read_headers
 from skybutler.model.dimensions import default_universe
 from skybutler.model.errors import HeaderError

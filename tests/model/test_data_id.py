@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from skybutler.model.data_id import DataId
 from skybutler.model.dimensions import default_universe
 from skybutler.model.errors import DataIdError

@@ -6,6 +6,7 @@ import uuid
 
 import numpy as np
 import pytest
+
 from skybutler.model.data_id import DataId
 from skybutler.model.datasets import DatasetRef, DatasetType, dataset_uuid, new_uuid
 from skybutler.model.dimensions import default_universe

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from skybutler.model.dimensions import DimensionUniverse, default_universe, universe_from_json
 from skybutler.model.errors import ConflictingDefinitionError, DataIdError
 

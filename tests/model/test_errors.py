@@ -3,6 +3,7 @@
 import builtins
 
 import pytest
+
 import skybutler
 from skybutler.model import errors
 

@@ -5,6 +5,7 @@ import pickle
 
 import pydantic
 import pytest
+
 from skybutler.model.lsst_names import LsstNames, camel_case, lazy_exports, snake_case
 
 

@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+
 from skybutler.model.region import Region
 
 

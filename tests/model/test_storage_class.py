@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+
 from skybutler.model.collections import CollectionType
 from skybutler.model.errors import CollectionTypeError, StorageClassError, closest
 from skybutler.model.storage_class import (

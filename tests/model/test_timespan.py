@@ -8,6 +8,7 @@ import pytest
 from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skybutler.model.timespan import Timespan, nanoseconds, nanoseconds_from_isot, now_ns, time_from_ns
 
 LEAP_2017 = 1_483_228_836 * 10**9

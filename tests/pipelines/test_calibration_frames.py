@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from skybutler.imaging import Amplifier, Box2I, Detector, Exposure, Extent2I, Filter, MaskedImage, Point2I, VisitInfo
 from skybutler.model.errors import TaskError
 from skybutler.pipelines import MasterBiasTask, MasterDarkTask, MasterFlatTask

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial import cKDTree
+
 from skybutler.imaging import Camera, Exposure, Filter, Header, MaskedImage, VisitInfo, Wcs
 from skybutler.instruments.instrument import Instrument
 from skybutler.pipelines import (

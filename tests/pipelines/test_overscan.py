@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from skybutler.model.errors import ConfigError, TaskError
 from skybutler.pipelines.overscan import OverscanConfig, fit_overscan
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from skybutler import pipelines
 from skybutler.model.errors import TaskError
 from skybutler.tasks.pipeline import Pipeline

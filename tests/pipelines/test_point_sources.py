@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import erf
+
 from skybutler.imaging import Box2I, Extent2I, GaussianPsf, Point2I
 from skybutler.pipelines.cosmic_rays import find_cosmic_rays, repair
 from skybutler.pipelines.crowded_field import subtract_sources

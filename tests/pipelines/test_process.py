@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
+
 from skybutler.imaging import (
     Box2I,
     Exposure,

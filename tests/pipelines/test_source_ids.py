@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from skybutler.pipelines.source_ids import MAX_SOURCES, source_ids, unpack_source_id
 
 

@@ -1,6 +1,7 @@
 """The catalog is read once and again only when someone has changed it."""
 
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.registry import catalog as catalog_module
 

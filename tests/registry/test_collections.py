@@ -1,6 +1,7 @@
 """Collections: names, chains in order, no cycles, no surprises."""
 
 import pytest
+
 from skybutler.model.collections import CollectionInfo, CollectionType
 from skybutler.model.errors import (
     CollectionCycleError,

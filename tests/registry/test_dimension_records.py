@@ -1,6 +1,7 @@
 """Dimension records: inserted in bulk or not at all, synchronised, and never contradicted."""
 
 import pytest
+
 from skybutler.model.errors import ConflictingDefinitionError, DataIdError
 from skybutler.model.region import Region
 from skybutler.model.timespan import Timespan

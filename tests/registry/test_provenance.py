@@ -4,6 +4,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
+
 from skybutler.model.errors import CollectionNotFoundError
 from skybutler.model.provenance import QuantumRecord
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skybutler import InvalidQueryError
 from skybutler.registry.queries import patterns, tree
 from skybutler.registry.queries.expression import parse

@@ -6,6 +6,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from skybutler import Timespan
 from skybutler.registry import queries
 from skybutler.registry.queries import tree

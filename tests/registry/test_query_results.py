@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from astropy.time import Time
+
 from skybutler import DatasetRef, DatasetType, InvalidQueryError, Timespan
 from skybutler.model.errors import DatasetTypeNotFoundError
 from skybutler.registry import queries

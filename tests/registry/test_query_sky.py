@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from lsst import sphgeom
+
 from skybutler import DatasetRef, DatasetType, InvalidQueryError, Region
 from skybutler.registry import queries
 from skybutler.registry.registry import Registry

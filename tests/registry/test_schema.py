@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+
 from skybutler.model.dimensions import DimensionUniverse, default_universe
 from skybutler.model.errors import ConflictingDefinitionError, RepositoryNotFoundError, RepositoryVersionError
 from skybutler.registry.registry import Registry

@@ -3,6 +3,7 @@
 import sqlite3
 
 import pytest
+
 from skybutler.butler.butler import Butler
 from skybutler.model.errors import InvalidQueryError, ReadOnlyError
 from skybutler.model.timespan import nanoseconds_from_isot, now_ns

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from skybutler.imaging import Camera, Detector, SourceCatalog
 from skybutler.imaging.geometry import Box2I, Extent2I, Point2I
 from skybutler.model.datasets import DatasetRef, DatasetType

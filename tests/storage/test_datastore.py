@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import pytest
+
 from skybutler.model.datasets import DatasetRef, DatasetType, StoredFile
 from skybutler.model.errors import FileFormatError, FileIntegrityError, StorageClassError
 from skybutler.model.storage_class import storage_class

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+
 from skybutler.imaging import (
     Amplifier,
     Box2I,

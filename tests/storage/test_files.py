@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from pydantic import BaseModel
+
 from skybutler.imaging import Background, Box2I, Extent2I, Filter, GaussianPsf, PhotoCalib, Point2I, Psf, Wcs
 from skybutler.model.errors import FileFormatError, StorageClassError
 from skybutler.model.storage_class import StorageClass

@@ -12,6 +12,7 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+
 from skybutler.imaging import LOCAL, Box2I, Extent2I, Image, Mask, MaskedImage, MaskSchema, Point2I
 from skybutler.imaging.header import Header
 from skybutler.model.errors import FileFormatError, StorageClassError

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skybutler.storage.paths import dataset_path, escape, file_suffix
 
 HOSTILE = [

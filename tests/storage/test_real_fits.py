@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from skybutler.model.errors import FileFormatError
 from skybutler.storage import files
 

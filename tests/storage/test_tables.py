@@ -15,6 +15,7 @@ from astropy.time import Time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+
 from skybutler.model.datasets import DatasetRef, DatasetType
 from skybutler.model.errors import FileFormatError, InvalidQueryError, StorageClassError
 from skybutler.model.storage_class import storage_class, storage_class_for

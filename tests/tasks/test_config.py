@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+
 from skybutler.model.errors import ConfigError
 from skybutler.tasks import Config, Field, Subtask, SubtaskField, Task
 from skybutler.tasks.config_text import from_json, to_json, to_python

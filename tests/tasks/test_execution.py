@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from skybutler import Butler
 from skybutler.model.datasets import DatasetType
 from skybutler.model.errors import CollectionTypeError, DatasetNotFoundError, NoWorkFound, PipelineError

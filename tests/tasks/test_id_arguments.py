@@ -1,6 +1,7 @@
 """The seed's data ID arguments; numbers of LSST's own parser, its silent cases made errors."""
 
 import pytest
+
 from skybutler.model.errors import DataIdError
 from skybutler.tasks import parse_id_arguments, where_of
 

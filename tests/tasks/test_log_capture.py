@@ -4,6 +4,7 @@ import logging
 import warnings
 
 import pytest
+
 from skybutler.tasks.log_capture import captured_log, exception_entry
 
 

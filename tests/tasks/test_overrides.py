@@ -1,6 +1,7 @@
 """Overrides from files and command lines."""
 
 import pytest
+
 from skybutler.model.errors import ConfigError
 from skybutler.tasks import Config, Field, Subtask, SubtaskField, Task
 from skybutler.tasks.overrides import apply_assignment, apply_mapping, parse_assignment

@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+
 from skybutler.model.errors import ConfigError, PipelineError, TaskError
 from skybutler.tasks import (
     Config,

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+
 from skybutler.model.errors import ConfigError, TaskError
 from skybutler.tasks import Config, Field, Struct, Subtask, SubtaskField, Task, TaskMetadata, time_method
 

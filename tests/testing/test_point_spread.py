@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from skybutler.testing.point_spread import Moffat, add_stars
 from skybutler.testing.star_field import Tangent
 

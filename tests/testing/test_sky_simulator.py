@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+
 from skybutler.instruments import Instrument, read_headers
 from skybutler.testing.sky_simulator import Truth, simulate
 
