@@ -1,9 +1,10 @@
 """Put, get, find and start-up: SkyButler beside raw sqlite3 + pyarrow, and beside LSST's butler where it is installed.
 
-Each round does each job once with each contender, one right after the other, so that whatever else the machine does
-meets all of them; medians over the rounds, and ratios of these, are printed.
+Each round does a job twelve times with one contender, then with the next, so that whatever else the machine does meets
+all of them, and each finds its own code in the processor's caches. Medians over the rounds, of the median of a round,
+and ratios of these, are printed.
 
-    python benchmarks/butler.py [--rounds 200] [--lsst PYTHON]
+    python benchmarks/butler.py [--rounds 15] [--lsst PYTHON]
 
 PYTHON is the interpreter of an environment with ``lsst-daf-butler``: by default ``.lsst-venv/bin/python`` beside the
 project's ``.venv``, where there is one (``make lsst-venv``).
@@ -33,6 +34,7 @@ HERE = Path(__file__).parent
 VISITS, DETECTORS = 1000, 100
 FACTS = {"a": 1, "b": [1.5, 2.5], "c": "text"}
 FRAME = pd.DataFrame(np.random.default_rng(1).random((100, 10)), columns=list("abcdefghij"))
+REPEATS = 12
 JOBS = ("put table", "get table", "put dict", "get dict", "find")
 START_RAW = """
 import sqlite3
@@ -210,7 +212,7 @@ def start_up(commands: dict[str, list[str]], rounds: int) -> dict[str, list[floa
 def main() -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=200, help="how often each job is done (default: 200)")
+    parser.add_argument("--rounds", type=int, default=15, help=f"rounds of {REPEATS} for each job (default: 15)")
     parser.add_argument(
         "--lsst", type=Path, default=HERE.parent / ".lsst-venv/bin/python", help="Python with LSST's butler"
     )
@@ -220,20 +222,25 @@ def main() -> None:
         raw, ours = Raw(top / "raw"), Ours(top / "ours")
         lsst = Lsst(args.lsst, top / "lsst") if args.lsst.exists() else None
         times: dict[str, dict[str, list[float]]] = {}
+        contenders: dict[str, Callable[[str, int], float]] = {
+            "raw": lambda job, number: timed(raw.do, job, number),
+            "SkyButler": lambda job, number: timed(ours.do, job, number),
+        }
+        if lsst:
+            contenders["LSST"] = lsst.time
         for job in JOBS:
-            times[job] = {"raw": [], "SkyButler": [], **({"LSST": []} if lsst else {})}
-            for number in range(args.rounds):
-                times[job]["raw"].append(timed(raw.do, job, number))
-                times[job]["SkyButler"].append(timed(ours.do, job, number))
-                if lsst:
-                    times[job]["LSST"].append(lsst.time(job, number))
+            times[job] = {name: [] for name in contenders}
+            for begin in range(0, args.rounds * REPEATS, REPEATS):
+                for name, do in contenders.items():
+                    numbers = range(begin, begin + REPEATS)
+                    times[job][name].append(statistics.median(do(job, number) for number in numbers))
         commands = {"raw": [sys.executable, "-c", START_RAW.format(root=str(top / "raw/raw.sqlite3"))],
                     "SkyButler": [sys.executable, "-c", START_OURS.format(root=str(top / "ours"))]}  # fmt: skip
         if lsst:
             lsst.process.terminate()
             lsst.process.wait()
             commands["LSST"] = [str(args.lsst), "-c", START_LSST.format(root=str(top / "lsst"))]
-        times["start-up"] = start_up(commands, max(3, args.rounds // 20))
+        times["start-up"] = start_up(commands, max(3, args.rounds // 2))
     report(times)
 
 

@@ -48,6 +48,8 @@ class DatasetId(sa.types.TypeDecorator[uuid.UUID]):
 
 
 class _Cursor(Protocol):
+    connection: Any
+
     def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
     def executemany(self, sql: str, parameters: Any, /) -> Any: ...
     def fetchone(self) -> Any: ...
@@ -178,9 +180,37 @@ class Database:
         except sa.exc.OperationalError as error:
             if "locked" not in str(error.orig):
                 raise
-            raise RepositoryBusyError(
-                f"others have kept {self} locked for {BUSY_TIMEOUT:g} s; nothing was changed, so try again later."
-            ) from error
+            raise self._busy() from error
+
+    def _busy(self) -> RepositoryBusyError:
+        return RepositoryBusyError(
+            f"others have kept {self} locked for {BUSY_TIMEOUT:g} s; nothing was changed, so try again later."
+        )
+
+    @contextmanager
+    def write_prepared(self) -> Iterator[_Cursor]:
+        """Open a transaction for prepared statements alone: as `write`, and a tenth of a millisecond sooner on SQLite.
+
+        Within another transaction, a savepoint of it.
+        """
+        if self.in_transaction or self.dialect_name != "sqlite" or not self.writeable:
+            with self.write():
+                yield self.cursor()
+            return
+        cursor = self.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise self._busy() from error
+        try:
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            if cursor.connection.in_transaction:
+                cursor.execute("ROLLBACK")
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -197,37 +197,57 @@ class Datasets:
         by_type: dict[str, list[DatasetRef]] = {}
         for ref, _ in items:
             by_type.setdefault(ref.dataset_type.name, []).append(ref)
-        encode, date = self._database.encode_id, now_ns()
+        if self._are_summarised(by_type):
+            with self._database.write_prepared() as cursor:
+                self._insert_rows(cursor, by_type, items, shared)
+            return
         with self._database.write() as connection:
-            catalog = self._registry.catalog
-            cursor = self._database.cursor()
-            for name, refs in by_type.items():
-                self._check_types(catalog.dataset_type(name), refs)
-                type_id = catalog.type_ids[name]
-                runs = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
-                cursor.executemany(
-                    self._insert_dataset.sql,
-                    [
-                        self._insert_dataset.parameters(
-                            {"id": encode(ref.id), "dataset_type_id": type_id, "run_id": runs[ref.run],
-                             "ingest_date": date}
-                        )
-                        for ref in refs
-                    ],
-                )  # fmt: skip
-                self._insert_tags(cursor, refs[0].dataset_type.dimensions, type_id, refs, runs)
-                self._summarise(connection, catalog, type_id, runs.values())
+            self._insert_rows(self._database.cursor(), by_type, items, shared)
+            self._summarise(connection, by_type)
+
+    def _are_summarised(self, by_type: Mapping[str, list[DatasetRef]]) -> bool:
+        """Whether it is noted already that these RUNs hold these types, as it is but for the first of each."""
+        catalog = self._registry.catalog
+        return all(
+            (row := catalog.collections.get(run)) is not None
+            and (row.id, catalog.type_ids.get(name)) in catalog.summary
+            for name, refs in by_type.items()
+            for run in {ref.run for ref in refs}
+        )
+
+    def _insert_rows(
+        self,
+        cursor: Any,
+        by_type: Mapping[str, list[DatasetRef]],
+        items: Sequence[tuple[DatasetRef, StoredFile | None]],
+        shared: bool,
+    ) -> None:
+        catalog, encode, date = self._registry.catalog, self._database.encode_id, now_ns()
+        for name, refs in by_type.items():
+            self._check_types(catalog.dataset_type(name), refs)
+            type_id = catalog.type_ids[name]
+            runs = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
             cursor.executemany(
-                self._insert_file.sql,
+                self._insert_dataset.sql,
                 [
-                    self._insert_file.parameters(
-                        {"dataset_id": encode(ref.id), "component": file.component, "path": file.path,
-                         "formatter": file.formatter, "storage_class": file.storage_class, "size": file.size,
-                         "checksum": file.checksum, "shared": shared}
+                    self._insert_dataset.parameters(
+                        {"id": encode(ref.id), "dataset_type_id": type_id, "run_id": runs[ref.run], "ingest_date": date}
                     )
-                    for ref, file in items if file is not None
+                    for ref in refs
                 ],
-            )  # fmt: skip
+            )
+            self._insert_tags(cursor, refs[0].dataset_type.dimensions, type_id, refs, runs)
+        cursor.executemany(
+            self._insert_file.sql,
+            [
+                self._insert_file.parameters(
+                    {"dataset_id": encode(ref.id), "component": file.component, "path": file.path,
+                     "formatter": file.formatter, "storage_class": file.storage_class, "size": file.size,
+                     "checksum": file.checksum, "shared": shared}
+                )
+                for ref, file in items if file is not None
+            ],
+        )  # fmt: skip
 
     @staticmethod
     def _check_types(registered: DatasetType, refs: Iterable[DatasetRef]) -> None:
@@ -256,11 +276,15 @@ class Datasets:
             rows.append(insert.parameters(row))
         cursor.executemany(insert.sql, rows)
 
-    def _summarise(self, connection: Connection, catalog: Catalog, type_id: int, runs: Iterable[int]) -> None:
-        """Note which RUNs now hold the type, where that is new."""
-        if new := [run for run in runs if (run, type_id) not in catalog.summary]:
+    def _summarise(self, connection: Connection, by_type: Mapping[str, list[DatasetRef]]) -> None:
+        """Note which RUNs now hold which types, where that is new."""
+        catalog = self._registry.catalog
+        pairs = {
+            (catalog.collection(ref.run).id, catalog.type_ids[name]) for name, refs in by_type.items() for ref in refs
+        }
+        if new := sorted(pairs - catalog.summary):
             table = self._registry.tables.collection_summary
-            connection.execute(sa.insert(table), [{"collection_id": r, "dataset_type_id": type_id} for r in new])
+            connection.execute(sa.insert(table), [{"collection_id": run, "dataset_type_id": kind} for run, kind in new])
             self._registry.catalog_changed(connection)
 
     def _explain(self, items: Sequence[tuple[DatasetRef, StoredFile | None]], error: Exception) -> NoReturn:

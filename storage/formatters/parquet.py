@@ -61,7 +61,7 @@ class ParquetFormatter(Formatter):
             # A small table leaves in one piece: Arrow writes each page of each column alone.
             small = table.nbytes < _SMALL
             target = pa.BufferOutputStream() if small else pa.PythonFile(sink, mode="w")
-            pq.write_table(table.replace_schema_metadata(metadata), target)
+            pq.write_table(table.replace_schema_metadata(metadata), target, use_dictionary=_repetitive(table.schema))
             if small:
                 sink.write(target.getvalue())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -82,6 +82,11 @@ class ParquetFormatter(Formatter):
                 raise
             raise FileFormatError(f"{path} is not a Parquet file that can be read: {error}") from error
         return from_arrow(table, storage_class.name)
+
+
+def _repetitive(schema: pa.Schema) -> list[str]:
+    """Return the columns that a dictionary may make smaller: floating-point values hardly ever repeat."""
+    return [field.name for field in schema if not (pa.types.is_floating(field.type) or pa.types.is_nested(field.type))]
 
 
 def _fresh_metadata(table: pa.Table) -> dict[bytes, bytes]:
