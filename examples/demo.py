@@ -8,6 +8,7 @@ the same way.
 
 import argparse
 import itertools
+import os
 import sys
 import time
 from pathlib import Path
@@ -69,7 +70,8 @@ def main() -> int:
     say("Pictures")
     for path in (picture(butler, root), colour_magnitude_diagram(sources, root)):
         CONSOLE.print(f"{path}  ({path.stat().st_size // 1024} kB)", soft_wrap=True)
-    CONSOLE.print(f"\nDone in {time.perf_counter() - begin:.1f} s. Look around: skybutler show {root}", soft_wrap=True)
+    command = Path(os.path.relpath(sys.executable)).with_name("skybutler")
+    CONSOLE.print(f"\nDone in {time.perf_counter() - begin:.1f} s. Look around: {command} show {root}", soft_wrap=True)
     return 0
 
 

@@ -48,8 +48,6 @@ class DatasetId(sa.types.TypeDecorator[uuid.UUID]):
 
 
 class _Cursor(Protocol):
-    @property
-    def connection(self) -> Any: ...
     def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
     def executemany(self, sql: str, parameters: Any, /) -> Any: ...
     def fetchone(self) -> Any: ...
@@ -208,7 +206,7 @@ class Database:
             yield cursor
             cursor.execute("COMMIT")
         except BaseException:
-            if cursor.connection.in_transaction:
+            if self._local.reader.driver_connection.in_transaction:
                 cursor.execute("ROLLBACK")
             raise
 
