@@ -1,4 +1,4 @@
-"""Data IDs as the seed's command line writes them: ``--id visit=1^2..4 detector=0..3``.
+"""Data IDs as LSST's command-line tasks took them: ``--id visit=1^2..4 detector=0..3``.
 
 =============================  ==================================================================
 ``visit=1^2^3``                1, 2 and 3
