@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from ..model.data_id import DataId
 from ..model.dimensions import DimensionGroup
 from ..model.errors import DataIdError, InvalidQueryError
+from .database import Prepared
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -28,6 +29,8 @@ class DataIds:
 
     def __init__(self, registry: Registry):
         self._registry = registry
+        name = registry.tables.dimension["instrument"].c.name if "instrument" in registry.universe else sa.null()
+        self._instruments = Prepared(registry.database, sa.select(name).order_by(name))
 
     def resolve(self, group: DimensionGroup, given: Mapping[str, Any], instrument: str | None = None) -> DataId:
         """Return the data ID that is meant.
@@ -160,9 +163,7 @@ class DataIds:
                     self._registry.dimension_records.explain_missing(DataId.from_mapping(group, {**keys, name: value}))
 
     def _only_instrument(self, given: Mapping[str, Any]) -> str:
-        table = self._registry.tables.dimension["instrument"]
-        with self._registry.database.read() as connection:
-            names = list(connection.execute(sa.select(table.c.name).order_by(table.c.name)).scalars())
+        names = [row[0] for row in self._registry.database.fetch_all(self._instruments, {})]
         if len(names) == 1:
             return str(names[0])
         shown = ", ".join(f"{k}={v!r}" for k, v in given.items()) or "nothing"
