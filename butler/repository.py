@@ -7,12 +7,14 @@ from pathlib import Path
 
 from ..model.collections import CollectionType
 from ..model.dimensions import DimensionUniverse
-from ..model.errors import ConflictingDefinitionError
+from ..model.errors import ConflictingDefinitionError, RepositoryNotFoundError
+from ..registry.database import Database
 from ..registry.registry import Registry
+from ..registry.schema import SCHEMA_VERSION, migrate
 from .config import FILE_NAME, RepositoryConfig
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
 
-__all__ = ["create_repository", "may_write"]
+__all__ = ["create_repository", "may_write", "migrate_repository"]
 
 
 def create_repository(root: Path, registry: str | None, universe: DimensionUniverse | None) -> RepositoryConfig:
@@ -56,6 +58,35 @@ def create_repository(root: Path, registry: str | None, universe: DimensionUnive
         raise
     made.close()
     return config
+
+
+def migrate_repository(root: str | Path, to: str | None = None, *, dry_run: bool = False) -> tuple[str, list[str]]:
+    """Bring a repository's registry to a newer version of the schema; see `registry.schema.migrate`.
+
+    Parameters
+    ----------
+    root
+        The repository's folder.
+    to
+        The version wanted; the one that this SkyButler reads where left out.
+    dry_run
+        Whether the SQL is only tried and shown.
+
+    Raises
+    ------
+    RepositoryNotFoundError
+        The folder is no repository, or its registry's file is not there.
+    RepositoryVersionError
+        There is no such version, or no way to it.
+    """
+    where = RepositoryConfig.load(root).database
+    if isinstance(where, Path) and not where.is_file():
+        raise RepositoryNotFoundError(f"the registry's database, {str(where)!r}, is not there.")
+    database = Database(where)
+    try:
+        return migrate(database, to or SCHEMA_VERSION, dry_run=dry_run)
+    finally:
+        database.close()
 
 
 def may_write(config: RepositoryConfig) -> bool:

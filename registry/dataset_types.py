@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ..model.datasets import DatasetType
 from ..model.errors import ConflictingDefinitionError
 from .tables import tag_table_name
-from .views import GENERAL_VIEWS, create_dataset_view
+from .views import GENERAL_VIEWS, create_calibration_view, create_dataset_view
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -74,6 +74,10 @@ def register_dataset_type(registry: Registry, dataset_type: DatasetType, *, repl
         _check_view(registry, dataset_type.name)
         type_id = connection.execute(sa.insert(table).values(row).returning(table.c.id)).scalar_one()
         create_dataset_view(connection, registry.tables, dataset_type, type_id)
+        if dataset_type.is_calibration:
+            registry.tables.calib(dataset_type.dimensions).create(connection, checkfirst=True)
+            groups = [t.dimensions for t in catalog.dataset_types.values() if t.is_calibration]
+            create_calibration_view(connection, registry.tables, [*groups, dataset_type.dimensions])
         registry.catalog_changed(connection)
     return True
 

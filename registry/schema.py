@@ -12,9 +12,9 @@ from ..model.dimensions import DimensionUniverse, universe_from_json
 from ..model.errors import RepositoryVersionError
 from .database import Database
 
-__all__ = ["SCHEMA_VERSION", "check_version", "create_schema", "read_universe"]
+__all__ = ["SCHEMA_VERSION", "check_version", "create_schema", "migrate", "read_universe"]
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The Alembic revision that this version reads and writes: the newest in ``migrations/versions``."""
 
 
@@ -34,6 +34,61 @@ def create_schema(database: Database, universe: DimensionUniverse) -> None:
         config = alembic_config(connection)
         config.attributes["universe"] = universe
         command.upgrade(config, SCHEMA_VERSION)
+
+
+def migrate(database: Database, to: str = SCHEMA_VERSION, *, dry_run: bool = False) -> tuple[str, list[str]]:
+    """Bring a registry to a newer version of the schema, in one transaction: all the way, or not at all.
+
+    Parameters
+    ----------
+    database
+        What holds it.
+    to
+        The version wanted.
+    dry_run
+        Whether all is undone in the end.
+
+    Returns
+    -------
+    version, statements
+        The version that it had, and the SQL that changed it; none where there was nothing to do.
+
+    Raises
+    ------
+    RepositoryVersionError
+        There is no such version, or the registry is of a newer one; or there is no registry.
+    """
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    said: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA")):
+            said.append(statement.strip())
+
+    with database.write() as connection:
+        found = current_version(connection)
+        if found is None:
+            raise RepositoryVersionError(f"{database} holds no SkyButler registry.")
+        config = alembic_config(connection)
+        known = sorted(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
+        if to not in known or found not in known:
+            unknown = to if to not in known else found
+            raise RepositoryVersionError(
+                f"this version of SkyButler knows no schema {unknown}; it knows {', '.join(known)}."
+            )
+        if to < found:
+            raise RepositoryVersionError(f"{database} has schema {found} already; there is no way back to {to}.")
+        with connection.begin_nested() as trial:
+            sa.event.listen(connection, "before_cursor_execute", note)
+            try:
+                command.upgrade(config, to)
+            finally:
+                sa.event.remove(connection, "before_cursor_execute", note)
+            if dry_run:
+                trial.rollback()
+    return found, said
 
 
 def alembic_config(connection: Connection) -> Any:
@@ -68,9 +123,14 @@ def check_version(database: Database) -> None:
     except sa.exc.DatabaseError as error:
         raise RepositoryVersionError(f"{database} holds no SkyButler registry: {error.orig}.") from error
     if found != SCHEMA_VERSION:
+        is_older = found is not None and found < SCHEMA_VERSION
         raise RepositoryVersionError(
             f"{database} has schema {found}; this version of SkyButler reads {SCHEMA_VERSION}. "
-            f"Install the version of SkyButler that wrote it."
+            + (
+                "`skybutler migrate REPO` brings it up to that."
+                if is_older
+                else "Install a newer SkyButler to read it."
+            )
         )
 
 

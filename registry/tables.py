@@ -1,8 +1,9 @@
 """The registry's tables.
 
 Those of every repository are the attributes of `Tables`; each dimension element has one more (`Tables.dimension`), each
-element with a region a table of the sky pixels that it covers (`Tables.pixels`), and each group of dimensions that
-dataset types are kept by has a table of tags (`Tables.tag`).
+element with a region a table of the sky pixels that it covers (`Tables.pixels`), each group of dimensions that
+dataset types are kept by has a table of tags (`Tables.tag`), and each group of those that are calibrations another of
+their spans of validity (`Tables.calib`).
 
 A dimension's table names its own key as the element does (``visit.id``, ``detector.id``, ``physical_filter.name``) and
 other dimensions by their names (``visit.instrument``). Implied dimensions may be NULL (a bias has no filter), so
@@ -25,7 +26,7 @@ from .database import DatasetId
 
 __all__ = ["Tables"]
 
-_RESERVED = re.compile(r"(tag|v|sqlite|alembic)(_.*)?|.*_pixels")
+_RESERVED = re.compile(r"(tag|calib|v|sqlite|alembic)(_.*)?|.*_pixels")
 """Names of tables and views that the registry makes itself, besides those of `Tables`."""
 _TYPES: dict[str, Any] = {
     "int": sa.BigInteger, "float": sa.Double, "str": sa.Text, "bool": sa.Boolean, "bytes": sa.LargeBinary,
@@ -149,6 +150,7 @@ class Tables:
                 if element.has_region:
                     self.pixels[element.name] = self._pixel_table(element)
         self._tags: dict[str, sa.Table] = {}
+        self._calibs: dict[str, sa.Table] = {}
         self._lock = threading.Lock()
 
     def _table(self, name: str, *items: Any, rowid: bool = False) -> sa.Table:
@@ -228,8 +230,6 @@ class Tables:
             sa.Column(n, _TYPES[self.universe[n].key.type], primary_key=True, autoincrement=False)  # type: ignore[union-attr]
             for n in group.required
         ]
-        covered = {r for n in group.required for r in self.universe[n].requires}  # by the key of what requires them
-        references = [r for n in group.required if n not in covered for r in self._references(group, n)]
         return self._table(
             name,
             sa.Column("dataset_type_id", _KEY, sa.ForeignKey("dataset_type.id"), primary_key=True,
@@ -238,15 +238,80 @@ class Tables:
             sa.Column("collection_id", _KEY, sa.ForeignKey("collection.id", ondelete="CASCADE"),
                       primary_key=True, autoincrement=False),
             sa.Column("dataset_id", DatasetId, sa.ForeignKey("dataset.id", ondelete="CASCADE"), nullable=False),
-            *references,
+            *self.key_references(group),
             sa.Index(f"{name}_dataset", "dataset_id"),
             sa.Index(f"{name}_collection", "collection_id", "dataset_type_id"),
         )  # fmt: skip
 
+    def calib(self, group: DimensionGroup) -> sa.Table:
+        """Return the table of the spans of time for which calibrations kept by a group of dimensions are certified.
+
+        Its index lists all that is certified for a data ID, in whatever collection, as `tag` does.
+        """
+        name = calib_table_name(group)
+        table = self._calibs.get(name)
+        if table is None:
+            with self._lock:
+                table = self._calibs.get(name)
+                if table is None:
+                    table = self._calibs[name] = self._calib_table(name, group)
+        return table
+
+    def _calib_table(self, name: str, group: DimensionGroup) -> sa.Table:
+        dimensions = [sa.Column(n, _TYPES[self.universe[n].key.type], nullable=False) for n in group.required]  # type: ignore[union-attr]
+        table = self._table(
+            name,
+            sa.Column("id", _KEY, primary_key=True),
+            sa.Column("dataset_type_id", _KEY, sa.ForeignKey("dataset_type.id"), nullable=False),
+            sa.Column("collection_id", _KEY, sa.ForeignKey("collection.id", ondelete="CASCADE"), nullable=False),
+            *dimensions,
+            sa.Column("dataset_id", DatasetId, sa.ForeignKey("dataset.id", ondelete="CASCADE"), nullable=False),
+            sa.Column("timespan_begin", sa.BigInteger, nullable=False),
+            sa.Column("timespan_end", sa.BigInteger, nullable=False),
+            *self.key_references(group),
+            sa.Index(f"{name}_find", "dataset_type_id", *group.required, "collection_id", "timespan_begin"),
+            sa.Index(f"{name}_dataset", "dataset_id"),
+            sa.Index(f"{name}_collection", "collection_id", "dataset_type_id"),
+            rowid=True,
+        )
+        forbid = sa.DDL(overlap_constraint(name, group))  # type: ignore[no-untyped-call]
+        sa.event.listen(table, "after_create", forbid.execute_if(dialect="postgresql"))
+        return table
+
+    def key_references(self, group: DimensionGroup) -> list[sa.ForeignKeyConstraint]:
+        """Return the foreign keys by which a table kept by a group of dimensions refers to their records."""
+        covered = {r for n in group.required for r in self.universe[n].requires}  # by the key of what requires them
+        return [r for n in group.required if n not in covered for r in self._references(group, n)]
+
+
+def calib_table_name(group: DimensionGroup) -> str:
+    """Return the name of a group's table of calibrations, as `tag_table_name` does."""
+    return _table_name("calib", group)
+
+
+def overlap_constraint(name: str, group: DimensionGroup) -> str:
+    """Return the SQL by which PostgreSQL forbids two calibrations of one data ID to be valid at one time.
+
+    GiST indexes compare ranges as they come, numbers only with a contrib module: each number is put into a range of
+    its own, and each text there by its digest.
+    """
+    keys = ["dataset_type_id", "collection_id"]
+    for dimension in group.required:
+        key = group.universe[dimension].key
+        is_number = key is not None and key.type == "int"
+        keys.append(f'"{dimension}"' if is_number else f'hashtextextended("{dimension}", 0)')
+    ranges = [f"int8range({key}, {key}, '[]')" for key in keys] + ["int8range(timespan_begin, timespan_end)"]
+    listed = ", ".join(f"{one} WITH &&" for one in ranges)
+    return f"ALTER TABLE {name} ADD CONSTRAINT {name}_overlap EXCLUDE USING gist ({listed})"
+
 
 def tag_table_name(group: DimensionGroup) -> str:
     """Return the name of a group's table of tags, short enough for PostgreSQL's 63 bytes with what indexes add."""
-    name = "tag_" + "_".join(group.required) if group.required else "tag"
+    return _table_name("tag", group)
+
+
+def _table_name(kind: str, group: DimensionGroup) -> str:
+    name = "_".join((kind, *group.required))
     if len(name) > 44:
         name = f"{name[:35]}_{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
     return name

@@ -1,25 +1,30 @@
-"""The views by which any SQL client reads the registry: ``v_datasets``, ``v_collections``, ``v_quanta``, ``v_<type>``.
+"""The views by which any SQL client reads the registry: those of `GENERAL_VIEWS`, and ``v_<type>`` for each type.
 
 Their columns are an interface: they are documented in ``docs/sql.md`` and change only with a new name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..model.collections import CollectionType
 from ..model.datasets import DatasetType
+from ..model.dimensions import DimensionGroup
+from ..model.timespan import Timespan
 from .tables import Tables
 
-__all__ = ["GENERAL_VIEWS", "create_dataset_view", "create_views"]
+__all__ = ["GENERAL_VIEWS", "create_calibration_view", "create_dataset_view", "create_views"]
 
-GENERAL_VIEWS = frozenset({"v_collections", "v_datasets", "v_quanta"})
+GENERAL_VIEWS = frozenset({"v_calibrations", "v_collections", "v_datasets", "v_quanta"})
 """The views that every repository has."""
 
 
 def create_views(connection: Connection, tables: Tables) -> None:
-    """Create the views that every repository has."""
+    """Create the views that every repository of the first schema has."""
     t = tables
     c, d, s = t.collection.c, t.dataset.c, t.stored_file.c
     chain = t.collection_chain
@@ -73,6 +78,53 @@ def create_views(connection: Connection, tables: Tables) -> None:
     )
 
 
+def create_calibration_view(connection: Connection, tables: Tables, groups: Iterable[DimensionGroup]) -> None:
+    """Create the view of all that is certified, anew where there is one: a row a dataset and span of time.
+
+    Parameters
+    ----------
+    connection
+        A transaction.
+    tables
+        The registry's.
+    groups
+        The groups of dimensions that calibrations are kept by.
+    """
+    ordered = sorted(set(groups), key=lambda group: group.required)
+    parts: list[sa.Select[Any]] = [_calibrations(connection, tables, group) for group in ordered]
+    if not parts:
+        names = ("collection", "dataset_type", "dataset_id", "run", "begin_date", "end_date", "data_id")
+        parts = [sa.select(*(sa.cast(sa.null(), sa.Text).label(name) for name in names)).where(sa.false())]
+    _create(connection, "v_calibrations", sa.union_all(*parts))
+
+
+def _calibrations(connection: Connection, tables: Tables, group: DimensionGroup) -> sa.Select[Any]:
+    t, calib = tables, tables.calib(group)
+    run = t.collection.alias("run")
+    pairs = [item for name in group.required for item in (sa.literal(name), calib.c[name])]
+    if connection.dialect.name == "postgresql":
+        data_id: sa.ColumnElement[object] = sa.cast(sa.func.jsonb_build_object(*pairs), sa.Text)
+    else:
+        data_id = sa.func.json_object(*pairs)
+    whole = Timespan(None, None)
+    begin, end = calib.c.timespan_begin, calib.c.timespan_end
+    return (
+        sa.select(
+            t.collection.c.name.label("collection"),
+            t.dataset_type.c.name.label("dataset_type"),
+            _text(connection, calib.c.dataset_id).label("dataset_id"),
+            run.c.name.label("run"),
+            sa.case((begin > whole.begin_ns, _instant(connection, begin))).label("begin_date"),
+            sa.case((end < whole.end_ns, _instant(connection, end))).label("end_date"),
+            data_id.label("data_id"),
+        )
+        .join_from(calib, t.dataset, t.dataset.c.id == calib.c.dataset_id)
+        .join(t.collection, t.collection.c.id == calib.c.collection_id)
+        .join(t.dataset_type, t.dataset_type.c.id == calib.c.dataset_type_id)
+        .join(run, run.c.id == t.dataset.c.run_id)
+    )
+
+
 def create_dataset_view(connection: Connection, tables: Tables, dataset_type: DatasetType, type_id: int) -> None:
     """Create the view of one dataset type, anew where there is one: a row a dataset and collection."""
     t, tag = tables, tables.tag(dataset_type.dimensions)
@@ -99,7 +151,7 @@ def create_dataset_view(connection: Connection, tables: Tables, dataset_type: Da
     _create(connection, f"v_{dataset_type.name}", query)
 
 
-def _create(connection: Connection, name: str, query: sa.Select[tuple[object, ...]]) -> None:
+def _create(connection: Connection, name: str, query: sa.SelectBase) -> None:
     quoted = connection.dialect.identifier_preparer.quote(name)
     text = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
     connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted}")

@@ -52,6 +52,8 @@ def test_alembic_sees_no_difference_between_a_new_repository_and_the_tables(butl
     registry = butler.registry
     for dataset_type in registry.dataset_types():
         registry.tables.tag(dataset_type.dimensions)
+        if dataset_type.is_calibration:
+            registry.tables.calib(dataset_type.dimensions)
     with registry.database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         differences = compare_metadata(context, registry.tables.metadata)
@@ -102,7 +104,9 @@ def test_a_universe_of_ones_own_is_read_back(tmp_path):
     again.close()
 
 
-@pytest.mark.parametrize("name", ["collection", "dataset", "stored_file", "tag_visit", "v_datasets", "alembic_version"])
+@pytest.mark.parametrize(
+    "name", ["collection", "dataset", "stored_file", "tag_visit", "calib_visit", "v_datasets", "alembic_version"]
+)
 def test_an_element_with_the_name_of_a_table_of_the_registry_is_refused(tmp_path, name):
     own = DimensionUniverse({"version": 1, "common_pixels": "htm7", "elements": {name: {"key": {"id": "int"}}}})
     with pytest.raises(ConflictingDefinitionError, match=f"cannot be called '{name}'"):
@@ -113,7 +117,9 @@ def test_an_element_with_the_name_of_a_table_of_the_registry_is_refused(tmp_path
 def test_a_schema_of_another_version_is_refused_with_both_named(registry, version):
     with registry.database.write() as connection:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
-    with pytest.raises(RepositoryVersionError, match=f"has schema {version}; this version of SkyButler reads 0001"):
+    with pytest.raises(
+        RepositoryVersionError, match=f"has schema {version}; this version of SkyButler reads {SCHEMA_VERSION}"
+    ):
         Registry.open(registry.database.path)
 
 
