@@ -100,6 +100,8 @@ class Exposure(ExposureComponents):
 
     @masked_image.setter
     def masked_image(self, masked_image: MaskedImage) -> None:
+        if not isinstance(masked_image, MaskedImage):
+            raise TypeError(f"exposure.masked_image takes MaskedImage, not {type(masked_image).__name__}.")
         self._masked_image = masked_image
 
     @property

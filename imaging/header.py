@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
@@ -16,6 +16,8 @@ __all__ = ["Card", "Header", "HeaderComments", "HeaderValue"]
 
 HeaderValue = str | int | float | bool | complex | None
 """What a card can hold; None is FITS's undefined value."""
+
+T = TypeVar("T")
 
 COMMENTARY = frozenset({"COMMENT", "HISTORY", ""})
 """Keywords that stand once for each line of text."""
@@ -137,6 +139,17 @@ class Header(LsstNames, MutableMapping[str, HeaderValue]):
         if keyword in COMMENTARY:
             return "\n".join(self._lines(keyword))
         return self._cards[self._index[keyword]].value
+
+    @overload
+    def get(self, keyword: str, /) -> HeaderValue: ...
+    @overload
+    def get(self, keyword: str, /, default: T) -> HeaderValue | T: ...
+    def get(self, keyword: str, /, default: Any = None) -> Any:
+        """Return a value, or `default` where there is no such keyword."""
+        # an absent keyword is no mistake here: the error of [...] looks for the closest one, which takes its time
+        if keyword not in self:
+            return default
+        return self[keyword]
 
     def __setitem__(self, keyword: str, value: HeaderValue | tuple[HeaderValue, str]) -> None:
         if isinstance(value, tuple):

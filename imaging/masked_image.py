@@ -73,8 +73,8 @@ class MaskedImage(LsstNames):
             variance = Image.full(box)
         mask = mask if isinstance(mask, Mask) else Mask(np.asarray(mask), xy0=box.min)
         variance = variance if isinstance(variance, Image) else Image(variance, xy0=box.min)
-        self._check_plane(mask, "mask")
-        self._check_plane(variance, "variance")
+        self._check_plane(mask, Mask, "mask")
+        self._check_plane(variance, Image, "variance")
         self._mask, self._variance = mask, variance
 
     @classmethod
@@ -101,7 +101,7 @@ class MaskedImage(LsstNames):
 
     @image.setter
     def image(self, plane: Image) -> None:
-        self._check_plane(plane, "image")
+        self._check_plane(plane, Image, "image")
         self._image = plane
 
     @property
@@ -111,7 +111,7 @@ class MaskedImage(LsstNames):
 
     @mask.setter
     def mask(self, plane: Mask) -> None:
-        self._check_plane(plane, "mask")
+        self._check_plane(plane, Mask, "mask")
         self._mask = plane
 
     @property
@@ -121,10 +121,12 @@ class MaskedImage(LsstNames):
 
     @variance.setter
     def variance(self, plane: Image) -> None:
-        self._check_plane(plane, "variance")
+        self._check_plane(plane, Image, "variance")
         self._variance = plane
 
-    def _check_plane(self, plane: Image | Mask, name: str) -> None:
+    def _check_plane(self, plane: Image | Mask, kind: type[Image | Mask], name: str) -> None:
+        if not isinstance(plane, kind):
+            raise TypeError(f"the {name} takes {kind.__name__}, not {type(plane).__name__}; {name}.array takes values")
         if plane.bbox != self._image.bbox:
             raise ValueError(f"the {name} covers {plane.bbox!r}, but the image {self._image.bbox!r}")
 
@@ -201,12 +203,11 @@ class MaskedImage(LsstNames):
             return
         if len(value) != 3:
             raise ValueError(f"pixels are set to (value, mask, variance), or to a value alone, not to {value!r}")
-        shape = (where.height, where.width) if isinstance(where, Box2I) else (1, 1)
-        for part in value:
-            dimensions = (part.height, part.width) if isinstance(part, (Image, Mask)) else np.shape(part)
-            if not isinstance(part, (str, list, set, frozenset)) and dimensions not in ((), shape):
-                raise ValueError(f"pixels of shape {dimensions} do not fit into {shape} (height, width)")
         image, mask, variance = value
+        shape = (where.height, where.width) if isinstance(where, Box2I) else (1, 1)
+        for plane, part in ((self._image, image), (self._mask, mask), (self._variance, variance)):
+            if plane is not self._mask or not isinstance(part, (str, list, set, frozenset)):  # names of planes
+                plane.check_pixels(part, shape)
         if isinstance(mask, Mask):  # before anything is copied: there may be no bits left for its planes
             self._mask.adopt_planes(mask.schema)
         elif not isinstance(mask, np.ndarray):

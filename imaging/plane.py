@@ -244,13 +244,18 @@ class Plane(LsstNames):
     def _fill(self, target: NDArray[Any], value: Any) -> None:
         """Copy one value, or an array of the same shape, into a part of the pixels."""
         values = np.asarray(self._pixel(value))
-        if values.ndim and values.shape != target.shape:
-            raise ValueError(f"pixels of shape {values.shape} do not fit into {target.shape} (height, width)")
-        if values.ndim and not np.can_cast(values.dtype, target.dtype, "same_kind"):
-            raise TypeError(
-                f"{values.dtype} pixels would lose what they hold as {target.dtype}; convert them with astype"
-            )
+        self.check_pixels(values, target.shape)
         target[...] = values
+
+    def check_pixels(self, values: Any, shape: tuple[int, ...]) -> None:
+        """Refuse an array or a plane whose pixels cannot be copied into a part of this shape; numbers are let pass."""
+        values = values.array if isinstance(values, Plane) else np.asarray(values)
+        if values.ndim and values.shape != shape:
+            raise ValueError(f"pixels of shape {values.shape} do not fit into {shape} (height, width)")
+        if values.ndim and not np.can_cast(values.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"{values.dtype} pixels would lose what they hold as {self.dtype}; convert them with astype"
+            )
 
     def clone(self) -> Self:
         """Return a copy that shares no pixels."""

@@ -14,6 +14,13 @@ def test_every_public_name_is_there_and_documented(name):
     assert isinstance(thing, (int, imaging.ImageOrigin)) or thing.__doc__
 
 
+def test_a_star_import_gives_every_public_name():
+    assert sorted(imaging.__all__) == dir(imaging)
+    given = {}
+    exec("from skybutler.imaging import *", given)
+    assert given["make_statistics"] is imaging.make_statistics
+
+
 def test_functions_answer_to_camel_case():
     assert imaging.makeStatistics is imaging.make_statistics
     with pytest.raises(AttributeError, match=r"Did you mean 'MaskedImage'"):

@@ -53,6 +53,8 @@ def test_components_are_attributes_and_none_where_absent(exposure):
     assert exposure.calib is exposure.photo_calib
     assert list(exposure.components) == [name for name in COMPONENTS if name != "metadata"]
     assert exposure.filter.band == "r"
+    with pytest.raises(TypeError, match="takes MaskedImage, not ndarray"):
+        exposure.masked_image = np.zeros((30, 40))
     exposure.psf = None
     assert exposure.psf is None
     assert "psf" not in exposure.components

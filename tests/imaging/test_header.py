@@ -36,7 +36,13 @@ def test_a_missing_keyword_names_the_closest(header):
         header["EXPTIM"]
     with pytest.raises(KeyError, match="no NOPE"):
         del header["NOPE"]
-    assert header.get("NOPE", 5) == 5
+
+
+def test_get_answers_for_a_missing_keyword_without_looking_for_the_closest(header, monkeypatch):
+    monkeypatch.setattr("skybutler.imaging.header.closest", None)
+    assert header.get("NOPE", 5) == header.get("NOPE", default=5) == 5
+    assert header.get("NOPE") is None
+    assert header.get("exptime", 5) == 30.0
 
 
 def test_commentary_keeps_every_line(header):

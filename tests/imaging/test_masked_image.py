@@ -45,6 +45,13 @@ def test_planes_must_cover_the_same_pixels():
         mi.variance = Image.full((3, 2))
 
 
+def test_planes_are_of_their_kind():
+    mi = filled()
+    for name, plane in (("mask", Image.full(BOX)), ("image", Mask.full(BOX)), ("variance", np.zeros((15, 20)))):
+        with pytest.raises(TypeError, match=rf"{name} takes (Mask|Image), not"):
+            setattr(mi, name, plane)
+
+
 def test_assignment_to_a_box():
     mi = filled()
     mi[2:4, 3:5] = 5.0  # the image alone
@@ -63,6 +70,8 @@ def test_assignment_to_a_box():
         mi[2:4, 3:5] = filled()
     with pytest.raises(ValueError, match="value, mask, variance"):
         mi[2:4, 3:5] = (1, 2)
+    with pytest.raises(TypeError, match="float64 pixels would lose"):
+        mi[2:4, 3:5] = (1, np.ones((2, 2)), 2)
     assert all(np.array_equal(now, then) for now, then in zip(mi.arrays, before, strict=True))
 
 
