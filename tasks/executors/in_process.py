@@ -10,6 +10,7 @@ from ...model.errors import NoWorkFound
 from ...model.timespan import now_ns
 from ..log_capture import captured_log, exception_entry
 from ..quantum_context import InputRefs, QuantumContext
+from .blas_threads import limited_blas_threads
 from .executor import QuantumResult
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class InProcessExecutor:
         """Run quanta of one task; see ``Executor``."""
         task = node.task_class(node.config, name=node.label)
         for quantum, inputs in work:
-            yield self._execute_one(task, quantum, inputs, dataset_types)
+            with limited_blas_threads():
+                result = self._execute_one(task, quantum, inputs, dataset_types)
+            yield result
 
     def _execute_one(
         self, task: PipelineTask, quantum: Quantum, inputs: InputRefs, dataset_types: Mapping[str, DatasetType]
