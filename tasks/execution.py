@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,8 @@ def run_pipeline(
     """Run a pipeline on what a query chooses, in this process.
 
     Outputs go to a new RUN ``<output>/<time>``. The collection ``<output>`` is CHAINED: the new RUN, those of earlier
-    runs, then the inputs; so it is all that one needs to see the results. A RUN is made when there is something to do.
+    runs, then the inputs, the present ones first; so it is all that one needs to see the results. A RUN is made when
+    there is something to do.
 
     Parameters
     ----------
@@ -56,7 +57,9 @@ def run_pipeline(
     inputs
         Collections that are searched for inputs, in order.
     where
-        Query expression that limits the data, such as ``"visit IN (1..5)"``.
+        Query expression that limits the data of every task, such as ``"visit IN (1..5)"``; or of some only, named by
+        label or subset before a colon: ``"isr, characterize: visit IN (1..5)"``. Tasks that take what these make are
+        limited by that.
     overrides
         Configuration values, each ``label:name=value``.
     override_files
@@ -94,7 +97,7 @@ def run_pipeline(
         apply_overrides(chosen, overrides, override_files)
         searched = _flat(opened, [inputs] if isinstance(inputs, str) else list(inputs))
         before = _earlier(opened, output)
-        run = _new_run(opened, output)
+        run = f"{output}/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"  # to the microsecond: runs may begin at the same time
         graph = build_graph(opened, chosen, inputs=searched, run=run, where=where)
         report = RunReport(output, run, graph)
         if not len(graph):
@@ -105,13 +108,14 @@ def run_pipeline(
 
         def begin() -> None:
             """Show the results from the first on: what a crash leaves is there for the next run to go on from."""
-            opened.collections.register(run, CollectionType.RUN)
-            _publish(opened, output, [run, *before, *searched], extend_defaults)
+            with opened.transaction():
+                opened.collections.register(run, CollectionType.RUN)
+                _publish(opened, output, [run], searched, extend_defaults)
 
         with RunProgress(progress) as bars:
             GraphRun(opened, graph, executor, report, bars, begin, done_in).run()
         if run not in opened.collections.list():
-            _publish(opened, output, [*before, *searched], extend_defaults)
+            _publish(opened, output, [], searched, extend_defaults)
         return report
 
 
@@ -167,12 +171,15 @@ def _earlier(butler: Butler, output: str) -> list[str]:
     return _flat(butler, [output])
 
 
-def _new_run(butler: Butler, output: str) -> str:
-    stamp = datetime.now(UTC)
-    name = f"{output}/{stamp:%Y%m%dT%H%M%SZ}"
-    if name in butler.collections.list():  # two runs within one second
-        name = f"{output}/{stamp:%Y%m%dT%H%M%S%fZ}"
-    return name
+def _parted(before: Iterable[str], output: str) -> tuple[list[str], list[str]]:
+    """Part the RUNs of an output from the inputs of its earlier runs, which what is searched now comes before.
+
+    Otherwise a new master bias would hide behind the old one in the output, and so in ``defaults``, for the next run.
+    """
+    own, others = [], []
+    for name in before:
+        (own if name.rpartition("/")[0] == output else others).append(name)
+    return own, others
 
 
 def _register(butler: Butler, graph: QuantumGraph, allowed: bool) -> None:
@@ -187,12 +194,13 @@ def _register(butler: Butler, graph: QuantumGraph, allowed: bool) -> None:
             butler.register_dataset_type(dataset_type)
 
 
-def _publish(butler: Butler, output: str, held: Iterable[str], extend_defaults: bool) -> None:
-    """Make results seen: the output chain holds these, and heads the default collection."""
+def _publish(butler: Butler, output: str, new: Sequence[str], searched: Sequence[str], extend_defaults: bool) -> None:
+    """Make results seen: the output chain holds them before what it held, and heads the default collection."""
     collections = butler.collections
     with butler.transaction():
+        own, others = _parted(_earlier(butler, output), output)  # what it holds now: another run may have ended
         collections.register(output, CollectionType.CHAINED)
-        collections.redefine_chain(output, list(dict.fromkeys(held)))
+        collections.redefine_chain(output, list(dict.fromkeys([*new, *own, *searched, *others])))
         if extend_defaults:
             collections.register(_DEFAULTS, CollectionType.CHAINED)
             collections.prepend_chain(_DEFAULTS, output)

@@ -11,6 +11,8 @@ For each task, in order of execution:
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline, TaskNode
 
 __all__ = ["build_graph", "joined_where"]
+
+_log = logging.getLogger("skybutler.run")
+_FOR_SOME = re.compile(r"\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*:(.*)", re.DOTALL)
+"""A data query after labels and a colon; no expression begins like this."""
 
 Index: TypeAlias = dict[DataId, DatasetRef]
 """Datasets of one type by data ID."""
@@ -52,7 +58,8 @@ def build_graph(
     run
         RUN that the outputs will go to.
     where
-        Query expression that limits the data; joined to the tasks' own by AND.
+        Query expression that limits the data; joined to the tasks' own by AND. After labels of tasks or subsets and a
+        colon it is for these tasks only: ``"isr: visit = 3"``.
 
     Returns
     -------
@@ -89,17 +96,25 @@ class _Builder:
         self.universe: DimensionUniverse = butler.universe
         self.pipeline = pipeline
         self.inputs = inputs
-        self.where = where
+        self.where = self._where_by_label(where)
         self.made: dict[str, Index] = {name: {} for name in pipeline.producers()}
         self.graph = QuantumGraph(run=run, quanta={}, dataset_types={}, makers={}, empty={})
         self.prerequisites: dict[str, Index] = {}
         self.roots: dict[str, set[str]] = {}
         """For what will be made: stored dataset types without which it cannot be, of the same data ID or less."""
 
+    def _where_by_label(self, where: str) -> dict[str, str]:
+        """Return the run's data query for each task that it is for."""
+        for_some = _FOR_SOME.fullmatch(where)
+        if for_some is None:
+            return dict.fromkeys(self.pipeline.tasks, where)
+        return dict.fromkeys(self.pipeline.labels_of(for_some[1]), for_some[2].strip())
+
     def build(self) -> QuantumGraph:
         for node in self.pipeline.ordered():
             self._register_outputs(node)
             quanta = self._quanta(node)
+            self._tell_what_is_missing(node, quanta)
             self.graph.quanta[node.label] = quanta
             for quantum in quanta:
                 for refs in quantum.outputs.values():
@@ -120,7 +135,8 @@ class _Builder:
         stored = [c.name for c in required.values() if c.name not in self.made]
         stored += sorted({root for c in required.values() for root in self.roots.get(c.name, ())} - set(stored))
         self._root(connections, stored)
-        where = joined_where(self.where, node.where)
+        limit = self.where.get(node.label, "")
+        where = joined_where(limit, node.where)
         unknown = [name for name in stored if self._registered(name) is None]
         if unknown:
             self.graph.empty[node.label] = f"nothing of dataset type {unknown[0]!r} was ever put or made here"
@@ -149,9 +165,23 @@ class _Builder:
         if not quanta:
             upstream = {connections.inputs[name].name: count for name, count in missing.items()}
             self.graph.empty[node.label] = explain_empty(
-                self.butler, row_dimensions, stored, self.inputs, self.where, node.where, number, upstream
+                self.butler, row_dimensions, stored, self.inputs, limit, node.where, number, upstream
             )
         return quanta
+
+    def _tell_what_is_missing(self, node: TaskNode, quanta: Sequence[Quantum]) -> None:
+        """Warn of optional prerequisites that the pipeline was to make, and that the data query took away."""
+        for name, connection in node.connections.prerequisites.items():
+            if connection.minimum or connection.name not in self.made:
+                continue
+            without = sum(not refs_in(quantum.inputs[name]) for quantum in quanta)
+            if without:
+                maker = self.pipeline.producers()[connection.name]
+                reason = self.graph.empty.get(maker, "it has other data to work on")
+                _log.warning(
+                    "%s: %d of %d quanta go without %r, which %s does not make for them: %s",
+                    *(node.label, without, len(quanta), connection.name, maker, reason),
+                )
 
     def _root(self, connections: TaskConnections, stored: Sequence[str]) -> None:
         """Note what the task's outputs rest on, so that later queries can leave out what will never be there."""

@@ -107,10 +107,7 @@ class Pipeline:
         PipelineError
             A label is unknown.
         """
-        wanted: set[str] = set()
-        for label in labels.split(",") if isinstance(labels, str) else labels:
-            chosen = self.subsets.get(label.strip())
-            wanted.update(chosen if chosen is not None else [self.node(label.strip()).label])
+        wanted = self.labels_of(labels)
         tasks = {
             label: TaskNode(label, node.task_class, type(node.config).clone(node.config), node.where)
             for label, node in self.tasks.items()
@@ -118,6 +115,20 @@ class Pipeline:
         }
         subsets = {name: members for name, members in self.subsets.items() if wanted.issuperset(members)}
         return Pipeline(tasks, self.description, subsets, self.name)
+
+    def labels_of(self, names: str | Iterable[str]) -> set[str]:
+        """Return the labels of the tasks that labels and names of subsets mean; a text has them between commas.
+
+        Raises
+        ------
+        PipelineError
+            There is no such task or subset.
+        """
+        found: set[str] = set()
+        for name in names.split(",") if isinstance(names, str) else names:
+            members = self.subsets.get(name.strip())
+            found.update(members if members is not None else [self.node(name.strip()).label])
+        return found
 
     def node(self, label: str) -> TaskNode:
         """Return the task of a label; ``PipelineError`` names the nearest where there is none."""

@@ -25,6 +25,7 @@ from skybutler.tasks import (
     TaskConnections,
     run_pipeline,
 )
+from skybutler.tasks.executors.blas_threads import blas_threads, limited_blas_threads
 from skybutler.tasks.graph import build_graph
 
 FRAME = ("instrument", "exposure", "detector")
@@ -165,6 +166,41 @@ def test_graph_follows_the_data_query(butler):
     graph = build_graph(butler, make_pipeline().subset("dark,clean"), inputs=["frames"], run="out", where=where)
     assert [q.data_id["exposure"] for q in graph.quanta["clean"]] == [11]
     assert [q.data_id["detector"] for q in graph.quanta["dark"]] == [1]
+
+
+@pytest.mark.parametrize("where", ["clean: exposure = 11", "clean:exposure = 11", " clean , measure : exposure = 11"])
+def test_a_data_query_may_be_for_some_tasks_only(butler, where):
+    report = run(butler, where=where)
+    assert report.counts("dark")["done"] == 2
+    assert {item.data_id["exposure"] for item in report.quanta if item.label == "clean"} == {11}
+    assert report.counts("measure")["done"] == 2
+    assert butler.get("stack", instrument="Cam", detector=0, collections="u/me/try") == {"sum": 30}
+
+
+def test_a_data_query_for_an_unknown_task_is_refused(butler):
+    with pytest.raises(PipelineError, match=r"no task or subset 'claen'\. Did you mean 'clean'"):
+        run(butler, where="claen: exposure = 11")
+
+
+class LenientTask(PipelineTask):
+    class Connections(TaskConnections, dimensions=FRAME):
+        frame = Input("frame", storage_class="Dict", dimensions=FRAME)
+        stack = PrerequisiteInput("stack", storage_class="Dict", dimensions=PIXELS, minimum=0)
+        cleaned = Output("cleaned", storage_class="Dict", dimensions=FRAME)
+
+    def run(self, frame: dict, stack: dict | None) -> Struct:
+        return Struct(cleaned={"value": frame["value"] - (stack["sum"] if stack else 0)})
+
+
+def test_a_calibration_that_the_data_query_took_away_is_told(butler, caplog):
+    pipeline = Pipeline.of({"dark": DarkTask, "clean": LenientTask})
+    pipeline.tasks["dark"].where, pipeline.tasks["clean"].where = DARKS, SCIENCE
+    run(butler, pipeline, where="visit = 11")
+    assert "clean: 2 of 2 quanta go without 'stack', which dark does not make for them: " in caplog.text
+    assert "the data query 'visit = 11'" in caplog.text
+    caplog.clear()
+    run(butler, pipeline, where="clean: visit = 11", output="u/me/other")
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -436,12 +472,42 @@ def test_output_must_be_a_chain(butler):
         run(butler, output="frames")
 
 
+def test_runs_that_begin_at_the_same_time_keep_each_others_results(butler, monkeypatch):
+    graphs = []
+
+    def build_while_another_runs(*arguments, **options):
+        graph = build_graph(*arguments, **options)
+        if not graphs:
+            graphs.append(graph)
+            run(butler, where="detector = 0")
+        return graph
+
+    monkeypatch.setattr("skybutler.tasks.execution.build_graph", build_while_another_runs)
+    late = run(butler, where="detector = 1", skip_existing=False)
+    runs = butler.collections.info("u/me/try").children
+    assert len([name for name in runs if name.startswith("u/me/try/")]) == 2
+    assert runs[0] == late.run
+    for detector in (0, 1):
+        assert butler.exists("stack", instrument="Cam", detector=detector, collections="u/me/try")
+
+
 def test_defaults_as_input_and_output_make_no_circle(butler):
     butler.collections.prepend_chain("defaults", "frames")
     run(butler, inputs="defaults")
     again = run(butler, inputs="defaults")
     assert again.counts()["skipped"] == 15
     assert butler.collections.info("defaults").children[0] == "u/me/try"
+
+
+def test_a_new_calibration_hides_behind_no_older_one_in_the_output_of_a_later_run(butler):
+    butler.collections.prepend_chain("defaults", "frames")
+    dark, clean = make_pipeline().subset("dark"), make_pipeline().subset("clean")
+    run(butler, dark, inputs="defaults", output="calib")
+    run(butler, clean, inputs="defaults")
+    run(butler, dark, inputs="defaults", output="calib", overrides=["dark:offset=5"])
+    assert run(butler, clean, inputs="defaults").counts()["done"] == 6
+    assert butler.get("stack", detector=0) == butler.get("stack", detector=0, collections="u/me/try") == {"sum": 35}
+    assert run(butler, clean, inputs="defaults").counts()["skipped"] == 6
 
 
 def test_report_reads_as_a_table(butler):
@@ -468,6 +534,19 @@ def test_progress_is_on_standard_error_and_only_where_asked(butler, capsys):
     assert "gather" in shown.err
     run(butler, skip_existing=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_linear_algebra_uses_one_thread_in_a_quantum_and_as_before_outside(butler):
+    class CountTask(DarkTask):
+        def run(self, frames: list) -> Struct:
+            return Struct(stack={"threads": blas_threads()})
+
+    with limited_blas_threads(2):
+        before = blas_threads()
+        run(butler, Pipeline.of({"dark": CountTask}))
+        assert blas_threads() == before
+    inside = butler.get("stack", instrument="Cam", detector=0, collections="u/me/try")["threads"]
+    assert inside == [1] * len(before)
 
 
 def test_provenance_is_recorded(butler):
