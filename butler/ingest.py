@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..instruments.headers import read_headers
 from ..instruments.instrument import Instrument
 from ..instruments.translate import Observation
 from ..model.collections import CollectionType
-from ..model.datasets import DatasetRef, FileDataset, dataset_uuid
+from ..model.datasets import DatasetRef, DatasetType, FileDataset, dataset_uuid
 from ..model.errors import SkyButlerError
 from ..model.region import Region
 from .butler import Butler
@@ -38,9 +39,13 @@ class IngestReport:
     """Files that were passed over, and why."""
     visits: int = 0
     """Visits that were defined or completed."""
+    camera: str = ""
+    """The RUN that keeps the camera as it is described now, where it was described otherwise before."""
 
     def __str__(self) -> str:
         parts = [f"{len(self.ingested)} raw frames ingested into {self.run!r}", f"{self.visits} visits defined"]
+        if self.camera:
+            parts.append(f"the camera is described anew: {self.camera!r}")
         if self.known:
             parts.append(f"{len(self.known)} were there already")
         if self.failed:
@@ -77,8 +82,17 @@ def find_frames(places: Iterable[str | Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def register_instrument(butler: Butler, instrument: Instrument) -> None:
-    """Make an instrument, its detectors and filters known, and keep its camera as a dataset; again does nothing.
+def register_instrument(butler: Butler, instrument: Instrument) -> str:
+    """Make an instrument, its detectors and filters known, and keep its camera and description; again does nothing.
+
+    The datasets ``camera`` and ``camera_description`` go to the RUN ``<instrument>/camera``. When the description has
+    changed since (a gain, say), the camera as it is now goes to a RUN of its own, ``<instrument>/camera/<time>``, for
+    work that is done already keeps the camera that it was done with.
+
+    Returns
+    -------
+    str
+        The RUN that keeps the camera as it is described now.
 
     Raises
     ------
@@ -88,11 +102,27 @@ def register_instrument(butler: Butler, instrument: Instrument) -> None:
     with butler.transaction():
         for element, rows in instrument.registration_records().items():
             for row in rows:
-                butler.sync_dimension_records(element, row)
-    run = f"{instrument.name}/camera"
-    butler.collections.register(run, CollectionType.RUN, f"What {instrument.name} is made of.")
-    if butler.find_dataset("camera", instrument=instrument.name, collections=run) is None:
-        butler.put("camera", instrument.camera(), instrument=instrument.name, run=run)
+                # The instrument's own row says how many detectors there are and where its YAML lies: both may change.
+                butler.sync_dimension_records(element, row, update=element == "instrument")
+    first = f"{instrument.name}/camera"
+    run = max(butler.collections.list(f"{first}/*"), default=first)
+    camera, description = instrument.camera(), instrument.to_dict()
+    with butler.transaction():
+        described = DatasetType("camera_description", ("instrument",), "Dict", True, universe=butler.universe)
+        butler.register_dataset_type(described)  # an older repository lacks it
+        kept = butler.find_dataset("camera", instrument=instrument.name, collections=run)
+        said = butler.find_dataset("camera_description", instrument=instrument.name, collections=run)
+        changed = (kept is not None and butler.get(kept).to_dict() != camera.to_dict()) or (
+            said is not None and butler.get(said) != description
+        )
+        if changed:
+            run, kept, said = f"{first}/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", None, None
+        butler.collections.register(run, CollectionType.RUN, f"What {instrument.name} is made of.")
+        if kept is None:
+            butler.put("camera", camera, instrument=instrument.name, run=run)
+        if said is None:
+            butler.put("camera_description", description, instrument=instrument.name, run=run)
+    return run
 
 
 def ingest_raws(
@@ -139,12 +169,14 @@ def ingest_raws(
     if not frames:  # frames of another camera, perhaps: it does not become known by mistake
         return report
     butler.collections.register(report.run, CollectionType.RUN, f"Raw frames of {instrument.name}.")
-    register_instrument(butler, instrument)
+    camera = register_instrument(butler, instrument)
+    if camera != f"{instrument.name}/camera" and camera not in butler.collections.info(DEFAULT_COLLECTION).children:
+        report.camera = camera
     frames = _record(butler, frames, report)
     _define_visits(butler, instrument.name, [frame for frame in frames if frame.observation.is_science], report)
     _register(butler, instrument.name, frames, report, transfer)
     if add_to_defaults:
-        _add_to_defaults(butler, [report.run, f"{instrument.name}/camera"])
+        _add_to_defaults(butler, [report.run, camera])
     return report
 
 

@@ -15,6 +15,7 @@ DEFAULT_RUN = "user"
 _STANDARD = [
     ("raw", ("instrument", "exposure", "detector"), "Exposure"),
     ("camera", ("instrument",), "Camera"),
+    ("camera_description", ("instrument",), "Dict"),
     ("bias", ("instrument", "detector"), "Exposure"),
     ("dark", ("instrument", "detector"), "Exposure"),
     ("flat", ("instrument", "physical_filter", "detector"), "Exposure"),
@@ -23,7 +24,7 @@ _STANDARD = [
     ("calexpBackground", ("instrument", "visit", "detector"), "Background"),
     ("src", ("instrument", "visit", "detector"), "SourceCatalog"),
 ]
-_CALIBRATIONS = {"camera", "bias", "dark", "flat"}
+_CALIBRATIONS = {"camera", "camera_description", "bias", "dark", "flat"}
 
 
 def standard_dataset_types(universe: DimensionUniverse) -> list[DatasetType]:

@@ -28,11 +28,14 @@ class Instrument:
         What its YAML file says, checked.
     source
         The name or path that `load` finds it by again.
+    content
+        What the YAML file holds, as `to_dict` is to give it.
     """
 
-    def __init__(self, description: CameraDescription, source: str = ""):
+    def __init__(self, description: CameraDescription, source: str = "", content: Mapping[str, Any] | None = None):
         self.description = description
         self.source = source
+        self._content = dict(content or {})
 
     @staticmethod
     def shipped() -> list[str]:
@@ -68,7 +71,7 @@ class Instrument:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ConfigError(f"{name}: not YAML ({' '.join(str(error).split())})") from error
-        return cls(describe(content, str(name)), source)
+        return cls(describe(content, str(name)), source, content)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], source: str = "camera description") -> Instrument:
@@ -79,7 +82,12 @@ class Instrument:
         ConfigError
             The description is wrong; the message says where.
         """
-        return cls(describe(content, source), source)
+        return cls(describe(content, source), source, content)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the camera's YAML file holds, keys as text: plain data, of which `from_dict` makes it again."""
+        plain: dict[str, Any] = _plain(self._content)
+        return plain
 
     @property
     def name(self) -> str:
@@ -145,6 +153,13 @@ class Instrument:
         described = self.description
         bands = ", ".join(dict.fromkeys(one.band for one in described.filters))
         return f"Instrument({self.name!r}, {len(described.detectors)} detectors, bands {bands})"
+
+
+def _plain(value: Any) -> Any:
+    """Return YAML's values with text for keys, which may be numbers or true there and must be text in JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _detector(one: DetectorDescription) -> Detector:

@@ -15,6 +15,7 @@ from ..tasks import (
     Output,
     PipelineTask,
     PipelineTaskConfig,
+    PrerequisiteInput,
     Struct,
     TaskConnections,
     time_method,
@@ -31,6 +32,8 @@ from .summary import summarize
 from .zero_point import ZeroPointConfig, photo_calib_from_header
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..imaging.ap_corr import ApCorrMap
     from ..imaging.exposure import Exposure
     from ..imaging.photo_calib import PhotoCalib
@@ -40,9 +43,16 @@ _VISIT = ("instrument", "visit", "detector")
 
 
 class CalibrateConnections(TaskConnections, dimensions=_VISIT):
-    """A characterized frame."""
+    """A characterized frame, and what its camera's header cards mean."""
 
     characterized = Input("icExp", storage_class="Exposure", dimensions=_VISIT, doc="Frame with a PSF.")
+    camera_description = PrerequisiteInput(
+        "camera_description",
+        storage_class="Dict",
+        dimensions=("instrument",),
+        minimum=0,
+        doc="Where the header keeps the zero point.",
+    )
     exposure = Output("calexp", storage_class="Exposure", dimensions=_VISIT, doc="Calibrated exposure.")
     background = Output(
         "calexpBackground", storage_class="Background", dimensions=_VISIT, doc="What was subtracted from calexp."
@@ -103,13 +113,22 @@ class CalibrateTask(PipelineTask):
         quantum_context.put(result, outputs)
 
     @time_method
-    def run(self, characterized: Exposure, *, visit: int | None = None, detector: int | None = None) -> Struct:
+    def run(
+        self,
+        characterized: Exposure,
+        *,
+        camera_description: Mapping[str, Any] | None = None,
+        visit: int | None = None,
+        detector: int | None = None,
+    ) -> Struct:
         """Calibrate one frame, which is not changed.
 
         Parameters
         ----------
         characterized
             What `CharacterizeImageTask` made; with a PSF.
+        camera_description
+            What the camera's YAML file says, for the zero point; a camera that is shipped is known without.
         visit, detector
             Numbers for the ids of sources; those of visit_info and detector, else 0, by default.
 
@@ -150,7 +169,7 @@ class CalibrateTask(PipelineTask):
         mask.clear_mask_plane("DETECTED")
         mask.array[field.detected] |= mask.plane_bit_mask("DETECTED")
         exposure.background = field.background
-        exposure.photo_calib = photo_calib_from_header(exposure, self.config.zero_point)
+        exposure.photo_calib = photo_calib_from_header(exposure, self.config.zero_point, camera_description)
         columns = self._measure(exposure, field, planes, sampler, fwhm)
         if self.config.do_ap_corr:
             exposure.ap_corr = self._aperture_correction(exposure, field, columns, fwhm)

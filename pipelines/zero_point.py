@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..imaging.photo_calib import PhotoCalib
 from ..model.errors import ConfigError, HeaderError
@@ -21,7 +22,9 @@ class ZeroPointConfig(Config):
     counts_are_adu: bool = Field(default=True, description="Whether it is for ADU, not for electrons.")
 
 
-def photo_calib_from_header(exposure: Exposure, config: ZeroPointConfig) -> PhotoCalib | None:
+def photo_calib_from_header(
+    exposure: Exposure, config: ZeroPointConfig, description: Mapping[str, Any] | None = None
+) -> PhotoCalib | None:
     """Calibrate an exposure by the zero point that its header gives.
 
     A calibration that the exposure has already is kept. The header's value, as observatories write it, is the magnitude
@@ -33,6 +36,8 @@ def photo_calib_from_header(exposure: Exposure, config: ZeroPointConfig) -> Phot
         With metadata (``ISRGAIN``) and visit_info (exposure time, instrument).
     config
         Where to look.
+    description
+        The camera's description, as its YAML file says it; without one, that of a camera that is shipped.
 
     Returns
     -------
@@ -43,10 +48,12 @@ def photo_calib_from_header(exposure: Exposure, config: ZeroPointConfig) -> Phot
     ------
     HeaderError
         The header's value is no number.
+    ConfigError
+        The description is no camera's.
     """
     if exposure.photo_calib is not None:
         return exposure.photo_calib
-    magnitude = _from_key(exposure, config) if config.key else _from_description(exposure)
+    magnitude = _from_key(exposure, config) if config.key else _from_description(exposure, description)
     if magnitude is None:
         return None
     gain = exposure.metadata.get("ISRGAIN", 1.0)
@@ -71,10 +78,12 @@ def _from_key(exposure: Exposure, config: ZeroPointConfig) -> float | None:
     return float(value) + 2.5 * math.log10(seconds)
 
 
-def _from_description(exposure: Exposure) -> float | None:
-    """Ask the description of the camera, where it is one that is shipped."""
+def _from_description(exposure: Exposure, description: Mapping[str, Any] | None) -> float | None:
+    """Ask the description of the camera: the one that is given, or one that is shipped."""
     from ..instruments.instrument import Instrument
 
+    if description is not None:
+        return Instrument.from_dict(description).zero_point(exposure.metadata)
     name = exposure.visit_info.instrument if exposure.visit_info is not None else ""
     if not name:
         return None

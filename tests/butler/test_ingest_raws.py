@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
+import skybutler
 from skybutler.butler.butler import Butler
 from skybutler.butler.ingest import find_frames, ingest_raws, register_instrument
 from skybutler.instruments.instrument import Instrument
@@ -136,13 +138,44 @@ def test_an_instrument_is_registered_once_and_not_contradicted(empty):
     register_instrument(empty, simcam)
     register_instrument(empty, simcam)
     assert table(empty, "detector") == 2
-    assert table(empty, "dataset") == 1
+    assert table(empty, "dataset") == 2
     row = {"instrument": "SimCam", "id": 0, "full_name": "Other"}
     with pytest.raises(ConflictingDefinitionError):
         empty.sync_dimension_records("detector", row)
     empty.sync_dimension_records("detector", row, update=True)
     with pytest.raises(ConflictingDefinitionError, match="full_name='Other'"):
         register_instrument(empty, simcam)
+
+
+def test_a_camera_of_ones_own_is_kept_with_its_description_and_its_file_may_move(empty, night, tmp_path):
+    described = yaml.safe_load((Path(skybutler.__file__).parent / "instruments" / "simcam.yaml").read_text())
+    described["name"] = "MyCam"
+    described["exposure"]["observation_type"]["values"][0] = "bias"  # YAML's keys need not be text
+    file = tmp_path / "mycam.yaml"
+    file.write_text(yaml.safe_dump(described))
+    assert "anew" not in str(ingest_raws(empty, [night], str(file)))
+    kept = empty.get("camera_description", instrument="MyCam")
+    assert kept["zero_point"] == {"key": "MAGZERO", "per": "second"}
+    assert Instrument.from_dict(kept).description == Instrument.load(file).description
+
+    elsewhere = file.rename(tmp_path / "moved.yaml")
+    assert register_instrument(empty, Instrument.load(elsewhere)) == "MyCam/camera"
+    assert empty.sql("SELECT class_name FROM instrument")[1] == [(str(elsewhere),)]
+
+
+def test_a_camera_that_is_described_anew_is_used_from_then_on(empty, night):
+    simcam = Instrument.load("simcam")
+    ingest_raws(empty, [night], simcam)
+    described = simcam.to_dict()
+    described["detectors"][0]["amplifiers"][0]["gain"] = 1.25
+    report = ingest_raws(empty, [night], Instrument.from_dict(described))
+    assert report.camera.startswith("SimCam/camera/")
+    assert report.camera in str(report)
+    assert empty.get("camera")[0].amplifiers[0].gain == 1.25
+    assert empty.get("raw.detector", exposure=1001, detector=0).amplifiers[0].gain == 1.25
+    assert empty.get("camera", collections="SimCam/camera")[0].amplifiers[0].gain == 1.5
+    assert ingest_raws(empty, [night], Instrument.from_dict(described)).camera == ""
+    assert empty.sql("SELECT count(*) FROM v_camera WHERE collection = run")[1] == [(2,)]
 
 
 def test_frames_are_found_in_order_once_and_by_every_usual_ending(tmp_path):

@@ -24,7 +24,7 @@ def parsed(text: str, output: str) -> list[dict[str, object]]:
 def test_create_makes_a_repository_that_show_opens(skybutler, tmp_path):
     made = skybutler("create", tmp_path / "repo")
     assert (made.code, made.err) == (0, "")
-    assert made.out == f"Made a repository in {tmp_path}/repo; it knows 9 dataset types.\n"
+    assert made.out == f"Made a repository in {tmp_path}/repo; it knows 10 dataset types.\n"
     shown = skybutler("show", tmp_path / "repo")
     assert shown.code == 0
     assert "instruments: none yet; visits: 0" in shown.out
@@ -116,7 +116,16 @@ def test_query_datasets_of_all_types_in_all_collections(skybutler, shared_reposi
     found = skybutler("query-datasets", shared_repository, "*", *words)
     assert found.code == 0
     kinds = {row["type"] for row in parsed(found.out, output)}
-    assert kinds == {"camera", "raw", "postISRCCD", "isr_config", "isr_log", "isr_metadata", "packages"}
+    assert kinds == {
+        "camera",
+        "camera_description",
+        "raw",
+        "postISRCCD",
+        "isr_config",
+        "isr_log",
+        "isr_metadata",
+        "packages",
+    }
 
 
 @pytest.mark.parametrize("output", FORMATS)
@@ -139,7 +148,11 @@ def test_query_records_by_their_columns(skybutler, shared_repository, output):
 def test_sql_in_every_format(skybutler, shared_repository, output):
     statement = "SELECT dataset_type, count(*) AS number FROM v_datasets WHERE run LIKE 'SimCam/%' GROUP BY 1"
     rows = parsed(skybutler("sql", shared_repository, statement, "--format", output).out, output)
-    assert [(r["dataset_type"], int(r["number"])) for r in rows] == [("camera", 1), ("raw", 10)]
+    assert [(r["dataset_type"], int(r["number"])) for r in rows] == [
+        ("camera", 1),
+        ("camera_description", 1),
+        ("raw", 10),
+    ]
 
 
 def test_what_json_cannot_say_is_null_or_an_error(skybutler, shared_repository):

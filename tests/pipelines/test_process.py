@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from skybutler import Butler, ingest_raws
 from skybutler.imaging import (
     Box2I,
     Exposure,
@@ -16,13 +17,15 @@ from skybutler.imaging import (
     VisitInfo,
     Wcs,
 )
+from skybutler.instruments.instrument import Instrument
 from skybutler.model.errors import HeaderError, TaskError
 from skybutler.pipelines import CalibrateTask, CharacterizeImageTask
 from skybutler.pipelines.background import add, measure_background, surface
 from skybutler.pipelines.source_ids import unpack_source_id
 from skybutler.pipelines.zero_point import ZeroPointConfig, photo_calib_from_header
-from skybutler.tasks import Struct
+from skybutler.tasks import Struct, run_pipeline
 from skybutler.testing.point_spread import Moffat, add_stars
+from skybutler.testing.sky_simulator import simulate
 from skybutler.testing.star_field import Tangent
 
 pytest.importorskip("sep")
@@ -255,3 +258,16 @@ def test_the_zero_point_comes_from_the_header() -> None:
     assert photo_calib_from_header(exposure, ZeroPointConfig()) is None
     with pytest.raises(HeaderError, match="TEXT"):
         photo_calib_from_header(exposure, ZeroPointConfig(key="TEXT"))
+
+
+def test_the_zero_point_of_a_camera_of_ones_own_is_where_its_description_says(tmp_path) -> None:
+    simulate(tmp_path / "frames", science=1, calibrations=0, bands=("g",), stars=60)
+    described = Instrument.load("simcam").to_dict() | {"name": "MyCam"}
+    with Butler.create(tmp_path / "repo") as butler:
+        ingest_raws(butler, [tmp_path / "frames"], Instrument.from_dict(described))
+        report = run_pipeline(butler, "process", output="first", where="detector = 0")
+        assert report.counts()["done"] == 3, str(report)
+        calexp = butler.get("calexp", next(iter(butler.query_datasets("calexp"))).data_id)
+    header = calexp.metadata
+    seconds, gain = calexp.visit_info.exposure_time, header["ISRGAIN"]
+    assert calexp.photo_calib.zero_point == pytest.approx(header["MAGZERO"] + 2.5 * np.log10(seconds * gain))
