@@ -119,13 +119,7 @@ class Datastore:
         StorageClassError
             If the storage class has no such component or parameter.
         """
-        path = self.path(stored)
-        try:
-            size = os.stat(path).st_size  # noqa: PTH116 - a third of the time of Path.stat
-        except FileNotFoundError:
-            raise FileIntegrityError(f"the file {path} is gone; {stored.size} bytes were recorded for it") from None
-        if size != stored.size:
-            raise FileIntegrityError(f"the file {path} has {size} bytes, but {stored.size} were recorded for it")
+        path = self._sized_path(stored)
         return formatter_named(stored.formatter).read(path, storage_class, component, parameters or {})
 
     def _free_path(self, ref: "DatasetRef", suffix: str) -> str:
@@ -137,6 +131,17 @@ class Datastore:
         path = dataset_path(ref, suffix)
         if os.path.lexists(f"{self._root}/{path}"):
             return dataset_path(ref, f"-{token_hex(4)}{suffix}")
+        return path
+
+    def _sized_path(self, stored: StoredFile) -> Path:
+        """Return where a file lies; FileIntegrityError where it is gone, or not as long as it was."""
+        path = self.path(stored)
+        try:
+            size = os.stat(path).st_size  # noqa: PTH116 - a third of the time of Path.stat
+        except FileNotFoundError:
+            raise FileIntegrityError(f"the file {path} is gone; {stored.size} bytes were recorded for it") from None
+        if size != stored.size:
+            raise FileIntegrityError(f"the file {path} has {size} bytes, but {stored.size} were recorded for it")
         return path
 
     def path(self, stored: StoredFile) -> Path:
@@ -155,13 +160,8 @@ class Datastore:
         FileIntegrityError
             If the file is gone, or differs in size or checksum.
         """
-        path = self.path(stored)
-        try:
-            size, checksum = _measure(path)
-        except FileNotFoundError:
-            raise FileIntegrityError(f"the file {path} is gone; {stored.size} bytes were recorded for it") from None
-        if size != stored.size:
-            raise FileIntegrityError(f"the file {path} has {size} bytes, but {stored.size} were recorded for it")
+        path = self._sized_path(stored)
+        _, checksum = _measure(path)
         if stored.checksum and checksum != stored.checksum:
             raise FileIntegrityError(
                 f"the file {path} has the checksum {checksum}, but {stored.checksum} was recorded for it"
@@ -239,21 +239,19 @@ def _transfer(source: Path, target: Path, transfer: str) -> tuple[int, str]:
         return write_whole(str(target), _copier(source))
     measured = _measure(source)
     make_folder(str(target.parent))
-    if transfer != "move":
-        source = source.resolve()  # a link to a symbolic link would lead from its new place to nowhere
-    if transfer == "move":
-        try:
-            source.rename(target)
-        except OSError:  # another file system
-            measured = write_whole(str(target), _copier(source))
-            source.unlink()
-        return measured
+    linked = source.resolve()  # a link to a symbolic link would lead from its new place to nowhere
     try:
-        os.link(source, target)
+        if transfer == "move":
+            source.rename(target)
+        else:
+            os.link(linked, target)
     except OSError:  # another file system, or one without hard links
-        if transfer == "auto":
-            return write_whole(str(target), _copier(source))
-        target.symlink_to(source)
+        if transfer == "link":
+            target.symlink_to(linked)
+            return measured
+        measured = write_whole(str(target), _copier(source))
+        if transfer == "move":
+            source.unlink()
     return measured
 
 

@@ -7,17 +7,14 @@ path's ending. These are ``skybutler.read`` and ``skybutler.write``.
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..model.errors import FileFormatError, StorageClassError, closest
+from ..model.storage_class import StorageClass, storage_class_for
 from ..model.storage_class import storage_class as storage_class_of
-from ..model.storage_class import storage_class_for
 from .atomic import write_whole
 from .formatters import formatter, formatter_for
 from .paths import file_suffix
-
-if TYPE_CHECKING:
-    from ..model.storage_class import StorageClass
 
 __all__ = ["read", "write"]
 
@@ -27,9 +24,11 @@ _BY_SUFFIX = {
     ".txt": "text", ".log": "text", ".png": "figure",
 }  # fmt: skip
 _PLAIN_DATA = {dict: "Dict", list: "List", int: "Integer", str: "Text"}
+_PLAIN = StorageClass("PlainData", "builtins.object")
+"""What JSON and YAML hold where no storage class is named: whatever stands there."""
 
 
-def read(path: str | os.PathLike[str], storage_class: "str | StorageClass | None" = None, **parameters: Any) -> Any:
+def read(path: str | os.PathLike[str], storage_class: str | StorageClass | None = None, **parameters: Any) -> Any:
     """Read a file that is in no repository.
 
     Parameters
@@ -136,7 +135,7 @@ def _fits_kind(path: Path) -> str | None:
         return "AstropyTable" if has_table else None
 
 
-def _read_fits_table(path: Path, wanted: "StorageClass") -> Any:
+def _read_fits_table(path: Path, wanted: StorageClass) -> Any:
     """Read the first table of a FITS file as a table of any kind."""
     from astropy.table import Table
     from astropy.units import UnitsWarning
@@ -157,7 +156,7 @@ def _read_fits_table(path: Path, wanted: "StorageClass") -> Any:
     return table if wanted.name == "AstropyTable" else from_arrow(to_arrow(table), wanted.name)
 
 
-def _own_kind(path: Path, name: str) -> "StorageClass":
+def _own_kind(path: Path, name: str) -> StorageClass:
     """Return the storage class of a file for which none was named."""
     if name == "parquet":
         import json
@@ -171,6 +170,5 @@ def _own_kind(path: Path, name: str) -> "StorageClass":
             raise FileFormatError(f"{path} is not a Parquet file that can be read: {error}") from error
         return storage_class_of("SourceCatalog" if "aliases" in said else "ArrowTable")
     if name in ("json", "yaml"):
-        text = path.read_bytes().lstrip()[:1]
-        return storage_class_of("List" if text in (b"[", b"-") else "Dict")
+        return _PLAIN
     return storage_class_of({"fits": "Exposure", "text": "Text", "figure": "Figure"}[name])

@@ -15,7 +15,16 @@ from .formatter import ByteSink
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CardTuple", "card_text", "header_bytes", "pixel_cards", "write_image", "write_padding"]
+__all__ = [
+    "ZERO",
+    "CardTuple",
+    "big_endian",
+    "card_text",
+    "header_bytes",
+    "pixel_cards",
+    "write_image",
+    "write_padding",
+]
 
 CardTuple = tuple[str, Any, str]
 """Keyword, value, comment."""
@@ -27,7 +36,7 @@ _LONG_KEY = re.compile(r"[!-<>-~]+(?: [!-<>-~]+)*").fullmatch  # printable words
 _TEXT = re.compile(r"[ -~]*").fullmatch
 
 _BITPIX = {"b1": 8, "u1": 8, "i1": 8, "i2": 16, "u2": 16, "i4": 32, "u4": 32, "i8": 64, "u8": 64, "f4": -32, "f8": -64}
-_ZERO = {"i1": -128, "u2": 1 << 15, "u4": 1 << 31, "u8": 1 << 63}
+ZERO = {"i1": -128, "u2": 1 << 15, "u4": 1 << 31, "u8": 1 << 63}
 """What the standard (5.2.5) has as BZERO for the types that FITS lacks: the sign bit is turned over."""
 
 
@@ -130,8 +139,8 @@ def pixel_cards(array: "np.ndarray[Any, Any]") -> list[CardTuple]:
     cards: list[CardTuple] = [("XTENSION", "IMAGE", ""), ("BITPIX", _BITPIX[kind], ""), ("NAXIS", array.ndim, "")]
     cards += [(f"NAXIS{number + 1}", length, "") for number, length in enumerate(reversed(array.shape))]
     cards += [("PCOUNT", 0, ""), ("GCOUNT", 1, "")]
-    if kind in _ZERO:
-        cards += [("BSCALE", 1, ""), ("BZERO", _ZERO[kind], "pixels are integers of another sign")]
+    if kind in ZERO:
+        cards += [("BSCALE", 1, ""), ("BZERO", ZERO[kind], "pixels are integers of another sign")]
     return cards
 
 
@@ -149,9 +158,9 @@ def big_endian(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     import numpy as np
 
     kind = array.dtype.str[1:]
-    if kind in _ZERO:
+    if kind in ZERO:
         signed = np.dtype(kind.replace("u", "i") if kind != "i1" else "u1")
-        sign = array.dtype.type(_ZERO[kind])
+        sign = array.dtype.type(ZERO[kind])
         array = (array.astype(array.dtype.newbyteorder("="), copy=False) ^ sign).view(signed)
     turned = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
     return turned.reshape(-1).view(np.uint8)

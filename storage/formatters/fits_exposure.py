@@ -7,13 +7,16 @@ says about itself; ``IMAGE``, ``MASK`` and ``VARIANCE`` (see `fits_planes`); the
 Anyone else's FITS image reads as an exposure, too: its pixels as they are stored, its headers as metadata.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ... import imaging
 from ...imaging.components import COMPONENTS, Component
+from ...imaging.exposure import Exposure
+from ...imaging.geometry import Box2I
 from ...imaging.header import Header
+from ...imaging.masked_image import MaskedImage
+from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError, HeaderError, StorageClassError
 from .fits_cards import CardTuple, card_text, header_bytes
 from .fits_file import FitsFile
@@ -32,9 +35,6 @@ VERSION = 1
 _OWN_HDU = {name: component for name, component in COMPONENTS.items() if component.hdu is not None}
 """Components of an exposure that are an HDU of their own."""
 
-_PIXELS = ("image", "mask", "variance", "masked_image")
-_GEOMETRY = ("bbox", "xy0", "dimensions")
-_OTHERS = ("metadata", "wcs", "id")
 _IMAGES = ("Exposure", "MaskedImage", "Image", "Mask")
 
 
@@ -93,7 +93,7 @@ class FitsFormatter(Formatter):
             return _read_alone(file, storage_class)
 
 
-def _write_exposure(sink: ByteSink, exposure: "imaging.Exposure", own: list[CardTuple]) -> None:
+def _write_exposure(sink: ByteSink, exposure: Exposure, own: list[CardTuple]) -> None:
     metadata = exposure.metadata
     if exposure.id is not None:
         own = [*own, ("SKYBUTLER EXPOSURE ID", int(exposure.id), "")]
@@ -110,9 +110,7 @@ def _write_exposure(sink: ByteSink, exposure: "imaging.Exposure", own: list[Card
         write_component(sink, "METADATA", {"cards": kept_apart}, [])
 
 
-def _write_planes(
-    sink: ByteSink, masked_image: "imaging.MaskedImage", wcs_cards: list[CardTuple], unit: str | None
-) -> None:
+def _write_planes(sink: ByteSink, masked_image: MaskedImage, wcs_cards: list[CardTuple], unit: str | None) -> None:
     squared = None if unit is None else f"{unit}**2" if unit.isalnum() else f"({unit})**2"
     write_plane(sink, "IMAGE", masked_image.image, wcs_cards, unit)
     write_plane(sink, "MASK", masked_image.mask, wcs_cards)
@@ -155,7 +153,7 @@ def _provenance_cards(provenance: Mapping[str, Any]) -> list[CardTuple]:
     return cards
 
 
-def _wcs_cards(wcs: "imaging.Wcs", xy0: tuple[int, ...]) -> list[CardTuple]:
+def _wcs_cards(wcs: Wcs, xy0: tuple[int, ...]) -> list[CardTuple]:
     return [(card.keyword, card.value, card.comment) for card in wcs.to_header((xy0[0], xy0[1])).cards]
 
 
@@ -185,13 +183,10 @@ def _read_whole(reader: PlaneReader, storage_class: "StorageClass", parameters: 
         return reader.image(box)
     if storage_class.name == "Mask":
         return reader.mask(box)
-    masked_image = imaging.MaskedImage(reader.image(box), reader.mask(box), reader.image(box, "VARIANCE"))
+    masked_image = reader.masked_image(box)
     if storage_class.name == "MaskedImage":
         return masked_image
-    parts: dict[str, Any] = {"metadata": _metadata(reader), "wcs": _wcs(reader), "id": _exposure_id(reader)}
-    if reader.is_own:
-        parts |= {name: _read_component(reader.file, component) for name, component in _OWN_HDU.items()}
-    return imaging.Exposure(masked_image, **parts)
+    return Exposure(masked_image, **{name: _exposure_component(reader, name) for name in COMPONENTS})
 
 
 def _read_part(
@@ -199,29 +194,18 @@ def _read_part(
 ) -> Any:
     """Read one component, and no pixels that it does not need."""
     component = "photo_calib" if component == "calib" else component
-    match component:
-        case "image" | "variance":
-            return reader.image(reader.box(parameters), "IMAGE" if component == "image" else "VARIANCE")
-        case "mask":
-            return reader.mask(reader.box(parameters))
-        case "masked_image":
-            box = reader.box(parameters)
-            return imaging.MaskedImage(reader.image(box), reader.mask(box), reader.image(box, "VARIANCE"))
-        case "bbox":
-            return reader.box(parameters) or reader.bbox
-        case "xy0":
-            return (reader.box(parameters) or reader.bbox).min
-        case "dimensions":
-            return (reader.box(parameters) or reader.bbox).dimensions
-        case "metadata":
-            return _metadata(reader)
-        case "wcs":
-            return _wcs(reader)
-        case "id":
-            return _exposure_id(reader)
-    if component in _OWN_HDU:
-        return _read_component(reader.file, _OWN_HDU[component]) if reader.is_own else None
-    raise no_component(component, [*_PIXELS, *_GEOMETRY, *_OTHERS, *_OWN_HDU], storage_class)
+    if component in COMPONENTS:
+        return _exposure_component(reader, component)
+    if component not in _OF_THE_PIXELS:
+        raise no_component(component, [*_OF_THE_PIXELS, *COMPONENTS], storage_class)
+    return _OF_THE_PIXELS[component](reader, reader.box(parameters))
+
+
+def _exposure_component(reader: PlaneReader, name: str) -> Any:
+    """Read one of the `COMPONENTS`; None where there is none."""
+    if name in _IN_HEADERS:
+        return _IN_HEADERS[name](reader)
+    return _read_component(reader.file, COMPONENTS[name]) if reader.is_own else None
 
 
 def _metadata(reader: PlaneReader) -> Header:
@@ -240,7 +224,7 @@ def _own_metadata(file: FitsFile) -> Header:
     return own_metadata(file[0].header, cards)
 
 
-def _wcs(reader: PlaneReader) -> "imaging.Wcs | None":
+def _wcs(reader: PlaneReader) -> Wcs | None:
     """Read the WCS; of anyone's file one that cannot be understood is none, and is logged."""
     try:
         return reader.wcs()
@@ -258,13 +242,28 @@ def _exposure_id(reader: PlaneReader) -> int | None:
     return value if isinstance(value, int) else None
 
 
+_IN_HEADERS: dict[str, Callable[[PlaneReader], Any]] = {"metadata": _metadata, "wcs": _wcs, "id": _exposure_id}
+"""How the components are read that have no HDU of their own."""
+
+_OF_THE_PIXELS: dict[str, Callable[[PlaneReader, Box2I | None], Any]] = {
+    "image": lambda reader, box: reader.image(box),
+    "mask": lambda reader, box: reader.mask(box),
+    "variance": lambda reader, box: reader.image(box, "VARIANCE"),
+    "masked_image": lambda reader, box: reader.masked_image(box),
+    "bbox": lambda reader, box: box or reader.bbox,
+    "xy0": lambda reader, box: (box or reader.bbox).min,
+    "dimensions": lambda reader, box: (box or reader.bbox).dimensions,
+}
+"""How else a part is read, of a box or of the whole (None)."""
+
+
 def _read_alone(file: FitsFile, storage_class: "StorageClass") -> Any:
     """Read a component that is kept alone, or out of an exposure."""
     if storage_class.name == "Header":
         return _own_metadata(file) if "SKYBUTLER VERSION" in file[0].values else PlaneReader(file).metadata()
     if storage_class.name == "Wcs":
         hdu = file.find(lambda hdu: "WCS" in hdu.names)
-        found = PlaneReader(file).wcs() if hdu is None else imaging.Wcs.from_header(hdu.header)
+        found = PlaneReader(file).wcs() if hdu is None else Wcs.from_header(hdu.header)
     else:
         found = _read_component(file, _component_of(storage_class))
     if not isinstance(found, storage_class.type):

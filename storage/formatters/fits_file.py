@@ -18,6 +18,7 @@ import numpy as np
 from ...imaging.header import Header, HeaderValue
 from ...instruments.headers import parse_cards, read_headers
 from ...model.errors import FileFormatError
+from .fits_cards import ZERO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,7 @@ _BLOCK = 2880
 _CARD = 80
 _LONGEST_HEADER = 64 << 20  # bytes without END in which no more of a header is looked for
 _TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-_SIGNED = {(8, -128.0): "i1", (16, 2.0**15): "u2", (32, 2.0**31): "u4", (64, 2.0**63): "u8"}
+_SIGN_TURNED = {(8 * int(kind[1]), float(zero)): kind for kind, zero in ZERO.items()}
 
 
 class Hdu:
@@ -127,7 +128,7 @@ class Hdu:
         if not isinstance(scale, int | float) or not isinstance(zero, int | float) or (scale == 1 and zero == 0):
             return stored
         bits = self._number("BITPIX")
-        kind = _SIGNED.get((bits, float(zero))) if scale == 1 else None
+        kind = _SIGN_TURNED.get((bits, float(zero))) if scale == 1 else None
         if kind is not None:
             turned = stored.view(np.dtype(kind))
             turned ^= turned.dtype.type(-128 if kind == "i1" else int(zero))
@@ -239,7 +240,7 @@ class FitsFile:
             return np.array(band[:, left:right], dtype=native, order="C")
         self._stream.seek(offset)
         read = np.fromfile(self._stream, dtype, shape[0] * shape[1]).reshape(shape)
-        return read if dtype.isnative else read.byteswap(inplace=True).view(native)
+        return (read if dtype.isnative else read.byteswap(inplace=True).view(native))[:, left:right]
 
     def for_astropy(self) -> IO[bytes]:
         """Return a stream of the file, unpacked, that astropy may read."""

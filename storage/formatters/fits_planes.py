@@ -8,18 +8,21 @@ the meaning.
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from ...imaging.geometry import LOCAL, PARENT, Box2I, Extent2I, ImageOrigin, Point2I
 from ...imaging.header import Card, Header
+from ...imaging.image import Image
+from ...imaging.mask import Mask
+from ...imaging.mask_schema import MaskPlane, MaskSchema
+from ...imaging.masked_image import MaskedImage
+from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError, StorageClassError
 from .fits_cards import CardTuple, pixel_cards, write_image
 from .fits_file import FitsFile, Hdu
 from .formatter import ByteSink
-
-if TYPE_CHECKING:
-    from ...imaging import Box2I, Image, Mask, MaskSchema, Point2I, Wcs
 
 __all__ = ["PlaneReader", "describes_file", "write_plane"]
 
@@ -38,7 +41,7 @@ _PLACE = re.compile(
 
 
 def write_plane(
-    sink: ByteSink, name: PlaneName, plane: "Image | Mask", wcs_cards: Iterable[CardTuple], unit: str | None = None
+    sink: ByteSink, name: PlaneName, plane: Image | Mask, wcs_cards: Iterable[CardTuple], unit: str | None = None
 ) -> None:
     """Write one plane as an image HDU.
 
@@ -117,49 +120,47 @@ class PlaneReader:
         return self._main
 
     @property
-    def bbox(self) -> "Box2I":
+    def bbox(self) -> Box2I:
         """The pixels that the image covers, in parent coordinates."""
-        from ...imaging import Box2I, Extent2I, Point2I
-
         height, width = self.main.shape
         return Box2I(Point2I(*_place(self.main)), Extent2I(width, height))
 
-    def box(self, parameters: Mapping[str, Any]) -> "Box2I | None":
+    def box(self, parameters: Mapping[str, Any]) -> Box2I | None:
         """Return the box that read parameters ask for, in parent coordinates; None for the whole.
 
         Raises
         ------
         IndexError
             If it is not all within the image.
+        StorageClassError
+            If it is no box, or the origin is neither PARENT nor LOCAL.
         """
-        from ...imaging import LOCAL, Box2I, Extent2I
-
         asked, whole = parameters.get("bbox"), self.bbox
         if asked is None:
             return None
         if not isinstance(asked, Box2I):
             raise StorageClassError(f"bbox={asked!r} is not a Box2I")
-        origin = parameters.get("origin", "PARENT")
-        if origin is LOCAL or (isinstance(origin, str) and origin.upper() == "LOCAL"):
+        origin = parameters.get("origin", PARENT)
+        try:
+            origin = origin if isinstance(origin, ImageOrigin) else ImageOrigin(str(origin).upper())
+        except ValueError:
+            raise StorageClassError(f"origin={origin!r} is neither PARENT nor LOCAL") from None
+        if origin is LOCAL:
             asked = asked.shifted_by(Extent2I(*whole.min))
         if not whole.contains(asked):
             raise IndexError(f"{asked} is not within {self.path}, which covers {whole}")
         return asked
 
-    def image(self, box: "Box2I | None", name: PlaneName = "IMAGE") -> "Image":
+    def image(self, box: Box2I | None, name: PlaneName = "IMAGE") -> Image:
         """Read the image or the variance, or a box of it; zeros where the file has no variance."""
-        from ...imaging import Image
-
         hdu = self.hdu(name)
         if hdu is None:
             return Image.full(self.bbox if box is None else box)
         array, corner = self._pixels(hdu, box)
         return Image(array, corner)
 
-    def mask(self, box: "Box2I | None") -> "Mask":
+    def mask(self, box: Box2I | None) -> Mask:
         """Read the mask, or a box of it; zeros where the file has none."""
-        from ...imaging import Mask
-
         hdu = self.hdu("MASK")
         if hdu is None:
             return Mask.full(self.bbox if box is None else box)
@@ -170,7 +171,11 @@ class PlaneReader:
             array = array.astype(np.int32 if array.dtype.itemsize < 4 else array.dtype, copy=False)
         return Mask(array, _mask_schema(hdu), corner)
 
-    def _pixels(self, hdu: Hdu, box: "Box2I | None") -> tuple[Any, "Point2I"]:
+    def masked_image(self, box: Box2I | None) -> MaskedImage:
+        """Read image, mask and variance, or a box of them."""
+        return MaskedImage(self.image(box), self.mask(box), self.image(box, "VARIANCE"))
+
+    def _pixels(self, hdu: Hdu, box: Box2I | None) -> tuple[Any, Point2I]:
         whole = self.bbox
         if hdu.shape != self.main.shape:
             raise FileFormatError(f"{self.path} has planes of {self.main.shape} and of {hdu.shape} pixels")
@@ -179,7 +184,7 @@ class PlaneReader:
         left, bottom = box.min.x - whole.min.x, box.min.y - whole.min.y
         return hdu.pixels(slice(bottom, bottom + box.height), slice(left, left + box.width)), box.min
 
-    def wcs(self) -> "Wcs | None":
+    def wcs(self) -> Wcs | None:
         """Read the sky WCS; None where there is none.
 
         Raises
@@ -187,8 +192,6 @@ class PlaneReader:
         HeaderError
             If there is one that cannot be understood.
         """
-        from ...imaging import Wcs
-
         header = self.main.header if self.is_own else self.merged_header()
         return Wcs.from_header(header, tuple(self.bbox.min))
 
@@ -246,13 +249,11 @@ def _place(hdu: Hdu) -> tuple[int, int]:
 
 
 def _float(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and abs(value) < 1 << 31 else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < 1 << 53 else 0.0
 
 
-def _mask_schema(hdu: Hdu) -> "MaskSchema | None":
+def _mask_schema(hdu: Hdu) -> MaskSchema | None:
     """Return the planes that a mask's header names: by MP_ cards (afw, SkyButler) or MSKN cards (lsst-images)."""
-    from ...imaging import MaskPlane, MaskSchema
-
     bits: dict[str, int] = {}
     docs: dict[str, str] = {}
     header = hdu.values

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...model.errors import FileFormatError, StorageClassError
-from .fits_cards import CardTuple, big_endian, header_bytes, write_padding
+from .fits_cards import ZERO, CardTuple, big_endian, header_bytes, write_padding
 from .fits_file import Hdu
 from .formatter import ByteSink
 
@@ -23,8 +23,7 @@ __all__ = ["read_component", "write_component"]
 _LETTERS = {"b1": "L", "u1": "B", "i1": "B", "i2": "I", "u2": "I", "i4": "J", "u4": "J", "i8": "K", "u8": "K",
             "f4": "E", "f8": "D", "c8": "C", "c16": "M"}  # fmt: skip
 _TYPES = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16"}
-_ZERO = {"i1": -128, "u2": 1 << 15, "u4": 1 << 31, "u8": 1 << 63}
-_UNSIGNED = {("B", -128): "i1", ("I", 1 << 15): "u2", ("J", 1 << 31): "u4", ("K", 1 << 63): "u8"}
+_SIGN_TURNED = {(_LETTERS[kind], zero): kind for kind, zero in ZERO.items()}
 _PLAIN_TEXT = re.compile(r"[ -~]*[!-~]").fullmatch  # printable, and its end is not lost as padding
 _COLUMN = "$column"
 
@@ -87,8 +86,8 @@ def _column(value: Any, arrays: dict[str, Any], key: str) -> tuple[str, dict[str
     kind = value.dtype.str[1:] if isinstance(value, np.ndarray | np.generic) else ""
     if kind in _LETTERS and np.ndim(value) and value.size:
         extra: dict[str, Any] = {"TDIM": f"({','.join(str(length) for length in reversed(value.shape))})"}
-        if kind in _ZERO:
-            extra["TZERO"] = _ZERO[kind]
+        if kind in ZERO:
+            extra["TZERO"] = ZERO[kind]
         stored = np.where(value, np.uint8(84), np.uint8(70)) if kind == "b1" else value  # the letters T and F
         return f"{value.size}{_LETTERS[kind]}", extra, big_endian(stored)
     data = json.dumps(_tree(value, arrays, key)).encode("ascii")
@@ -169,7 +168,7 @@ def _array(stored: "np.ndarray[Any, Any]", letter: str, zero: Any) -> "np.ndarra
         letters: np.ndarray[Any, Any] = stored == ord("T")
         return letters
     native = stored.astype(stored.dtype.newbyteorder("="))
-    kind = _UNSIGNED.get((letter, zero))
+    kind = _SIGN_TURNED.get((letter, zero))
     if kind is not None:
         native = native.view(kind)
         native ^= native.dtype.type(zero)

@@ -25,6 +25,7 @@ from skybutler.imaging import (
     VisitInfo,
     Wcs,
 )
+from skybutler.imaging.components import COMPONENTS
 from skybutler.imaging.header import Header
 from skybutler.model.datasets import DatasetRef, DatasetType
 from skybutler.model.errors import StorageClassError
@@ -125,6 +126,11 @@ def test_components_and_boxes_are_read_alone(path: Path, monkeypatch):
     there, here = given.wcs.pixel_to_sky(110.0, 55.0), part.wcs.pixel_to_sky(110.0, 55.0)
     assert there.separation(here).arcsec < 1e-9
     assert files.read(path, component="mask", bbox=box).bbox == box
+    assert files.read(path, bbox=Box2I()).dimensions == (0, 0)
+    local = Box2I(Point2I(0, 0), Extent2I(3, 2))
+    assert files.read(path, bbox=local, origin="local").bbox.min == XY0
+    with pytest.raises(StorageClassError, match="origin='here' is neither PARENT nor LOCAL"):
+        files.read(path, bbox=local, origin="here")
 
     monkeypatch.setattr(Hdu, "pixels", None)  # from here on no pixel can be read
     assert files.read(path, component="psf").sigma == 2.25
@@ -144,6 +150,19 @@ def test_components_and_boxes_are_read_alone(path: Path, monkeypatch):
     assert files.read(path, "PhotoCalib") == given.photo_calib
     with pytest.raises(StorageClassError, match=r"psv.*'psf'"):
         files.read(path, component="psv")
+
+
+def test_every_component_is_read_alone_as_it_is_read_with_the_whole(path: Path):
+    whole = files.read(path)
+    for name in COMPONENTS:
+        assert repr(files.read(path, component=name)) == repr(getattr(whole, name)), name
+    for name in storage_class("Exposure").components:
+        assert repr(files.read(path, component=name)) == repr(getattr(whole, name)), name
+
+
+def test_an_image_far_from_the_origin_keeps_its_place(tmp_path: Path):
+    files.write(Image(np.zeros((2, 3)), xy0=(2**40 + 1, -(2**33))), tmp_path / "far.fits")
+    assert files.read(tmp_path / "far.fits", "Image").xy0 == (2**40 + 1, -(2**33))
 
 
 def test_astropy_sees_a_sound_file(path: Path):

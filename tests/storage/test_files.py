@@ -1,10 +1,12 @@
 """Files without a repository: read by content, written by the object and the path's ending."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from astropy.io import fits
 from astropy.table import Table
 from pydantic import BaseModel
@@ -21,6 +23,13 @@ from skybutler.storage.formatters import Formatter, formatter, formatter_for, re
 def test_plain_data_as_json_or_yaml(tmp_path: Path, name, value):
     files.write(value, tmp_path / name)
     assert files.read(tmp_path / name) == value
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1, {"b": 2}], 5, "text", None])
+def test_plain_data_read_as_what_stands_there(tmp_path: Path, value):
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    (tmp_path / "a.yaml").write_text("# a comment\n---\n" + yaml.safe_dump(value))
+    assert files.read(tmp_path / "a.json") == files.read(tmp_path / "a.yaml") == value
 
 
 def test_numpy_values_and_models_become_plain_json(tmp_path: Path):
