@@ -183,7 +183,7 @@ class Lsst:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.ask, self.answers = self.process.stdin, self.process.stdout
-        if self.answers.readline().strip() != "ready":
+        if not self.answers.readline().startswith("ready"):
             raise SystemExit(f"{python} could not make LSST's repository")
 
     def time(self, job: str, number: int) -> float:

@@ -11,8 +11,8 @@ import pandas as pd
 from lsst.daf.butler import Butler, DatasetType
 
 
-def make(root: str, visits: int, detectors: int) -> Butler:
-    """Make a repository with the records and dataset types that the jobs need."""
+def make(root: str, visits: int, detectors: int) -> tuple[Butler, float]:
+    """Make a repository with what the jobs need; return it, and the seconds that registering its datasets took."""
     config = Butler.makeRepo(root)
     butler = Butler.from_config(config, run="bench")
     registry = butler.registry
@@ -25,7 +25,14 @@ def make(root: str, visits: int, detectors: int) -> Butler:
     registry.insertDimensionData(
         "visit",
         *(
-            {"instrument": "Cam", "id": i, "name": str(i), "physical_filter": "r", "day_obs": 20260101}
+            {
+                "instrument": "Cam",
+                "id": i,
+                "name": str(i),
+                "physical_filter": "r",
+                "day_obs": 20260101,
+                "exposure_time": 30.0 + i % 7,
+            }
             for i in range(visits)
         ),
     )
@@ -37,14 +44,22 @@ def make(root: str, visits: int, detectors: int) -> Butler:
     ):
         registry.registerDatasetType(DatasetType(name, dimensions, storage_class, universe=butler.dimensions))
     data_ids = [{"instrument": "Cam", "visit": v, "detector": d} for v in range(visits) for d in range(detectors)]
+    begin = time.perf_counter()
     registry.insertDatasets("filler", data_ids, run="bench")
-    return butler
+    return butler, time.perf_counter() - begin
+
+
+def count(butler: Butler) -> int:
+    """Count datasets by a column of their visits."""
+    with butler.query() as query:
+        found = query.datasets("filler", "bench").where("instrument = 'Cam' AND visit.exposure_time > 33")
+        return found.count()
 
 
 def main() -> None:
     """Answer jobs until the input ends."""
     root, visits, detectors = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    butler = make(root, visits, detectors)
+    butler, fill_seconds = make(root, visits, detectors)
     frame = pd.DataFrame(np.random.default_rng(1).random((100, 10)), columns=list("abcdefghij"))
     facts = {"a": 1, "b": [1.5, 2.5], "c": "text"}
     jobs = {
@@ -53,8 +68,16 @@ def main() -> None:
         "put dict": lambda data_id: butler.put(facts, "facts", data_id),
         "get dict": lambda data_id: butler.get("facts", data_id),
         "find": lambda data_id: butler.find_dataset("filler", data_id),
+        "one visit's refs": lambda data_id: butler.query_datasets(
+            "filler", collections="bench", where=f"instrument = 'Cam' AND visit = {data_id['visit']}", limit=None
+        ),
+        "a ref of many": lambda _: butler.query_datasets("filler", collections="bench", limit=100_000),
+        "count by a column": lambda _: count(butler),
+        "order by, limit 10": lambda _: butler.query_datasets(
+            "filler", collections="bench", order_by=["-visit.exposure_time", "detector"], limit=10
+        ),
     }
-    print("ready", flush=True)
+    print("ready", fill_seconds, flush=True)
     for line in sys.stdin:
         job, _, number = line.strip().rpartition(" ")
         data_id = {"instrument": "Cam", "visit": int(number) % visits, "detector": int(number) // visits}
