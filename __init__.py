@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         NoWorkFound,
         PipelineError,
         ReadOnlyError,
+        RegistryUnavailableError,
         RepositoryBusyError,
         RepositoryNotFoundError,
         RepositoryVersionError,
@@ -56,8 +57,8 @@ _ERRORS = (
     "CollectionCycleError", "CollectionNotFoundError", "CollectionTypeError", "ConfigError",
     "ConflictingDefinitionError", "DataIdError", "DatasetExistsError", "DatasetNotFoundError",
     "DatasetTypeNotFoundError", "FileFormatError", "FileIntegrityError", "HeaderError", "InvalidQueryError",
-    "NoWorkFound", "PipelineError", "ReadOnlyError", "RepositoryBusyError", "RepositoryNotFoundError",
-    "RepositoryVersionError", "SkyButlerError", "StorageClassError", "TaskError",
+    "NoWorkFound", "PipelineError", "ReadOnlyError", "RegistryUnavailableError", "RepositoryBusyError",
+    "RepositoryNotFoundError", "RepositoryVersionError", "SkyButlerError", "StorageClassError", "TaskError",
 )  # fmt: skip
 _PLACES = {
     "Butler": "butler",
@@ -105,6 +106,7 @@ __all__ = [
     "PipelineError",
     "ReadOnlyError",
     "Region",
+    "RegistryUnavailableError",
     "RepositoryBusyError",
     "RepositoryNotFoundError",
     "RepositoryVersionError",

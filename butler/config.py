@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..model.errors import RepositoryNotFoundError, RepositoryVersionError
+from ..registry.postgres import is_postgresql, with_schema
 
 __all__ = ["FILE_NAME", "RepositoryConfig"]
 
@@ -31,8 +33,13 @@ class RepositoryConfig:
         return self.registry if "://" in self.registry else self.root / self.registry
 
     @classmethod
-    def new(cls, root: Path, registry: str | None = None) -> RepositoryConfig:
-        """Return the configuration of a repository that is about to be made."""
+    def new(cls, root: Path, registry: str | None, repository_id: uuid.UUID) -> RepositoryConfig:
+        """Return the configuration of a repository that is about to be made.
+
+        A PostgreSQL database holds many: where the URL names no schema, the repository gets one named after itself.
+        """
+        if is_postgresql(registry):
+            registry = with_schema(str(registry), repository_id)
         return cls(root, registry or _SQLITE_NAME)
 
     @classmethod
@@ -72,7 +79,13 @@ class RepositoryConfig:
         return cls(file.parent, registry)
 
     def save(self) -> None:
-        """Write ``skybutler.yaml``, whole or not at all."""
+        """Write ``skybutler.yaml``, whole or not at all.
+
+        Raises
+        ------
+        FileExistsError
+            There is one by now.
+        """
         import yaml
 
         header = "# A SkyButler repository. The registry is a file beside this one, or an SQLAlchemy URL.\n"
@@ -82,4 +95,12 @@ class RepositoryConfig:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(self.root / FILE_NAME)
+        target = self.root / FILE_NAME
+        try:
+            target.hardlink_to(temporary)  # refused where another was faster; `replace` would not be
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)

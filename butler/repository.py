@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 from ..model.collections import CollectionType
@@ -21,7 +22,8 @@ def create_repository(root: Path, registry: str | None, universe: DimensionUnive
     """Make a repository whole, or leave nothing; parameters and errors are those of `Butler.create`."""
     if root.is_file():
         raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
-    config = RepositoryConfig.new(root, registry)
+    repository_id = uuid.uuid4()
+    config = RepositoryConfig.new(root, registry, repository_id)
     database = config.database
     root.mkdir(parents=True, exist_ok=True)
     try:
@@ -40,24 +42,30 @@ def create_repository(root: Path, registry: str | None, universe: DimensionUnive
             f"{str(root)!r} is a repository already; open it with Butler({str(root)!r})."
         ) from error
     try:
-        made = Registry.create(database, universe)
+        made = Registry.create(database, universe, repository_id=repository_id, fill=_fill)
     except BaseException:
         _clear_away(database)
         raise
     try:
-        with made.database.write():
-            for dataset_type in standard_dataset_types(made.universe):
-                made.register_dataset_type(dataset_type)
-            made.collections.register(DEFAULT_RUN, CollectionType.RUN, "What is put without naming a RUN.")
-            made.collections.register(DEFAULT_COLLECTION, CollectionType.CHAINED, "What is searched by default.")
-            made.collections.prepend_chain(DEFAULT_COLLECTION, DEFAULT_RUN)
         config.save()
-    except BaseException:
+    except BaseException as error:
+        made.database.drop_schema()
         made.close()
         _clear_away(database)
+        if isinstance(error, FileExistsError):
+            raise ConflictingDefinitionError(f"another has just made a repository of {str(root)!r}.") from error
         raise
     made.close()
     return config
+
+
+def _fill(made: Registry) -> None:
+    """Give a new repository what every one has."""
+    for dataset_type in standard_dataset_types(made.universe):
+        made.register_dataset_type(dataset_type)
+    made.collections.register(DEFAULT_RUN, CollectionType.RUN, "What is put without naming a RUN.")
+    made.collections.register(DEFAULT_COLLECTION, CollectionType.CHAINED, "What is searched by default.")
+    made.collections.prepend_chain(DEFAULT_COLLECTION, DEFAULT_RUN)
 
 
 def migrate_repository(root: str | Path, to: str | None = None, *, dry_run: bool = False) -> tuple[str, list[str]]:

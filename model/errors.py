@@ -19,6 +19,7 @@
      ├── RepositoryNotFoundError     a folder is not a repository
      ├── RepositoryVersionError      a repository is of a schema that this version does not read
      ├── RepositoryBusyError         others kept a repository locked for longer than one waits
+     ├── RegistryUnavailableError    the registry's database cannot be reached, or broke off
      ├── ReadOnlyError               a change was asked of what is open for reading only
      ├── ConfigError                 a configuration field is unknown or its value not allowed
      ├── PipelineError               a pipeline does not fit together
@@ -48,6 +49,7 @@ __all__ = [
     "NoWorkFound",
     "PipelineError",
     "ReadOnlyError",
+    "RegistryUnavailableError",
     "RepositoryBusyError",
     "RepositoryNotFoundError",
     "RepositoryVersionError",
@@ -124,6 +126,10 @@ class RepositoryVersionError(SkyButlerError, RuntimeError):
 
 class RepositoryBusyError(SkyButlerError, TimeoutError):
     """Others kept a repository locked for longer than one waits."""
+
+
+class RegistryUnavailableError(SkyButlerError, ConnectionError):
+    """The registry's database cannot be reached, or broke off."""
 
 
 class ReadOnlyError(SkyButlerError, PermissionError):

@@ -187,6 +187,15 @@ class CatalogCache:
         local.data_version = version
         return catalog
 
+    def lock(self, connection: Connection) -> None:
+        """Wait until nobody else is changing the catalog, and let nobody until this transaction ends.
+
+        A transaction that writes has SQLite for itself as it is; in PostgreSQL the row of the version is locked.
+        """
+        if self._database.dialect_name != "sqlite":
+            attribute = self._tables.attribute
+            connection.execute(sa.select(attribute.c.value).where(attribute.c.name == _TOKEN).with_for_update())
+
     def changed(self, connection: Connection) -> None:
         """Note, in the transaction that changes it, that the catalog is another from now on."""
         attribute = self._tables.attribute

@@ -51,7 +51,7 @@ class Collections:
         known = self._registry.catalog.collections.get(name)
         if known is None:
             table = self._registry.tables.collection
-            with self._registry.database.write() as connection:
+            with self._registry.edit_catalog() as connection:
                 known = self._registry.catalog.collections.get(name)  # another process may have been faster
                 if known is None:
                     connection.execute(sa.insert(table).values(name=name, type=int(kind), doc=doc))
@@ -122,7 +122,7 @@ class Collections:
         change: Callable[[Sequence[int], Sequence[int]], Sequence[int]],
         children: str | Iterable[str],
     ) -> None:
-        with self._registry.database.write() as connection:
+        with self._registry.edit_catalog() as connection:
             catalog = self._registry.catalog
             row = catalog.collection(parent)
             if row.type is not CollectionType.CHAINED:
@@ -166,7 +166,7 @@ class Collections:
         ConflictingDefinitionError
             A CHAINED collection holds it.
         """
-        with self._registry.database.write():
+        with self._registry.edit_catalog():
             row = self._registry.catalog.collection(name)
             if row.type is CollectionType.RUN:
                 raise CollectionTypeError(
@@ -177,7 +177,7 @@ class Collections:
     def delete_row(self, row: CollectionRow) -> None:
         """Delete a collection that owns nothing any more."""
         table = self._registry.tables.collection
-        with self._registry.database.write() as connection:
+        with self._registry.edit_catalog() as connection:
             if parents := self.info(row.name).parents:
                 raise ConflictingDefinitionError(
                     f"collection {row.name!r} is held by {', '.join(parents)}; take it out there first "

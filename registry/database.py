@@ -7,25 +7,35 @@ driver as they are.
 from __future__ import annotations
 
 import os
+import random
+import re
 import sqlite3
 import threading
+import time
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
 from ..model.errors import ConfigError, ReadOnlyError, RepositoryBusyError
+from . import postgres
 
 __all__ = ["Database", "DatasetId", "Prepared"]
 
 BUSY_TIMEOUT = 120.0
 """Seconds that a writer waits for the others before it gives up."""
+FEW = 500
+"""Rows up to which INSERT is quicker than PostgreSQL's COPY."""
+_ATTEMPTS = 5
+"""How often a transaction is tried that the database undoes for the sake of others."""
+
+T = TypeVar("T")
 
 
 class DatasetId(sa.types.TypeDecorator[uuid.UUID]):
@@ -69,12 +79,13 @@ class Prepared:
     Types are not processed: pass and expect what the driver does (`Database.encode_id` for ids).
     """
 
-    __slots__ = ("names", "sql")
+    __slots__ = ("names", "sql", "table")
 
     def __init__(self, database: Database, statement: sa.sql.ClauseElement):
         compiled = statement.compile(dialect=database.engine.dialect)
         self.sql = str(compiled)
         self.names: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self.table = statement.table.name if isinstance(statement, sa.Insert) else ""
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """Return parameters in the driver's form."""
@@ -87,7 +98,8 @@ class Database:
     Parameters
     ----------
     url
-        SQLAlchemy URL, or the path of an SQLite file.
+        The path of an SQLite file, or a URL: ``sqlite:///…``, or ``postgresql://…`` with ``?schema=`` for the
+        repository's own.
     writeable
         Whether changes are allowed; where not, the connection itself refuses them.
 
@@ -100,19 +112,26 @@ class Database:
     def __init__(self, url: str | Path, *, writeable: bool = True):
         self.writeable = writeable
         self.path = _sqlite_path(url)
+        self._schema_was_there = True
         self._local = threading.local()
         self._generation = 0
         self._readers: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.schema: str | None = None
+        """The schema that holds the registry, on PostgreSQL."""
         if self.path is not None:
             self.engine = sa.create_engine("sqlite://", creator=self.connect_sqlite, poolclass=sa.pool.QueuePool,
                                            pool_size=8, max_overflow=-1)  # fmt: skip
             sa.event.listen(self.engine, "begin", _begin_sqlite)
+        elif postgres.is_postgresql(url):
+            self.engine, self.schema = postgres.open_engine(str(url), writeable=writeable, timeout=BUSY_TIMEOUT)
         else:
-            try:
-                self.engine = sa.create_engine(str(url))
-            except (sa.exc.ArgumentError, ImportError) as error:
-                raise ConfigError(f"{str(url)!r} cannot be used as the URL of a database: {error}.") from error
+            shown = re.sub("//[^@/]*@", "//…@", str(url))
+            raise ConfigError(
+                f"{shown!r} cannot be used as the URL of a database; a registry is kept in SQLite "
+                "(sqlite:///path, or a file's name) or PostgreSQL (postgresql://host/database)."
+            )
         self.dialect_name = self.engine.dialect.name
+        self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         _opened.add(self)
 
     def connect_sqlite(self, *, read_only: bool = False) -> sqlite3.Connection:
@@ -142,6 +161,16 @@ class Database:
             raise
         return connection
 
+    def connect_read_only(self) -> Any:
+        """Open another connection of the driver's to PostgreSQL that can only read; whoever calls closes it."""
+        with self._own_errors():
+            arguments, options = self.engine.dialect.create_connect_args(self.engine.url)
+            connection: Any = self.engine.dialect.loaded_dbapi.connect(
+                *arguments, **options, **postgres.session(self.schema, writeable=False, timeout=BUSY_TIMEOUT)
+            )
+            connection.read_only = True
+            return connection
+
     @property
     def in_transaction(self) -> bool:
         """Whether this thread has a transaction open."""
@@ -162,15 +191,46 @@ class Database:
             raise ReadOnlyError("the repository was opened for reading only; open it with writeable=True to change it.")
         outer: Connection | None = getattr(self._local, "connection", None)
         if outer is not None:
-            with outer.begin_nested():
+            with self._own_errors(), outer.begin_nested():
                 yield outer
             return
-        with self.engine.connect().execution_options(writes=True) as connection, self._begin(connection):
+        with self._own_errors(), self._connect(writes=True) as connection, self._begin(connection):
             self._local.connection = connection
             try:
                 yield connection
             finally:
                 self._local.connection = None
+
+    def _connect(self, **options: Any) -> Connection:
+        return self.engine.connect().execution_options(**options)
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        """Tell errors of PostgreSQL's driver as our own, but for those of contradictions, which callers explain."""
+        try:
+            yield
+        except (sa.exc.SQLAlchemyError, self._driver_error) as error:
+            self._tell(error)
+
+    def _tell(self, error: Exception) -> NoReturn:
+        own = None if self.dialect_name == "sqlite" else postgres.translated(error, self)
+        if own is None:
+            raise error
+        raise own from error
+
+    def retry(self, work: Callable[[], T]) -> T:
+        """Do what is one transaction, and do it again where PostgreSQL undoes it for the sake of another's.
+
+        Within a transaction it is done once: what came before it would have to be done again, too.
+        """
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return work()
+            except RepositoryBusyError as error:
+                if self.in_transaction or not postgres.was_undone(error):
+                    raise
+            time.sleep(random.random() * 0.02 * attempt)
+        return work()
 
     def _begin(self, connection: Connection) -> sa.RootTransaction:
         try:
@@ -186,14 +246,19 @@ class Database:
         )
 
     @contextmanager
-    def write_prepared(self) -> Iterator[_Cursor]:
-        """Open a transaction for prepared statements alone: as `write`, and a tenth of a millisecond sooner on SQLite.
+    def write_prepared(self, rows: int = 1) -> Iterator[_Cursor]:
+        """Open a transaction for prepared statements alone: as `write`, and sooner.
 
-        Within another transaction, a savepoint of it.
+        Within another transaction, a savepoint of it. On PostgreSQL the statements for few ``rows`` travel together.
         """
-        if self.in_transaction or self.dialect_name != "sqlite" or not self.writeable:
+        if self.in_transaction or not self.writeable:
             with self.write():
                 yield self.cursor()
+            return
+        if self.dialect_name != "sqlite":
+            self.cursor()
+            with self._own_errors(), postgres.pipelined(self._local.driver, alone=rows > FEW) as cursor:
+                yield cursor
             return
         cursor = self.cursor()
         try:
@@ -206,7 +271,7 @@ class Database:
             yield cursor
             cursor.execute("COMMIT")
         except BaseException:
-            if self._local.reader.driver_connection.in_transaction:
+            if self._local.driver.in_transaction:
                 cursor.execute("ROLLBACK")
             raise
 
@@ -215,9 +280,10 @@ class Database:
         """Open a connection that sees one state of the database: the open transaction's, where there is one."""
         outer: Connection | None = getattr(self._local, "connection", None)
         if outer is not None:
-            yield outer
+            with self._own_errors():
+                yield outer
             return
-        with self.engine.connect() as connection:
+        with self._own_errors(), self.engine.connect() as connection:
             yield connection
 
     def cursor(self) -> _Cursor:
@@ -226,27 +292,65 @@ class Database:
         if outer is not None:
             inner: _Cursor = outer.connection.cursor()
             return inner
-        reader: Any = getattr(self._local, "reader", None)
-        if reader is None or self._local.generation != self._generation:
-            reader = self._local.reader = self.engine.raw_connection()
-            self._local.generation = self._generation
-            self._readers.add(reader)
-            if self.dialect_name == "postgresql":
-                reader.driver_connection.autocommit = True
-        cursor: _Cursor = reader.cursor()
+        local = self._local
+        if getattr(local, "reader", None) is None or local.generation != self._generation or self._broke_off():
+            if self.dialect_name == "sqlite":
+                local.reader = self.engine.raw_connection()
+                local.driver = local.reader.driver_connection
+            else:  # the engine undoes autocommit when the connection goes back to others
+                with self._own_errors():
+                    local.reader = self._connect(isolation_level="AUTOCOMMIT")
+                local.driver = local.reader.connection.driver_connection
+            local.generation = self._generation
+            self._readers.add(local.reader)
+        cursor: _Cursor = local.driver.cursor()
+        return cursor
+
+    def _broke_off(self) -> bool:
+        """Whether this thread's reader has lost its server."""
+        return self.dialect_name != "sqlite" and self._local.driver.closed
+
+    def run(self, sql: str, parameters: Any) -> _Cursor:
+        """Run a query on this thread's cursor, anew where its server was away in between; return the cursor."""
+        cursor = self.cursor()
+        try:
+            cursor.execute(sql, parameters)
+        except self._driver_error as error:
+            if self.in_transaction or not self._broke_off():
+                self._tell(error)
+            with self._own_errors():
+                self.engine.dispose()
+                cursor = self.cursor()
+                cursor.execute(sql, parameters)
         return cursor
 
     def fetch_one(self, prepared: Prepared, values: Mapping[str, Any]) -> Any:
         """Run a prepared query and return its first row, or None."""
-        cursor = self.cursor()
-        cursor.execute(prepared.sql, prepared.parameters(values))
-        return cursor.fetchone()
+        return self.run(prepared.sql, prepared.parameters(values)).fetchone()
 
     def fetch_all(self, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
         """Run a prepared query and return its rows."""
-        cursor = self.cursor()
-        cursor.execute(prepared.sql, prepared.parameters(values))
-        return cursor.fetchall()
+        return self.run(prepared.sql, prepared.parameters(values)).fetchall()
+
+    @contextmanager
+    def stream(self, sql: str, parameters: Any, page: int) -> Iterator[Any]:
+        """Run a query whose rows are fetched page by page, and are never all in memory.
+
+        Within a transaction PostgreSQL's rows come at once: a cursor of the server's would end with it.
+        """
+        if self.dialect_name == "sqlite" or self.in_transaction:
+            with closing(self.run(sql, parameters)) as cursor:  # type: ignore[type-var]
+                yield cursor
+            return
+        with self._own_errors(), closing(postgres.stream(self.engine, sql, parameters, page)) as stream:
+            yield stream
+
+    def insert_many(self, cursor: Any, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, all with the same columns, by a prepared INSERT, or many of them by COPY."""
+        if self.dialect_name == "sqlite" or len(rows) <= FEW:
+            cursor.executemany(prepared.sql, [prepared.parameters(row) for row in rows])
+        else:
+            postgres.copy_rows(cursor, prepared.table, list(rows[0]), (list(row.values()) for row in rows))
 
     def data_version(self) -> tuple[int, int] | None:
         """Return what changes when another connection commits to an SQLite file; None where there is no such thing.
@@ -267,6 +371,17 @@ class Database:
     def decode_id(value: Any) -> uuid.UUID:
         """Turn what the driver gives into a dataset's id."""
         return uuid.UUID(bytes=value) if isinstance(value, bytes) else value
+
+    def make_schema(self, connection: Connection) -> None:
+        """Make the schema that will hold a registry, where the database has such."""
+        if self.schema is not None:
+            self._schema_was_there = postgres.make_schema(connection, self.schema)
+
+    def drop_schema(self) -> None:
+        """Drop what a registry that this made consists of."""
+        if self.schema is not None:
+            with self.write() as connection:
+                postgres.clear_schema(connection, self.schema, keep=self._schema_was_there)
 
     def close(self) -> None:
         """Close every thread's reader and every idle connection; a later use opens new ones."""

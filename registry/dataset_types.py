@@ -48,7 +48,7 @@ def register_dataset_type(registry: Registry, dataset_type: DatasetType, *, repl
     if registry.catalog.dataset_types.get(dataset_type.name) == dataset_type:
         return False
     table = registry.tables.dataset_type
-    with registry.database.write() as connection:
+    with registry.edit_catalog() as connection:
         catalog = registry.catalog  # as the transaction sees it: another process may have been faster
         known = catalog.dataset_types.get(dataset_type.name)
         if known == dataset_type:

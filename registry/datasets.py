@@ -187,7 +187,7 @@ class Datasets:
             A dataset's type is registered with other dimensions.
         """
         try:
-            self._insert(items, shared)
+            self._database.retry(lambda: self._insert(items, shared))
         except Exception as error:
             if _is_integrity_error(error):  # what was inserted before it failed is undone by now
                 self._explain(items, error)
@@ -198,10 +198,10 @@ class Datasets:
         for ref, _ in items:
             by_type.setdefault(ref.dataset_type.name, []).append(ref)
         if self._are_summarised(by_type):
-            with self._database.write_prepared() as cursor:
+            with self._database.write_prepared(len(items)) as cursor:
                 self._insert_rows(cursor, by_type, items, shared)
             return
-        with self._database.write() as connection:
+        with self._registry.edit_catalog() as connection:
             self._insert_rows(self._database.cursor(), by_type, items, shared)
             self._summarise(connection, by_type)
 
@@ -227,27 +227,20 @@ class Datasets:
             self._check_types(catalog.dataset_type(name), refs)
             type_id = catalog.type_ids[name]
             runs = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
-            cursor.executemany(
-                self._insert_dataset.sql,
-                [
-                    self._insert_dataset.parameters(
-                        {"id": encode(ref.id), "dataset_type_id": type_id, "run_id": runs[ref.run], "ingest_date": date}
-                    )
-                    for ref in refs
-                ],
-            )
+            rows = [
+                {"id": encode(ref.id), "dataset_type_id": type_id, "run_id": runs[ref.run], "ingest_date": date}
+                for ref in refs
+            ]
+            self._database.insert_many(cursor, self._insert_dataset, rows)
             self._insert_tags(cursor, refs[0].dataset_type.dimensions, type_id, refs, runs)
-        cursor.executemany(
-            self._insert_file.sql,
-            [
-                self._insert_file.parameters(
-                    {"dataset_id": encode(ref.id), "component": file.component, "path": file.path,
-                     "formatter": file.formatter, "storage_class": file.storage_class, "size": file.size,
-                     "checksum": file.checksum, "shared": shared}
-                )
-                for ref, file in items if file is not None
-            ],
-        )  # fmt: skip
+        kept = [
+            {"dataset_id": encode(ref.id), "component": file.component, "path": file.path,
+             "formatter": file.formatter, "storage_class": file.storage_class, "size": file.size,
+             "checksum": file.checksum, "shared": shared}
+            for ref, file in items if file is not None
+        ]  # fmt: skip
+        if kept:
+            self._database.insert_many(cursor, self._insert_file, kept)
 
     @staticmethod
     def _check_types(registered: DatasetType, refs: Iterable[DatasetRef]) -> None:
@@ -273,8 +266,8 @@ class Datasets:
         for ref in refs:
             row = dict(zip(group.required, ref.data_id.required_values, strict=True))
             row["dataset_type_id"], row["collection_id"], row["dataset_id"] = type_id, runs[ref.run], encode(ref.id)
-            rows.append(insert.parameters(row))
-        cursor.executemany(insert.sql, rows)
+            rows.append(row)
+        self._database.insert_many(cursor, insert, rows)
 
     def _summarise(self, connection: Connection, by_type: Mapping[str, list[DatasetRef]]) -> None:
         """Note which RUNs now hold which types, where that is new."""
@@ -282,7 +275,11 @@ class Datasets:
         pairs = {
             (catalog.collection(ref.run).id, catalog.type_ids[name]) for name, refs in by_type.items() for ref in refs
         }
-        if new := sorted(pairs - catalog.summary):
+        self.note_held(connection, pairs)
+
+    def note_held(self, connection: Connection, pairs: set[tuple[int, int]]) -> None:
+        """Note that collections now hold dataset types, given by their keys, where that is new."""
+        if new := sorted(pairs - self._registry.catalog.summary):
             table = self._registry.tables.collection_summary
             connection.execute(sa.insert(table), [{"collection_id": run, "dataset_type_id": kind} for run, kind in new])
             self._registry.catalog_changed(connection)

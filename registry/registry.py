@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..model.datasets import DatasetType
@@ -46,15 +49,46 @@ class Registry:
         self.data_ids = DataIds(self)
 
     @classmethod
-    def create(cls, url: str | Path, universe: DimensionUniverse | None = None) -> Registry:
-        """Make the schema in an empty database, and open it."""
+    def create(
+        cls,
+        url: str | Path,
+        universe: DimensionUniverse | None = None,
+        *,
+        repository_id: uuid.UUID | None = None,
+        fill: Callable[[Registry], object] | None = None,
+    ) -> Registry:
+        """Make the tables in an empty database, or a schema of one, and open it: in one transaction.
+
+        Parameters
+        ----------
+        url
+            A file, or a URL.
+        universe
+            The dimensions; the default ones where left out.
+        repository_id
+            What the repository will be known by; a random one where left out.
+        fill
+            What else to do in that transaction.
+        """
         database = Database(url)
         try:
-            create_schema(database, universe or default_universe())
-            return cls(database)
+            with database.write() as connection:
+                database.make_schema(connection)
+                create_schema(database, universe or default_universe())
+                made = cls(database)
+                if repository_id is not None:
+                    made._set_id(connection, repository_id)
+                if fill is not None:
+                    fill(made)
+            return made
         except BaseException:
             database.close()
             raise
+
+    def _set_id(self, connection: Connection, repository_id: uuid.UUID) -> None:
+        table = self.tables.attribute
+        of_id = table.c.name == "repository_id"
+        connection.execute(sa.update(table).where(of_id).values(value=str(repository_id)))
 
     @classmethod
     def open(cls, url: str | Path, *, writeable: bool = True) -> Registry:
@@ -81,6 +115,13 @@ class Registry:
     def catalog(self) -> Catalog:
         """Collections and dataset types, as this thread's transaction or the last commit has them."""
         return self._catalog.current()
+
+    @contextmanager
+    def edit_catalog(self) -> Iterator[Connection]:
+        """Open a transaction that may change collections or dataset types, and in which nobody else does."""
+        with self.database.write() as connection:
+            self._catalog.lock(connection)
+            yield connection
 
     def catalog_changed(self, connection: Connection) -> None:
         """Note, in the transaction that does it, that collections or dataset types change."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
-
-import sqlalchemy as sa
 
 from ..model.errors import InvalidQueryError, ReadOnlyError
 from .database import Database
@@ -18,6 +17,16 @@ _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE
 _PRAGMAS = frozenset({"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo",
                       "foreign_key_list", "database_list", "collation_list", "function_list"})  # fmt: skip
 """Pragmas that describe the schema; others change the connection, the file or even the whole process."""
+
+_WOULD_WRITE = frozenset({"25006", "0A000", "42P11", "25001", "2D000"})
+"""SQLSTATEs of what a transaction that reads only, or a cursor, cannot do."""
+_DESCRIBES = re.compile(r"\s*(EXPLAIN|SHOW)\b", re.IGNORECASE)
+_TOKENS = re.compile(
+    r"""[eE]'(?:[^'\\]|\\.|'')*' | '[^']*' | "[^"]*" | --[^\n]* | /\*.*?\*/ | (?P<tag>\$\w*\$).*?(?P=tag)
+      | :: | := | :(?P<name>[A-Za-z_]\w*)""",
+    re.VERBOSE | re.DOTALL,
+)
+"""What may hold a colon that is no parameter's, and parameters."""
 
 
 def run_read_only(
@@ -48,7 +57,7 @@ def run_read_only(
     """
     if database.dialect_name == "sqlite":
         return _run_sqlite(database, text, parameters or {})
-    return _run_other(database, text, parameters or {})
+    return _run_postgresql(database, text, parameters or {})
 
 
 def _run_sqlite(
@@ -79,21 +88,69 @@ def _run_sqlite(
     return [column[0] for column in cursor.description], rows
 
 
-def _run_other(database: Database, text: str, parameters: Mapping[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
-    connection = database.engine.connect()
-    try:
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        result = connection.execute(sa.text(text), dict(parameters))
-        if not result.returns_rows:
-            return [], []
-        return list(result.keys()), [tuple(row) for row in result]
-    except sa.exc.DBAPIError as error:
-        if "read-only" in str(error.orig):
-            raise ReadOnlyError(f"SQL is for reading only here, and this would write: {text}") from error
-        raise InvalidQueryError(f"{error.orig}\n  in: {text}") from error
-    except sa.exc.SQLAlchemyError as error:
-        raise InvalidQueryError(f"{error}\n  in: {text}") from error
-    finally:
-        connection.rollback()
-        connection.invalidate()  # its settings may be others now: close it rather than give it back
-        connection.close()
+def _run_postgresql(
+    database: Database, text: str, parameters: Mapping[str, Any]
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Run it on a connection of its own, in a transaction that reads only, as the query of a cursor.
+
+    Only a query that changes nothing can be a cursor's, and the protocol takes one statement at a time here: there is
+    none that could end the transaction.
+    """
+    import psycopg
+
+    statement, values = numbered(text, parameters)
+    with closing(database.connect_read_only()) as connection:
+        try:
+            cursor = psycopg.RawCursor(connection)
+            is_query = _is_cursor_query(connection, statement)
+            prefix = "DECLARE reader NO SCROLL CURSOR FOR " if is_query else ""
+            cursor.execute(f"{prefix}{statement}", values, prepare=True)
+            if is_query:
+                cursor.execute("FETCH ALL FROM reader")
+            rows = cursor.fetchall() if cursor.description is not None else []
+        except (psycopg.Error, UnicodeError) as error:
+            state = getattr(error, "sqlstate", None)
+            if state in _WOULD_WRITE:
+                raise ReadOnlyError(f"SQL is for reading only here; this would do more: {text}") from error
+            raise InvalidQueryError(f"{str(error).strip()}\n  in: {text}") from error
+    if cursor.description is None:
+        raise InvalidQueryError(f"there is no statement in: {text}")
+    return [column.name for column in cursor.description], rows
+
+
+def _is_cursor_query(connection: Any, statement: str) -> bool:
+    """Whether a statement is read by a cursor; EXPLAIN and SHOW are not. What else is valid is refused."""
+    from psycopg import pq
+
+    server, text = connection.pgconn, statement.encode()
+    connection.execute("SAVEPOINT parsed")
+    result = server.prepare(b"", b"DECLARE reader NO SCROLL CURSOR FOR " + text)
+    connection.execute("ROLLBACK TO parsed")
+    if result.status == pq.ExecStatus.COMMAND_OK:
+        return True
+    alone = server.prepare(b"", text)
+    connection.execute("ROLLBACK TO parsed")
+    if alone.status == pq.ExecStatus.COMMAND_OK and not _DESCRIBES.match(statement):
+        raise ReadOnlyError(f"SQL is for reading only here; this would do more: {statement}")
+    return False
+
+
+def numbered(text: str, parameters: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """Return a statement with ``$1`` for each ``:name`` that stands in no string, name or comment, and the values.
+
+    Raises
+    ------
+    InvalidQueryError
+        A value is not given.
+    """
+    names: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name is None:
+            return found[0]
+        if name not in parameters:
+            raise InvalidQueryError(f"no value is given for :{name}\n  in: {text}")
+        return f"${names.setdefault(name, len(names) + 1)}"
+
+    return _TOKENS.sub(number, text), [parameters[name] for name in names]

@@ -98,9 +98,8 @@ class Query(ABC, Generic[T]):
             return 0
         if made.statement.tests:
             return sum(map(len, rows.pages(self._registry.database, made, self._limit())))
-        cursor: Any = self._registry.database.cursor()
-        cursor.execute(made.statement.sql, made.statement.parameters(made.values))
-        found: int = cursor.fetchone()[0]
+        parameters = made.statement.parameters(made.values)
+        found: int = self._registry.database.run(made.statement.sql, parameters).fetchone()[0]
         return found
 
     def any(self) -> bool:

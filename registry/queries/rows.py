@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +41,7 @@ def pages(database: Database, plan: Plan, limit: int | None) -> Iterator[list[An
     if plan.is_empty or limit == 0:
         return
     statement = plan.statement
-    cursor: Any = database.cursor()
-    with closing(cursor):
-        cursor.execute(statement.sql, statement.parameters(plan.values))
+    with database.stream(statement.sql, statement.parameters(plan.values), _PAGE) as cursor:
         if not statement.tests:
             while page := cursor.fetchmany(_PAGE):
                 yield page

@@ -1,0 +1,313 @@
+"""PostgreSQL through psycopg 3: its URLs, connections and errors, rows in bulk, and results that stream.
+
+A repository has a schema of its own, ``?schema=name`` in its URL, so that one database holds many. The schema is the
+connection's search path: statements name no schema.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from ..model.errors import (
+    ConfigError,
+    ConflictingDefinitionError,
+    InvalidQueryError,
+    ReadOnlyError,
+    RegistryUnavailableError,
+    RepositoryBusyError,
+    SkyButlerError,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, Connection, Engine
+
+__all__ = [
+    "clear_schema", "copy_rows", "is_postgresql", "make_schema", "open_engine", "pipelined", "schema_of", "stream",
+    "translated", "was_undone", "with_schema",
+]  # fmt: skip
+
+LONGEST_NAME = 63
+"""Bytes of an identifier; PostgreSQL would cut longer ones without a word."""
+_UNDONE = frozenset({"40001", "40P01"})
+"""SQLSTATEs of a transaction that was undone for the sake of another: serialization failure, deadlock."""
+_BUSY = frozenset({"55P03", "57014"})
+"""SQLSTATEs of a lock that was not had, or a statement not done, in time."""
+_DENIED = frozenset({"25006", "42501"})
+
+
+def is_postgresql(url: object) -> bool:
+    """Whether something is the URL of a PostgreSQL database."""
+    return isinstance(url, str) and url.partition("://")[0] in ("postgresql", "postgresql+psycopg")
+
+
+def parse_url(text: str) -> tuple[URL, str | None]:
+    """Return a URL with the driver in it and the schema taken out, and the schema.
+
+    Raises
+    ------
+    ConfigError
+        It is no such URL, or the schema's name can be none.
+    """
+    try:
+        url = sa.make_url(text).set(drivername="postgresql+psycopg")
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise ConfigError(f"a registry's URL cannot be read: {error}.") from error
+    schema = url.query.get("schema")
+    if schema is not None and (
+        not isinstance(schema, str)
+        or not schema.isprintable()
+        or not schema
+        or len(schema.encode()) > LONGEST_NAME
+        or schema.startswith("pg_")
+        or schema == "information_schema"
+    ):
+        raise ConfigError(
+            f"{schema!r} cannot name a schema: one name of 1 to {LONGEST_NAME} bytes, not one of PostgreSQL's own."
+        )
+    if "options" in url.query:
+        raise ConfigError(
+            "a registry's URL cannot have options=…: set them for the database's role (ALTER ROLE … SET)."
+        )
+    kept = url.difference_update_query(["schema"])
+    defaults = {"connect_timeout": "15", "application_name": "skybutler"}
+    return kept.update_query_dict({k: v for k, v in defaults.items() if k not in kept.query}), schema
+
+
+def schema_of(url: str) -> str | None:
+    """Return the schema that a URL names."""
+    return parse_url(url)[1]
+
+
+def with_schema(url: str, repository_id: uuid.UUID) -> str:
+    """Return a URL with a schema: the one that it names, else one that is named after a repository."""
+    if schema_of(url) is not None:
+        return url
+    named = sa.make_url(url).update_query_dict({"schema": f"repository_{repository_id.hex}"})
+    return named.render_as_string(hide_password=False)
+
+
+def open_engine(text: str, *, writeable: bool, timeout: float) -> tuple[Engine, str | None]:
+    """Return an engine whose connections see one schema, and the schema's name.
+
+    Parameters
+    ----------
+    text
+        The URL.
+    writeable
+        Whether its connections may change anything.
+    timeout
+        Seconds to wait for a lock.
+
+    Raises
+    ------
+    ConfigError
+        The URL cannot be used, or the driver is not installed.
+    """
+    url, schema = parse_url(text)
+    try:
+        engine = sa.create_engine(
+            url, connect_args=session(schema, writeable=writeable, timeout=timeout), pool_size=8, max_overflow=-1,
+            pool_use_lifo=True, pool_pre_ping=True, use_native_hstore=False,
+        )  # fmt: skip
+    except ImportError as error:
+        raise ConfigError(
+            "a registry on PostgreSQL needs psycopg, which is not installed: pip install 'skybutler[postgres]'."
+        ) from error
+    except (sa.exc.ArgumentError, TypeError) as error:
+        raise ConfigError(f"a registry's URL cannot be used: {error}.") from error
+    return engine, schema
+
+
+def session(schema: str | None, *, writeable: bool, timeout: float) -> dict[str, Any]:
+    """Return what a connection is opened with, besides its URL: see `open_engine`."""
+    settings = {
+        "lock_timeout": f"{max(1, round(timeout * 1000))}ms",
+        "cursor_tuple_fraction": "1",  # results are read to their end, mostly
+        "timezone": "UTC",
+        "client_encoding": "utf8",
+    }
+    if schema is not None:
+        settings["search_path"] = '"' + schema.replace('"', '""') + '"'
+    if not writeable:
+        settings["default_transaction_read_only"] = "on"
+    escaped = {name: value.replace("\\", "\\\\").replace(" ", "\\ ") for name, value in settings.items()}
+    return {
+        "options": " ".join(f"-c {name}={value}" for name, value in escaped.items()),
+        "prepare_threshold": 2,
+    }
+
+
+# Errors
+
+
+def _of_driver(error: BaseException | None) -> Any:
+    """Return the driver's own error, where SQLAlchemy wraps it."""
+    return getattr(error, "orig", None) or error
+
+
+def was_undone(error: SkyButlerError) -> bool:
+    """Whether an error says that a transaction was undone for the sake of another, and may be done again."""
+    return getattr(_of_driver(error.__cause__), "sqlstate", None) in _UNDONE
+
+
+def translated(error: Exception, where: object) -> SkyButlerError | None:
+    """Return an error of our own for one of the driver's; None where it is the caller's business.
+
+    What contradicts the tables (integrity) is: only callers know what they wanted to write.
+    """
+    import psycopg
+
+    cause = _of_driver(error)
+    state = getattr(cause, "sqlstate", None) or ""
+    first = str(cause).strip().partition("\n")[0]
+    if state in _UNDONE:
+        return RepositoryBusyError(f"what others change in {where} was in the way ({first}); nothing was changed.")
+    if state in _BUSY:
+        return RepositoryBusyError(f"others have kept {where} locked for too long; nothing was changed, so try again.")
+    if state in _DENIED:
+        return ReadOnlyError(f"{where} may not be changed so: {first}.")
+    if isinstance(cause, psycopg.DataError):
+        return InvalidQueryError(f"PostgreSQL cannot hold or compute a value: {first}.")
+    if isinstance(error, sa.exc.TimeoutError) or state[:2] in ("08", "53", "57"):
+        return RegistryUnavailableError(f"{where} does not answer: {first}.")
+    if isinstance(cause, psycopg.OperationalError) and state[:2] in ("", "28", "3D"):
+        return RegistryUnavailableError(f"{where} cannot be reached: {first}.")
+    return None
+
+
+# A repository's schema
+
+
+def make_schema(connection: Connection, schema: str) -> bool:
+    """Make a schema, unless it is there and empty; return whether it was there.
+
+    Raises
+    ------
+    ConflictingDefinitionError
+        It holds tables of something else, or is being made by another at this moment.
+    """
+    there = connection.execute(sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), {"name": schema}).scalar()
+    if there is None:
+        try:
+            connection.execute(sa.schema.CreateSchema(schema))
+        except (sa.exc.IntegrityError, sa.exc.ProgrammingError) as error:
+            if getattr(error.orig, "sqlstate", None) not in ("23505", "42P06"):
+                raise
+            raise ConflictingDefinitionError(f"the schema {schema!r} is being made by another.") from error
+        return False
+    tables = set(_tables(connection, schema))
+    if tables and "alembic_version" not in tables:
+        raise ConflictingDefinitionError(
+            f"the schema {schema!r} holds other things ({', '.join(sorted(tables)[:5])}); name one of its own for a "
+            f"repository, or none: it is then named after the repository."
+        )
+    return True
+
+
+def clear_schema(connection: Connection, schema: str, *, keep: bool) -> None:
+    """Drop a schema with all that is in it; or only what is in it."""
+    if not keep:
+        connection.execute(sa.schema.DropSchema(schema, cascade=True))
+        return
+    quote = connection.dialect.identifier_preparer.quote
+    for table in _tables(connection, schema):
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {quote(schema)}.{quote(table)} CASCADE")
+
+
+def _tables(connection: Connection, schema: str) -> list[str]:
+    query = sa.text("SELECT tablename FROM pg_tables WHERE schemaname = :name")
+    return list(connection.execute(query, {"name": schema}).scalars())
+
+
+# Many rows
+
+
+def copy_rows(cursor: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows by COPY; a cursor in a pipeline cannot do it."""
+    from psycopg import sql
+
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+@contextmanager
+def pipelined(connection: Any, *, alone: bool) -> Iterator[Any]:
+    """Open a transaction on an autocommit connection of the driver; its statements travel together.
+
+    Parameters
+    ----------
+    connection
+        The connection.
+    alone
+        Whether each statement is to travel by itself, as COPY must.
+    """
+    cursor = connection.cursor()
+    try:
+        if alone:
+            cursor.execute("BEGIN")
+            yield cursor
+            cursor.execute("COMMIT")
+        else:
+            with connection.pipeline():
+                cursor.execute("BEGIN")
+                yield cursor
+                cursor.execute("COMMIT")
+    except BaseException:
+        if not connection.closed and connection.info.transaction_status != 0:
+            connection.rollback()
+        raise
+
+
+class stream:  # noqa: N801 - reads as a function where it is used
+    """A cursor of the server's: its rows come page by page, and only a page is in memory, here or there.
+
+    Parameters
+    ----------
+    engine
+        Where; the cursor has a connection, and so a snapshot, of its own.
+    sql, parameters
+        The query.
+    page
+        How many rows are fetched at once.
+    """
+
+    def __init__(self, engine: Engine, sql: str, parameters: Any, page: int):
+        self._page = page
+        self._pooled = engine.raw_connection()
+        try:
+            connection: Any = self._pooled.driver_connection
+            with connection.pipeline():  # one journey for all of it
+                connection.execute("SET TRANSACTION READ ONLY")
+                connection.execute(f"DECLARE stream NO SCROLL CURSOR FOR {sql}", parameters)
+                self._first = self._fetch()
+            self._last = page
+        except BaseException:
+            self.close()
+            raise
+
+    def _fetch(self) -> Any:
+        connection: Any = self._pooled.driver_connection
+        return connection.execute(f"FETCH {self._page} FROM stream")
+
+    def fetchmany(self, size: int) -> list[Any]:
+        """Return the next page; an empty one after the last."""
+        cursor, self._first = self._first, None
+        if cursor is None:
+            if self._last < self._page:
+                return []
+            cursor = self._fetch()
+        with closing(cursor):
+            rows: list[Any] = cursor.fetchall()
+        self._last = len(rows)
+        return rows
+
+    def close(self) -> None:
+        """Give the connection back; that ends its transaction and the cursor."""
+        self._pooled.close()
