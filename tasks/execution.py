@@ -176,7 +176,8 @@ def _parted(before: Iterable[str], output: str) -> tuple[list[str], list[str]]:
 
     Otherwise a new master bias would hide behind the old one in the output, and so in ``defaults``, for the next run.
     """
-    own, others = [], []
+    own: list[str] = []
+    others: list[str] = []
     for name in before:
         (own if name.rpartition("/")[0] == output else others).append(name)
     return own, others
