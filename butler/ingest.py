@@ -82,17 +82,17 @@ def find_frames(places: Iterable[str | Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def register_instrument(butler: Butler, instrument: Instrument) -> str:
+def register_instrument(butler: Butler, instrument: Instrument) -> list[str]:
     """Make an instrument, its detectors and filters known, and keep its camera and description; again does nothing.
 
-    The datasets ``camera`` and ``camera_description`` go to the RUN ``<instrument>/camera``. When the description has
-    changed since (a gain, say), the camera as it is now goes to a RUN of its own, ``<instrument>/camera/<time>``, for
-    work that is done already keeps the camera that it was done with.
+    The datasets ``camera`` and ``camera_description`` go to the RUN ``<instrument>/camera``. Which of them has changed
+    since (by another gain, say) goes to a RUN ``<instrument>/camera/<time>``: what is done already keeps the camera
+    that it was done with.
 
     Returns
     -------
-    str
-        The RUN that keeps the camera as it is described now.
+    list of str
+        The RUNs that keep the camera, the last described first.
 
     Raises
     ------
@@ -105,24 +105,22 @@ def register_instrument(butler: Butler, instrument: Instrument) -> str:
                 # The instrument's own row says how many detectors there are and where its YAML lies: both may change.
                 butler.sync_dimension_records(element, row, update=element == "instrument")
     first = f"{instrument.name}/camera"
-    run = max(butler.collections.list(f"{first}/*"), default=first)
-    camera, description = instrument.camera(), instrument.to_dict()
+    doc = f"What {instrument.name} is made of."
+    described = DatasetType("camera_description", ("instrument",), "Dict", True, universe=butler.universe)
+    butler.register_dataset_type(described)  # an older repository lacks it
+    butler.collections.register(first, CollectionType.RUN, doc)
+    runs = [*sorted(butler.collections.list(f"{first}/*"), reverse=True), first]
+    now: dict[str, Any] = {"camera": instrument.camera(), "camera_description": instrument.to_dict()}
+    known = {name: butler.find_dataset(name, instrument=instrument.name, collections=runs) for name in now}
+    changed = [name for name, ref in known.items() if ref is not None and butler.get(ref) != now[name]]
+    if changed:
+        runs.insert(0, f"{first}/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
     with butler.transaction():
-        described = DatasetType("camera_description", ("instrument",), "Dict", True, universe=butler.universe)
-        butler.register_dataset_type(described)  # an older repository lacks it
-        kept = butler.find_dataset("camera", instrument=instrument.name, collections=run)
-        said = butler.find_dataset("camera_description", instrument=instrument.name, collections=run)
-        changed = (kept is not None and butler.get(kept).to_dict() != camera.to_dict()) or (
-            said is not None and butler.get(said) != description
-        )
-        if changed:
-            run, kept, said = f"{first}/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", None, None
-        butler.collections.register(run, CollectionType.RUN, f"What {instrument.name} is made of.")
-        if kept is None:
-            butler.put("camera", camera, instrument=instrument.name, run=run)
-        if said is None:
-            butler.put("camera_description", description, instrument=instrument.name, run=run)
-    return run
+        butler.collections.register(runs[0], CollectionType.RUN, doc)
+        for name, ref in known.items():
+            if ref is None or name in changed:
+                butler.put(name, now[name], instrument=instrument.name, run=runs[0])
+    return runs
 
 
 def ingest_raws(
@@ -169,14 +167,15 @@ def ingest_raws(
     if not frames:  # frames of another camera, perhaps: it does not become known by mistake
         return report
     butler.collections.register(report.run, CollectionType.RUN, f"Raw frames of {instrument.name}.")
-    camera = register_instrument(butler, instrument)
-    if camera != f"{instrument.name}/camera" and camera not in butler.collections.info(DEFAULT_COLLECTION).children:
-        report.camera = camera
+    before = butler.collections.list(f"{instrument.name}/camera*")
+    cameras = register_instrument(butler, instrument)
+    if before and cameras[0] not in before:
+        report.camera = cameras[0]
     frames = _record(butler, frames, report)
     _define_visits(butler, instrument.name, [frame for frame in frames if frame.observation.is_science], report)
     _register(butler, instrument.name, frames, report, transfer)
     if add_to_defaults:
-        _add_to_defaults(butler, [report.run, camera])
+        _add_to_defaults(butler, [report.run, *cameras])
     return report
 
 

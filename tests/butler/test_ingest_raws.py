@@ -159,7 +159,7 @@ def test_a_camera_of_ones_own_is_kept_with_its_description_and_its_file_may_move
     assert Instrument.from_dict(kept).description == Instrument.load(file).description
 
     elsewhere = file.rename(tmp_path / "moved.yaml")
-    assert register_instrument(empty, Instrument.load(elsewhere)) == "MyCam/camera"
+    assert register_instrument(empty, Instrument.load(elsewhere)) == ["MyCam/camera"]
     assert empty.sql("SELECT class_name FROM instrument")[1] == [(str(elsewhere),)]
 
 
@@ -176,6 +176,12 @@ def test_a_camera_that_is_described_anew_is_used_from_then_on(empty, night):
     assert empty.get("camera", collections="SimCam/camera")[0].amplifiers[0].gain == 1.5
     assert ingest_raws(empty, [night], Instrument.from_dict(described)).camera == ""
     assert empty.sql("SELECT count(*) FROM v_camera WHERE collection = run")[1] == [(2,)]
+
+    del described["zero_point"]  # another description of the same camera: what needs the camera is not done again
+    again = ingest_raws(empty, [night], Instrument.from_dict(described))
+    assert again.camera > report.camera
+    assert empty.find_dataset("camera").run == report.camera
+    assert "zero_point" not in empty.get("camera_description")
 
 
 def test_frames_are_found_in_order_once_and_by_every_usual_ending(tmp_path):
