@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ..model.lsst_names import LsstNames
 from .chebyshev import ChebyshevField
-from .geometry import Box2I, Extent2I, Point2I
+from .geometry import Box2I
 from .image import Image
 from .masked_image import MaskedImage
 from .statistics import ERRORS, Property, StatisticsControl, make_statistics, string_to_statistics_property
@@ -176,9 +176,8 @@ class Background(LsstNames):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the box as ``[x, y, width, height]``, the cells as arrays, and style and order."""
-        box = self.bbox
         return {
-            "bbox": [box.min_x, box.min_y, box.width, box.height],
+            "bbox": self.bbox.to_list(),
             "values": self.values.copy(),
             "errors": self.errors.copy(),
             "style": self.style,
@@ -188,8 +187,7 @@ class Background(LsstNames):
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Make a background of what `to_dict` gave."""
-        x, y, width, height = (int(value) for value in content["bbox"])
-        box = Box2I(Point2I(x, y), Extent2I(width, height))
+        box = Box2I.from_list(content["bbox"])
         return cls(box, content["values"], content["errors"], style=content["style"], order=content["order"])
 
     def __repr__(self) -> str:

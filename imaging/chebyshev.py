@@ -10,7 +10,7 @@ from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import ArrayLike, NDArray
 
 from ..model.lsst_names import LsstNames
-from .geometry import Box2I, Extent2I, Point2I
+from .geometry import Box2I
 
 __all__ = ["ChebyshevField", "chebyshev_terms"]
 
@@ -138,14 +138,12 @@ class ChebyshevField(LsstNames):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the box as ``[x, y, width, height]`` and the coefficients as an array."""
-        box = self.bbox
-        return {"bbox": [box.min_x, box.min_y, box.width, box.height], "coefficients": np.array(self.coefficients)}
+        return {"bbox": self.bbox.to_list(), "coefficients": np.array(self.coefficients)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Make a field of what `to_dict` gave."""
-        x, y, width, height = (int(value) for value in content["bbox"])
-        return cls(Box2I(Point2I(x, y), Extent2I(width, height)), content["coefficients"])
+        return cls(Box2I.from_list(content["bbox"]), content["coefficients"])
 
 
 def chebyshev_terms(bbox: Box2I, x: ArrayLike, y: ArrayLike, order: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
-from .geometry import Box2I, Extent2I, Point2I
+from .geometry import Box2I
 
 __all__ = ["Amplifier", "Camera", "Detector"]
 
@@ -53,11 +53,11 @@ class Amplifier(LsstNames):
         """Return plain values, boxes as ``[x, y, width, height]``."""
         return {
             "name": self.name,
-            "bbox": _box_list(self.bbox),
-            "raw_bbox": _box_list(self.raw_bbox),
-            "raw_data_bbox": _box_list(self.raw_data_bbox),
+            "bbox": self.bbox.to_list(),
+            "raw_bbox": self.raw_bbox.to_list(),
+            "raw_data_bbox": self.raw_data_bbox.to_list(),
             "raw_serial_overscan_bbox": (
-                None if self.raw_serial_overscan_bbox is None else _box_list(self.raw_serial_overscan_bbox)
+                None if self.raw_serial_overscan_bbox is None else self.raw_serial_overscan_bbox.to_list()
             ),
             "gain": self.gain,
             "read_noise": self.read_noise,
@@ -71,9 +71,9 @@ class Amplifier(LsstNames):
         """Make an amplifier of what `to_dict` gave."""
         values = dict(content)
         for what in ("bbox", "raw_bbox", "raw_data_bbox"):
-            values[what] = _box(values[what])
+            values[what] = Box2I.from_list(values[what])
         overscan = values["raw_serial_overscan_bbox"]
-        values["raw_serial_overscan_bbox"] = None if overscan is None else _box(overscan)
+        values["raw_serial_overscan_bbox"] = None if overscan is None else Box2I.from_list(overscan)
         if values["saturation"] is None:
             values["saturation"] = float("inf")
         return cls(**values)
@@ -138,7 +138,7 @@ class Detector(LsstNames):
         return {
             "id": self.id,
             "name": self.name,
-            "bbox": _box_list(self.bbox),
+            "bbox": self.bbox.to_list(),
             "amplifiers": [amplifier.to_dict() for amplifier in self.amplifiers],
             "serial": self.serial,
             "pixel_scale": self.pixel_scale,
@@ -148,7 +148,7 @@ class Detector(LsstNames):
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Make a detector of what `to_dict` gave."""
         amplifiers = tuple(Amplifier.from_dict(amplifier) for amplifier in content["amplifiers"])
-        return cls(**{**content, "bbox": _box(content["bbox"]), "amplifiers": amplifiers})
+        return cls(**{**content, "bbox": Box2I.from_list(content["bbox"]), "amplifiers": amplifiers})
 
 
 class Camera(LsstNames, Mapping[int, Detector]):
@@ -200,12 +200,3 @@ class Camera(LsstNames, Mapping[int, Detector]):
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Make a camera of what `to_dict` gave."""
         return cls(content["name"], [Detector.from_dict(detector) for detector in content["detectors"]])
-
-
-def _box_list(box: Box2I) -> list[int]:
-    return [box.min_x, box.min_y, box.width, box.height]
-
-
-def _box(values: list[int]) -> Box2I:
-    x, y, width, height = (int(value) for value in values)
-    return Box2I(Point2I(x, y), Extent2I(width, height))

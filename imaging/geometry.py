@@ -5,8 +5,9 @@ The centre of a pixel has integer coordinates, so a pixel reaches half a unit to
 """
 
 import math
+from collections.abc import Iterable
 from enum import Enum
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, SupportsInt, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -283,6 +284,16 @@ class Box2I(LsstNames):
     def reflected_about_y(self, y: int) -> "Box2I":
         """Return the mirror image about a row."""
         return self if self.is_empty else Box2I(Point2I(self.min_x, 2 * y - self.max_y), self.dimensions)
+
+    def to_list(self) -> list[int]:
+        """Return ``[x, y, width, height]``, as files keep boxes."""
+        return list(self._bounds)
+
+    @classmethod
+    def from_list(cls, values: Iterable[SupportsInt]) -> "Box2I":
+        """Make a box of what `to_list` gave."""
+        x, y, width, height = map(int, values)
+        return cls(Point2I(x, y), Extent2I(width, height))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Box2I) and self._bounds == other._bounds

@@ -8,7 +8,7 @@ import math
 import operator
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any, ClassVar, SupportsFloat, SupportsIndex
+from typing import Any, Self, SupportsFloat, SupportsIndex
 
 from ..model.lsst_names import LsstNames
 
@@ -35,7 +35,7 @@ class _Pair(LsstNames, tuple):  # type: ignore[type-arg]  # the kinds of number 
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, _Pair) and self._is_point != other._is_point:
+        if isinstance(other, _Pair) and isinstance(self, _Point) != isinstance(other, _Point):
             return False
         return tuple.__eq__(self, other) is True
 
@@ -43,13 +43,120 @@ class _Pair(LsstNames, tuple):  # type: ignore[type-arg]  # the kinds of number 
         return not self == other
 
     __hash__ = tuple.__hash__
-    _is_point: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self[0]!r}, {self[1]!r})"
 
     def __getnewargs__(self) -> tuple[Any, Any]:
         return (self[0], self[1])
+
+
+class _WholePair(_Pair):
+    """Two integers."""
+
+    __slots__ = ()
+
+    def __new__(cls, *given: Any) -> Self:
+        return tuple.__new__(cls, _integers(given, cls.__name__))
+
+    @property
+    def x(self) -> int:
+        """Along the columns."""
+        return int(self[0])
+
+    @property
+    def y(self) -> int:
+        """Along the rows."""
+        return int(self[1])
+
+
+class _RealPair(_Pair):
+    """Two floats."""
+
+    __slots__ = ()
+
+    def __new__(cls, *given: Any) -> Self:
+        x, y = _pair_of(given, cls.__name__)
+        return tuple.__new__(cls, (float(x), float(y)))
+
+    @property
+    def x(self) -> float:
+        """Along the columns."""
+        return float(self[0])
+
+    @property
+    def y(self) -> float:
+        """Along the rows."""
+        return float(self[1])
+
+
+class _Point(_Pair):
+    """A place: moved by an extent it is a place again, and from another place there is an extent."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> Any:
+        return _shifted(self, other, 1)
+
+    def __sub__(self, other: Any) -> Any:
+        return _shifted(self, other, -1)
+
+
+class _Extent(_Pair):
+    """A size or an offset: added to its like, and multiplied and divided by numbers."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> Any:
+        return _sum(self, other, 1, reverse_ok=True)
+
+    def __sub__(self, other: Any) -> Any:
+        return _sum(self, other, -1, reverse_ok=False)
+
+    def __neg__(self) -> Self:
+        negative: Self = self * -1
+        return negative
+
+    def __mul__(self, factor: Any) -> Any:
+        if not isinstance(factor, SupportsFloat | SupportsIndex):
+            return NotImplemented
+        kind = Extent2I if isinstance(self, Extent2I) and hasattr(factor, "__index__") else Extent2D
+        return kind(self[0] * factor, self[1] * factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> "Extent2D":
+        return Extent2D(self[0] / divisor, self[1] / divisor)
+
+
+class Extent2I(_WholePair, _Extent):
+    """A size or an offset in whole pixels: ``Extent2I(width, height)``, of a pair, or ``Extent2I()`` for zeros."""
+
+    __slots__ = ()
+
+    def __itruediv__(self, divisor: float) -> "Extent2D":
+        raise TypeError("Extent2I /= would make it an Extent2D; use // for whole pixels, or write e = e / k")
+
+    def __floordiv__(self, divisor: int) -> "Extent2I":
+        return Extent2I(self.x // operator.index(divisor), self.y // operator.index(divisor))
+
+
+class Extent2D(_RealPair, _Extent):
+    """A size or an offset in fractions of pixels: ``Extent2D(x, y)``, of a pair, or ``Extent2D()`` for zeros."""
+
+    __slots__ = ()
+
+
+class Point2I(_WholePair, _Point):
+    """A pixel: ``Point2I(x, y)``, ``Point2I(pair)``; of a Point2D, the pixel that it lies in (``floor(x + 0.5)``)."""
+
+    __slots__ = ()
+
+
+class Point2D(_RealPair, _Point):
+    """A position: ``Point2D(x, y)`` or ``Point2D(pair)``; the centre of pixel (3, 4) is at (3.0, 4.0)."""
+
+    __slots__ = ()
 
 
 def _pair_of(given: tuple[Any, ...], what: str) -> tuple[Any, Any]:
@@ -63,7 +170,7 @@ def _pair_of(given: tuple[Any, ...], what: str) -> tuple[Any, Any]:
 
 
 def _integers(given: tuple[Any, ...], what: str) -> tuple[int, int]:
-    if len(given) == 1 and isinstance(given[0], (Point2D, Extent2D)):
+    if len(given) == 1 and isinstance(given[0], _RealPair):
         return math.floor(given[0].x + 0.5), math.floor(given[0].y + 0.5)
     x, y = _pair_of(given, what)
     try:
@@ -72,148 +179,11 @@ def _integers(given: tuple[Any, ...], what: str) -> tuple[int, int]:
         raise TypeError(f"{what} takes integers, not ({x!r}, {y!r}); round them, or use the 2D kind") from None
 
 
-class Extent2I(_Pair):
-    """A size or an offset in whole pixels: ``Extent2I(width, height)``, of a pair, or ``Extent2I()`` for zeros."""
-
-    __slots__ = ()
-
-    def __new__(cls, *given: Any) -> "Extent2I":  # noqa: D102 - the class says it
-        return tuple.__new__(cls, _integers(given, cls.__name__))
-
-    @property
-    def x(self) -> int:
-        """Along the columns."""
-        return int(self[0])
-
-    @property
-    def y(self) -> int:
-        """Along the rows."""
-        return int(self[1])
-
-    def __add__(self, other: Any) -> Any:
-        return _sum(self, other, 1, reverse_ok=True)
-
-    def __sub__(self, other: Any) -> Any:
-        return _sum(self, other, -1, reverse_ok=False)
-
-    def __neg__(self) -> "Extent2I":
-        return Extent2I(-self.x, -self.y)
-
-    def __mul__(self, factor: Any) -> Any:
-        if not isinstance(factor, SupportsFloat | SupportsIndex):
-            return NotImplemented
-        kind = Extent2I if hasattr(factor, "__index__") else Extent2D
-        return kind(self.x * factor, self.y * factor)  # type: ignore[operator]
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, divisor: float) -> "Extent2D":
-        return Extent2D(self.x / divisor, self.y / divisor)
-
-    def __itruediv__(self, divisor: float) -> "Extent2D":
-        raise TypeError("Extent2I /= would make it an Extent2D; use // for whole pixels, or write e = e / k")
-
-    def __floordiv__(self, divisor: int) -> "Extent2I":
-        return Extent2I(self.x // operator.index(divisor), self.y // operator.index(divisor))
-
-
-class Extent2D(_Pair):
-    """A size or an offset in fractions of pixels: ``Extent2D(x, y)``, of a pair, or ``Extent2D()`` for zeros."""
-
-    __slots__ = ()
-
-    def __new__(cls, *given: Any) -> "Extent2D":  # noqa: D102 - the class says it
-        x, y = _pair_of(given, cls.__name__)
-        return tuple.__new__(cls, (float(x), float(y)))
-
-    @property
-    def x(self) -> float:
-        """Along the columns."""
-        return float(self[0])
-
-    @property
-    def y(self) -> float:
-        """Along the rows."""
-        return float(self[1])
-
-    def __add__(self, other: Any) -> Any:
-        return _sum(self, other, 1, reverse_ok=True)
-
-    def __sub__(self, other: Any) -> Any:
-        return _sum(self, other, -1, reverse_ok=False)
-
-    def __neg__(self) -> "Extent2D":
-        return Extent2D(-self.x, -self.y)
-
-    def __mul__(self, factor: Any) -> Any:
-        if not isinstance(factor, SupportsFloat | SupportsIndex):
-            return NotImplemented
-        return Extent2D(self.x * float(factor), self.y * float(factor))
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, divisor: float) -> "Extent2D":
-        return Extent2D(self.x / divisor, self.y / divisor)
-
-
-class Point2I(_Pair):
-    """A pixel: ``Point2I(x, y)``, ``Point2I(pair)``; of a Point2D, the pixel that it lies in (``floor(x + 0.5)``)."""
-
-    __slots__ = ()
-    _is_point = True
-
-    def __new__(cls, *given: Any) -> "Point2I":  # noqa: D102 - the class says it
-        return tuple.__new__(cls, _integers(given, cls.__name__))
-
-    @property
-    def x(self) -> int:
-        """The column."""
-        return int(self[0])
-
-    @property
-    def y(self) -> int:
-        """The row."""
-        return int(self[1])
-
-    def __add__(self, other: Any) -> Any:
-        return _shifted(self, other, 1)
-
-    def __sub__(self, other: Any) -> Any:
-        return _shifted(self, other, -1)
-
-
-class Point2D(_Pair):
-    """A position: ``Point2D(x, y)`` or ``Point2D(pair)``; the centre of pixel (3, 4) is at (3.0, 4.0)."""
-
-    __slots__ = ()
-    _is_point = True
-
-    def __new__(cls, *given: Any) -> "Point2D":  # noqa: D102 - the class says it
-        x, y = _pair_of(given, cls.__name__)
-        return tuple.__new__(cls, (float(x), float(y)))
-
-    @property
-    def x(self) -> float:
-        """Along the columns."""
-        return float(self[0])
-
-    @property
-    def y(self) -> float:
-        """Along the rows."""
-        return float(self[1])
-
-    def __add__(self, other: Any) -> Any:
-        return _shifted(self, other, 1)
-
-    def __sub__(self, other: Any) -> Any:
-        return _shifted(self, other, -1)
-
-
 def _sum(left: _Pair, right: Any, sign: int, *, reverse_ok: bool) -> Any:
     """Add or subtract extents; an extent plus a point is a point."""
-    if isinstance(right, (Point2I, Point2D)):
+    if isinstance(right, _Point):
         return right + left if reverse_ok else NotImplemented
-    if not isinstance(right, (Extent2I, Extent2D)):
+    if not isinstance(right, _Extent):
         return NotImplemented
     kind = Extent2I if isinstance(left, Extent2I) and isinstance(right, Extent2I) else Extent2D
     return kind(left[0] + sign * right[0], left[1] + sign * right[1])
@@ -221,9 +191,9 @@ def _sum(left: _Pair, right: Any, sign: int, *, reverse_ok: bool) -> Any:
 
 def _shifted(point: _Pair, other: Any, sign: int) -> Any:
     """Move a point by an extent, or take the extent between two points."""
-    whole = isinstance(point, Point2I) and isinstance(other, (Point2I, Extent2I))
-    if isinstance(other, (Extent2I, Extent2D)):
+    whole = isinstance(point, _WholePair) and isinstance(other, _WholePair)
+    if isinstance(other, _Extent):
         return (Point2I if whole else Point2D)(point[0] + sign * other[0], point[1] + sign * other[1])
-    if isinstance(other, (Point2I, Point2D)) and sign < 0:
+    if isinstance(other, _Point) and sign < 0:
         return (Extent2I if whole else Extent2D)(point[0] - other[0], point[1] - other[1])
     return NotImplemented

@@ -287,14 +287,11 @@ class EmpiricalPsf(Psf):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the box as ``[x, y, width, height]`` and the basis as an array."""
-        box = self.bbox
-        bounds = [box.min_x, box.min_y, box.width, box.height]
-        return {"kind": "EmpiricalPsf", "bbox": bounds, "basis": np.array(self.basis)}
+        return {"kind": "EmpiricalPsf", "bbox": self.bbox.to_list(), "basis": np.array(self.basis)}
 
     @classmethod
     def _from_dict(cls, content: Mapping[str, Any]) -> Self:
-        x, y, width, height = (int(value) for value in content["bbox"])
-        return cls(Box2I(Point2I(x, y), Extent2I(width, height)), content["basis"])
+        return cls(Box2I.from_list(content["bbox"]), content["basis"])
 
     def __repr__(self) -> str:
         return f"EmpiricalPsf({self.dimensions.x}x{self.dimensions.y}, order {self.order}, over {self.bbox!r})"

@@ -33,6 +33,8 @@ def test_points_and_extents_have_their_own_arithmetic():
     assert Extent2I(3, 5) / 2 == Extent2D(1.5, 2.5)
     assert Extent2I(-3, 5) // 2 == Extent2I(-2, 2)
     assert 2 * Extent2I(3, 4) == Extent2I(6, 8)
+    assert repr(-Extent2I(3, -4)) == "Extent2I(-3, 4)"
+    assert repr(-Extent2D(3, -4)) == "Extent2D(-3.0, 4.0)"
     with pytest.raises(TypeError):
         Point2I(1, 2) + Point2I(1, 2)
     with pytest.raises(TypeError, match="integers"):
@@ -91,6 +93,12 @@ def test_the_empty_box_is_a_value():
     assert empty.dilated_by(3) == empty.shifted_by(Extent2I(1, 1)) == empty
     assert empty.expanded_to(Point2I(4, 5)) == Box2I(Point2I(4, 5), Extent2I(1, 1))
     assert box.eroded_by(1).is_empty
+
+
+@given(boxes)
+def test_boxes_become_lists_and_boxes_again(box):
+    assert Box2I.from_list(box.to_list()) == box
+    assert Box2I.from_list(np.array([3.0, 4.0, 5.0, 6.0])).to_list() == [3, 4, 5, 6]
 
 
 def test_boxes_never_change():
