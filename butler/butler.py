@@ -17,6 +17,7 @@ from ..model.errors import (
     ConflictingDefinitionError,
     DataIdError,
     DatasetNotFoundError,
+    DatasetTypeNotFoundError,
     ReadOnlyError,
     StorageClassError,
 )
@@ -139,8 +140,47 @@ class Butler(ButlerQueries):
         """Return the dataset types whose names match a glob."""
         return self.registry.dataset_types(glob)
 
-    def register_dataset_type(self, dataset_type: DatasetType, *, replace: bool = False) -> bool:
-        """Make a dataset type known; one of that name without datasets gives way where ``replace`` is set."""
+    def register_dataset_type(
+        self,
+        dataset_type: DatasetType | str,
+        dimensions: Iterable[str] = (),
+        storage_class: str | StorageClass | None = None,
+        *,
+        is_calibration: bool = False,
+        replace: bool = False,
+    ) -> bool:
+        """Make a dataset type known: ``butler.register_dataset_type("stars", ["visit", "detector"], "DataFrame")``.
+
+        Parameters
+        ----------
+        dataset_type
+            Its name; or a `DatasetType`, which says the rest.
+        dimensions, storage_class, is_calibration
+            What goes with a name; see `DatasetType`.
+        replace
+            Whether one of that name without datasets gives way.
+
+        Returns
+        -------
+        bool
+            Whether it is new.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            There is another one of that name.
+        DataIdError
+            A dimension is unknown.
+        StorageClassError
+            The storage class is unknown, or a name is given without one.
+        """
+        if isinstance(dataset_type, str):
+            if storage_class is None:
+                raise StorageClassError(
+                    f"dataset type {dataset_type!r} needs dimensions and a storage class, as in "
+                    f'butler.register_dataset_type({dataset_type!r}, ["visit", "detector"], "DataFrame").'
+                )
+            dataset_type = DatasetType(dataset_type, dimensions, storage_class, is_calibration, universe=self.universe)
         return self.registry.register_dataset_type(dataset_type, replace=replace)
 
     def insert_dimension_records(self, element: str, rows: Iterable[Mapping[str, Any] | DimensionRecord]) -> int:
@@ -264,7 +304,7 @@ class Butler(ButlerQueries):
             name = dataset if isinstance(dataset, str) else dataset.name
             if "." in name:
                 raise StorageClassError(f"{name!r} is a component; put the whole {name.partition('.')[0]!r}.")
-            dataset_type = self.registry.dataset_type(name)
+            dataset_type = self._type_for(name, obj)
             resolved = self._data_id(dataset_type, data_id, keywords)
             ref = DatasetRef(dataset_type, resolved, run or self.run)
         self.put_many([(ref, obj)])
@@ -465,8 +505,28 @@ class Butler(ButlerQueries):
     def _data_id(
         self, dataset_type: DatasetType, data_id: Mapping[str, Any] | None, keywords: Mapping[str, Any]
     ) -> DataId:
-        given = data_id if not keywords and data_id is not None else {**(data_id or {}), **keywords}
-        return self.registry.data_ids.resolve(dataset_type.dimensions, given, self.instrument)
+        try:
+            given = data_id if not keywords and data_id is not None else {**(data_id or {}), **keywords}
+            return self.registry.data_ids.resolve(dataset_type.dimensions, given, self.instrument)
+        except (TypeError, ValueError, AttributeError):  # asked only then: a get is counted in microseconds
+            if data_id is None or isinstance(data_id, Mapping):
+                raise
+            raise DataIdError(
+                f"a data ID is a mapping, or keywords as in visit=1234, detector=0; not {data_id!r}."
+            ) from None
+
+    def _type_for(self, name: str, obj: Any) -> DatasetType:
+        """Return the dataset type of that name; where there is none, say how one for the object is made."""
+        try:
+            return self.registry.dataset_type(name)
+        except DatasetTypeNotFoundError as error:
+            try:
+                kind = storage_classes.storage_class_for(obj).name
+            except StorageClassError:
+                kind = "DataFrame"
+            raise DatasetTypeNotFoundError(
+                f"{error} A new one: butler.register_dataset_type({name!r}, ['visit', 'detector'], {kind!r})."
+            ) from None
 
     def _locate(
         self,

@@ -49,6 +49,25 @@ def test_what_is_put_comes_back(butler):
     assert butler.get_uri(ref) == (butler.root / files(butler)[0]).as_uri()
 
 
+def test_a_dataset_type_is_registered_by_its_name(butler):
+    with pytest.raises(DatasetTypeNotFoundError, match=r"register_dataset_type\('stars', \['visit', 'detector'\], 'Dict'"):
+        butler.put("stars", {"n": 1}, HERE)
+    with pytest.raises(StorageClassError, match="needs dimensions and a storage class"):
+        butler.register_dataset_type("stars")
+    assert butler.register_dataset_type("stars", ["visit", "detector"], "Dict")
+    assert not butler.register_dataset_type(DatasetType("stars", ["visit", "detector"], "Dict"))
+    butler.put("stars", {"n": 1}, HERE)
+    assert butler.get("stars", HERE) == {"n": 1}
+
+
+@pytest.mark.parametrize("wrong", [20190503, "visit=1", 1.5, [1, 2]])
+def test_a_data_id_that_is_none_is_told(butler, wrong):
+    with pytest.raises(DataIdError, match="a data ID is a mapping, or keywords"):
+        butler.get("note", wrong)
+    with pytest.raises(DataIdError, match="a data ID is a mapping, or keywords"):
+        butler.get("note", wrong, detector=2)
+
+
 def test_data_ids_are_given_as_keywords_mapping_or_both_without_the_only_instrument(butler):
     ref = butler.put("note", {}, {"visit": 1}, detector=2)
     for given in (
