@@ -10,7 +10,8 @@ import numpy as np
 
 from ..imaging.exposure import Exposure
 from ..imaging.filter import Filter
-from ..model.errors import TaskError
+from ..imaging.moments import IQR_TO_STDEV
+from ..model.errors import ConfigError, TaskError
 from ..tasks import (
     Config,
     Field,
@@ -23,7 +24,7 @@ from ..tasks import (
     time_method,
 )
 from .calibration_connections import MasterBiasConnections, MasterDarkConnections, MasterFlatConnections
-from .isr import IsrTask
+from .isr import IsrTask, dark_time, read_with_detector
 
 if TYPE_CHECKING:
     from ..imaging.detector import Camera, Detector
@@ -46,7 +47,14 @@ class CalibrationFrameConfig(PipelineTaskConfig):
         """Do not interpolate: a master frame shows what it found."""
         super().set_defaults()
         self.isr.do_interpolate = False
-        self.isr.num_edge_suspect = 0
+
+    def check(self) -> None:
+        """Raise `ConfigError` where raw frames would come without what stacking needs."""
+        super().check()
+        if not self.isr.do_variance:
+            raise ConfigError(
+                "isr.do_variance is needed: what stands out of a stack is told by the noise of its frames."
+            )
 
 
 class CalibrationFrameTask(PipelineTask):
@@ -69,11 +77,7 @@ class CalibrationFrameTask(PipelineTask):
 
     def run_quantum(self, quantum_context: QuantumContext, inputs: InputRefs, outputs: OutputRefs) -> None:
         """Read inputs, pick the quantum's detector of the camera, run, and write."""
-        arguments: dict[str, Any] = quantum_context.get(inputs)
-        camera = arguments.get("camera")
-        if camera is not None:
-            arguments["detector"] = camera[quantum_context.data_id["detector"]]
-        quantum_context.put(self.run(**arguments), outputs)
+        quantum_context.put(self.run(**read_with_detector(quantum_context, inputs)), outputs)
 
     def _processed(
         self, raws: Sequence[Exposure], camera: Camera | None, detector: Detector | None, **masters: Exposure | None
@@ -112,7 +116,11 @@ class CalibrationFrameTask(PipelineTask):
         for plane in ("CR", "SAT", "SUSPECT", "INTRP", "NO_DATA"):
             mask.clear_mask_plane(plane)
         empty = ~np.isfinite(stacked.image.array)
-        stacked.image.array[empty] = np.median(stacked.image.array[~empty]) if not empty.all() else 0.0
+        if empty.all():
+            raise TaskError(
+                f"a {self.kind} needs pixels that are neither saturated nor without data, and there is none"
+            )
+        stacked.image.array[empty] = np.median(stacked.image.array[~empty])
         stacked.variance.array[~np.isfinite(stacked.variance.array)] = 0.0
         mask.array[empty] |= mask.plane_bit_mask("BAD")
         return stacked
@@ -124,8 +132,8 @@ class CalibrationFrameTask(PipelineTask):
         master.metadata.set("OBSTYPE", self.default_name, "kind of master frame")
         master.metadata.set("NFRAMES", len(frames), "raw frames in it")
         for number, frame in enumerate(frames[:999]):
-            info = frame.visit_info
-            master.metadata.set(f"INPUT{number}", int(info.id) if info is not None else 0, "exposure that went in")
+            if frame.visit_info is not None:
+                master.metadata.set(f"INPUT{number}", int(frame.visit_info.id), "exposure that went in")
         return master
 
 
@@ -292,9 +300,11 @@ class MasterFlatTask(CalibrationFrameTask):
         """
         frames = self._processed(raws, camera, detector, bias=bias, dark=dark)
         levels = [_level(frame.masked_image) for frame in frames]
-        if min(levels) <= 0:
+        dim = [level for level in levels if not level > 0]
+        if dim:
             raise TaskError(
-                f"a flat has a mean of {min(levels):.1f} electrons: it holds no light, or no bias was taken off"
+                f"{len(dim)} of {len(levels)} flats have a mean of {dim[0]:.1f} electrons: they hold no light, are "
+                "saturated all over (nan), or no bias was taken off"
             )
         stacked = self._stack(frames, levels)
         stacked /= _level(stacked)
@@ -318,14 +328,14 @@ def _level(image: MaskedImage) -> float:
 
 
 def _dark_seconds(frame: Exposure) -> float:
-    info = frame.visit_info
-    seconds = float("nan") if info is None else info.dark_time if np.isfinite(info.dark_time) else info.exposure_time
+    seconds = dark_time(frame)
     if not seconds > 0:
+        number = frame.visit_info.id if frame.visit_info is not None else "?"
         raise TaskError(
-            f"dark frame {info.id if info is not None else '?'} has a dark time of {seconds} s: "
+            f"dark frame {number} has a dark time of {seconds} s: "
             "visit_info.dark_time or exposure_time must say how long it was"
         )
-    return float(seconds)
+    return seconds
 
 
 def _reject_outliers(images: Sequence[MaskedImage], num_sigma: float) -> int:
@@ -351,5 +361,5 @@ def _read_noise(frames: Sequence[Exposure]) -> float:
     for one, other in pairwise(frames):
         change = one.masked_image.image.array - other.masked_image.image.array
         low, high = np.percentile(change, [25, 75])
-        noise.append(0.741301109252802 * (high - low) / np.sqrt(2.0))
+        noise.append(IQR_TO_STDEV * (high - low) / np.sqrt(2.0))
     return float(np.median(noise)) if noise else float("nan")

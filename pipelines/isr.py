@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..imaging.exposure import Exposure
+from ..imaging.moments import IQR_TO_STDEV
 from ..model.errors import TaskError
-from ..tasks import Config, Input, Output, PipelineTask, PrerequisiteInput, Struct, TaskConnections, time_method
+from ..tasks import Config, PipelineTask, Struct, TaskConnections, time_method
+from .calibration_connections import IsrConnections
 from .isr_config import IsrConfig
 from .isr_steps import STEPS, IsrState, Step, as_float
 
@@ -16,50 +18,11 @@ if TYPE_CHECKING:
     from ..imaging.detector import Camera, Detector
     from ..tasks.quantum_context import InputRefs, OutputRefs, QuantumContext
 
-_CALIBRATIONS = ("bias", "dark", "flat")
-
-
-class IsrConnections(TaskConnections, dimensions=("instrument", "exposure", "detector")):
-    """A raw frame and the master frames of its detector; all of these are optional."""
-
-    ccd_exposure = Input(
-        "raw", storage_class="Exposure", dimensions=("instrument", "exposure", "detector"), doc="Raw frame."
-    )
-    camera = PrerequisiteInput(
-        "camera", storage_class="Camera", dimensions=("instrument",), minimum=0, doc="Amplifiers of the detectors."
-    )
-    bias = PrerequisiteInput(
-        "bias", storage_class="Exposure", dimensions=("instrument", "detector"), minimum=0, doc="Master bias."
-    )
-    dark = PrerequisiteInput(
-        "dark", storage_class="Exposure", dimensions=("instrument", "detector"), minimum=0, doc="Master dark of 1 s."
-    )
-    flat = PrerequisiteInput(
-        "flat",
-        storage_class="Exposure",
-        dimensions=("instrument", "detector", "physical_filter"),
-        minimum=0,
-        doc="Master flat of mean 1.",
-    )
-    exposure = Output(
-        "postISRCCD",
-        storage_class="Exposure",
-        dimensions=("instrument", "exposure", "detector"),
-        doc="Trimmed frame in electrons with mask and variance.",
-    )
-
-    def __init__(self, config: Config | None = None) -> None:
-        super().__init__(config)
-        if isinstance(config, IsrConfig):
-            for name in _CALIBRATIONS:
-                if getattr(config, f"do_{name}") is False:
-                    delattr(self, name)
-
 
 class IsrTask(PipelineTask):
     """Remove the instrument's signature from a raw frame.
 
-    Saturation and suspect masks, overscan, gain, assembly, bias, variance, dark, defects, flat, pixels without data,
+    Saturation and suspect masks, overscan, gain, assembly, bias, variance, dark, flat, defects, pixels without data,
     edges and interpolation, in this order: `isr_steps.STEPS`. Results are in electrons (``BUNIT``) unless
     ``do_apply_gains`` is off. What each step found is in the task's metadata under its name.
 
@@ -75,11 +38,7 @@ class IsrTask(PipelineTask):
 
     def run_quantum(self, quantum_context: QuantumContext, inputs: InputRefs, outputs: OutputRefs) -> None:
         """Read inputs, pick the quantum's detector of the camera, run, and write."""
-        arguments: dict[str, Any] = quantum_context.get(inputs)
-        camera = arguments.get("camera")
-        if camera is not None:
-            arguments["detector"] = camera[quantum_context.data_id["detector"]]
-        quantum_context.put(self.run(**arguments), outputs)
+        quantum_context.put(self.run(**read_with_detector(quantum_context, inputs)), outputs)
 
     @time_method
     def run(
@@ -125,7 +84,7 @@ class IsrTask(PipelineTask):
             as_float(ccd_exposure.masked_image),
             chip,
             self.config,
-            _dark_time(ccd_exposure),
+            dark_time(ccd_exposure),
             {name: frame for name, frame in calibrations.items() if frame is not None},
         )
         done = []
@@ -172,6 +131,15 @@ class IsrTask(PipelineTask):
         return exposure
 
 
+def read_with_detector(quantum_context: QuantumContext, inputs: InputRefs) -> dict[str, Any]:
+    """Read a quantum's inputs, and pick its detector of the camera, where there is one."""
+    arguments = quantum_context.get(inputs)
+    camera = arguments.get("camera")
+    if camera is not None:
+        arguments["detector"] = camera[quantum_context.data_id["detector"]]
+    return arguments
+
+
 def _detector(exposure: Exposure, camera: Camera | None, detector: Detector | None) -> Detector:
     if detector is not None:
         chip = detector
@@ -190,7 +158,8 @@ def _detector(exposure: Exposure, camera: Camera | None, detector: Detector | No
     return chip
 
 
-def _dark_time(exposure: Exposure) -> float:
+def dark_time(exposure: Exposure) -> float:
+    """Return the seconds in which dark current gathered: the exposure time, where no other is known; NaN without."""
     info = exposure.visit_info
     if info is None:
         return float("nan")
@@ -206,5 +175,5 @@ def _statistics(state: IsrState) -> dict[str, float]:
         "good_pixels": int(good.size),
         "mean": float(good.mean(dtype=np.float64)),
         "median": middle,
-        "robust_stdev": 0.741301109252802 * (high - low),
+        "robust_stdev": IQR_TO_STDEV * (high - low),
     }

@@ -27,26 +27,37 @@ class IsrConfig(PipelineTaskConfig):
     do_variance: bool = Field(True, description="Make the variance plane?")
     do_dark: bool | None = Field(None, description="Subtract the master dark? None: where there is one.")
     do_defect: bool = Field(True, description="Mark defects as bad?")
-    defects: list[tuple[int, int, int, int]] = Field(
-        [], description="Defects of the trimmed detector: x, y, width, height of boxes."
+    defects: tuple[tuple[int, int, int, int, int], ...] = Field(
+        (), description="Defects: number of the detector, and x, y, width and height of a box of its trimmed image."
     )
     do_nan_masking: bool = Field(True, description="Mark pixels without a finite value?")
     do_flat: bool | None = Field(None, description="Divide by the master flat? None: where there is one.")
-    do_edge: bool = Field(True, description="Mark pixels at the edge?")
-    num_edge_suspect: int = Field(0, ge=0, description="How many pixels wide the edge is.")
+    num_edge_suspect: int = Field(0, ge=0, description="Mark so many pixels along each side as the edge.")
     do_interpolate: bool = Field(True, description="Replace bad pixels by what their neighbours say?")
-    mask_list_to_interpolate: list[str] = Field(["SAT", "BAD"], description="Mask planes of pixels to replace.")
+    mask_list_to_interpolate: tuple[str, ...] = Field(("SAT", "BAD"), description="Mask planes of pixels to replace.")
     do_standard_statistics: bool = Field(True, description="Note mean, median and scatter of the result?")
 
     def check(self) -> None:
-        """Raise `ConfigError` where a step needs another that is off."""
+        """Raise `ConfigError` where a step needs another that is off, or a value means nothing."""
         super().check()
+        if self.gain <= 0 or self.read_noise < 0 or self.saturation <= 0:
+            raise ConfigError(
+                f"gain={self.gain}, read_noise={self.read_noise}, saturation={self.saturation}: gain and saturation "
+                "must be above 0, the read noise not below; NaN takes each amplifier's own."
+            )
+        for box in self.defects:
+            if min(box[:3]) < 0 or min(box[3:]) < 1:
+                raise ConfigError(
+                    f"defects: {box} is no detector, x, y, width and height, counted from 0 and of a size."
+                )
         if self.do_variance and not self.do_apply_gains:
             raise ConfigError("do_variance needs do_apply_gains: photon noise is known in electrons only.")
         if not self.do_assemble_ccd:
-            needing = [name for name in ("do_bias", "do_dark", "do_flat") if getattr(self, name)]
-            if needing or self.do_variance:
+            needing = [name for name in ("do_bias", "do_dark", "do_flat") if getattr(self, name) is not False]
+            needing += ["do_variance"] if self.do_variance else []
+            needing += ["defects"] if self.defects else []
+            if needing:
                 raise ConfigError(
-                    f"{', '.join([*needing, *(['do_variance'] if self.do_variance else [])])} work on the trimmed "
-                    "detector: set do_assemble_ccd=True, or turn them off."
+                    f"What is for the trimmed detector needs do_assemble_ccd: {', '.join(needing)}. Without it set "
+                    "do_bias, do_dark, do_flat and do_variance to False, and give no defects."
                 )

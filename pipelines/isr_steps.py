@@ -85,7 +85,10 @@ def overscan(state: IsrState) -> Notes:
         pixels = state.masked_image[box].image.array
         # The first column is to be the one beside the data, on whichever side that is.
         pixels = pixels if box.min_x >= amplifier.raw_data_bbox.min_x else pixels[:, ::-1]
-        fit = fit_overscan(pixels, state.config.overscan)
+        try:
+            fit = fit_overscan(pixels, state.config.overscan)
+        except TaskError as error:
+            raise TaskError(f"amplifier {amplifier.name}: {error}") from None
         data = state.masked_image[amplifier.raw_data_bbox].image.array
         first = amplifier.raw_data_bbox.min_y - box.min_y
         rows = np.clip(np.arange(first, first + len(data)), 0, len(fit.level) - 1)
@@ -138,7 +141,8 @@ def variance(state: IsrState) -> Notes:
         noise = state.read_noise(amplifier)
         part.variance.array[...] += np.clip(part.image.array, 0.0, None) + noise**2
         notes[f"{amplifier.name}.read_noise"] = noise
-    notes["median"] = float(np.nanmedian(state.masked_image.variance.array))
+    known = state.masked_image.variance.array[np.isfinite(state.masked_image.variance.array)]
+    notes["median"] = float(np.median(known)) if known.size else float("nan")
     return notes
 
 
@@ -155,13 +159,16 @@ def dark(state: IsrState) -> Notes:
 
 
 def defect(state: IsrState) -> Notes:
-    """Mark BAD the boxes that the configuration lists, and count what the master frames marked."""
+    """Mark BAD the detector's boxes that the configuration lists, and count these and what the masters marked."""
     mask = state.masked_image.mask
     bad = mask.plane_bit_mask("BAD")
-    for x, y, width, height in state.config.defects:
-        box = Box2I(Point2I(x, y), Extent2I(width, height)).clipped_to(mask.bbox)
-        if not box.is_empty:
-            mask[box].array[...] |= bad
+    for detector, x, y, width, height in state.config.defects:
+        if detector != state.detector.id:
+            continue
+        box = Box2I(Point2I(x, y), Extent2I(width, height))
+        if not mask.bbox.contains(box):
+            raise TaskError(f"defects: {box} is not within detector {detector}, which covers {mask.bbox}")
+        mask[box].array[...] |= bad
     return {"pixels": int(((mask.array & bad) != 0).sum())}
 
 
@@ -193,10 +200,9 @@ def edge(state: IsrState) -> Notes:
     """Mark EDGE the outermost pixels."""
     width = state.config.num_edge_suspect
     mask = state.masked_image.mask
-    if width > 0:
-        inner = np.zeros(mask.array.shape, dtype=bool)
-        inner[width:-width, width:-width] = True
-        mask.array[~inner] |= mask.plane_bit_mask("EDGE")
+    inner = np.zeros(mask.array.shape, dtype=bool)
+    inner[width:-width, width:-width] = True
+    mask.array[~inner] |= mask.plane_bit_mask("EDGE")
     return {"width": width}
 
 
@@ -213,15 +219,23 @@ def interpolate(state: IsrState) -> Notes:
         if hit.any():
             square = np.ones((2 * grown + 1, 2 * grown + 1), dtype=bool)
             mask.array[binary_dilation(hit, square)] |= mask.plane_bit_mask(name)
-    bad = (mask.array & mask.plane_bit_mask(list(config.mask_list_to_interpolate))) != 0
-    interpolate_along_rows(state.masked_image.image.array, bad)
-    interpolate_along_rows(state.masked_image.variance.array, bad)
+    bad = (mask.array & mask.plane_bit_mask(config.mask_list_to_interpolate)) != 0
+    blank = (mask.array & mask.plane_bit_mask("NO_DATA")) != 0
+    interpolate_along_rows(state.masked_image.image.array, bad, blank)
+    interpolate_along_rows(state.masked_image.variance.array, bad, blank)
     mask.array[bad] |= mask.plane_bit_mask("INTRP")
     return {"pixels": int(bad.sum())}
 
 
 def _master(state: IsrState, name: str) -> MaskedImage:
-    master = state.calibrations[name].masked_image
+    exposure = state.calibrations[name]
+    unit, other = ("electron", "adu") if state.config.do_apply_gains else ("adu", "electron")
+    said = str(exposure.metadata.get("BUNIT", ""))
+    if said.lower().startswith(other):
+        raise TaskError(
+            f"the {name} is in {said}, but the frame in {unit}: set do_apply_gains={unit == 'adu'} or do_{name}=False"
+        )
+    master = exposure.masked_image
     if master.bbox != state.masked_image.bbox:
         raise TaskError(
             f"the {name} covers {master.bbox}, but the trimmed frame {state.masked_image.bbox}: "
@@ -246,7 +260,7 @@ class Step:
     apply: Callable[[IsrState], Notes]
     """What it does."""
     switch: str
-    """Field of the configuration."""
+    """Field of the configuration: on, or a number that is not 0."""
     needs: str = ""
     """Master frame that it takes."""
 
@@ -261,10 +275,10 @@ STEPS = (
     # Dark current is counted with its own noise, so the variance comes before the dark goes.
     Step("variance", variance, "do_variance"),
     Step("dark", dark, "do_dark", needs="dark"),
-    Step("defect", defect, "do_defect"),
     Step("flat", flat, "do_flat", needs="flat"),
+    Step("defect", defect, "do_defect"),
     Step("nan_masking", nan_masking, "do_nan_masking"),
-    Step("edge", edge, "do_edge"),
+    Step("edge", edge, "num_edge_suspect"),
     Step("interpolate", interpolate, "do_interpolate"),
 )
 """All steps in their order."""

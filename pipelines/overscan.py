@@ -66,9 +66,9 @@ def fit_overscan(pixels: npt.NDArray[np.floating], config: OverscanConfig) -> Ov
             f"{config.leading_columns_to_skip} leading and {config.trailing_columns_to_skip} trailing ones"
         )
     data = np.where(np.isfinite(data), data, np.nan)
-    data = np.where(np.abs(data - np.nanmedian(data)) <= config.max_deviation, data, np.nan)
     if np.isnan(data).all():
         raise TaskError("the overscan has no pixel with a finite value")
+    data = np.where(np.abs(data - np.nanmedian(data)) <= config.max_deviation, data, np.nan)
     level = _level(data, config)
     residual = _clip(data - level[:, None], config.num_sigma_clip)
     return OverscanFit(level, float(level.mean()), float(np.nanstd(residual)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skybutler.imaging import Amplifier, Box2I, Detector, Exposure, Extent2I, Filter, MaskedImage, Point2I, VisitInfo
-from skybutler.model.errors import TaskError
+from skybutler.model.errors import ConfigError, TaskError
 from skybutler.pipelines import MasterBiasTask, MasterDarkTask, MasterFlatTask
 
 SIZE = 64
@@ -89,3 +89,27 @@ def test_frames_that_cannot_make_a_master_are_refused(bias: Exposure) -> None:
         MasterFlatTask().run(
             [Exposure(MaskedImage(np.full((SIZE, SIZE), 400, np.uint16)), detector=one_amplifier())], bias=bias
         )
+
+
+def test_flats_that_are_saturated_all_over_are_refused(bias: Exposure) -> None:
+    bright = [raw(0.0, 1.0, seed) for seed in range(3)]
+    for frame in bright:
+        frame.image.array[:] = 65535
+    with pytest.raises(TaskError, match="3 of 3 flats have a mean of nan electrons"):
+        MasterFlatTask().run(bright, bias=bias)
+    with pytest.raises(TaskError, match="a master bias needs pixels"):
+        MasterBiasTask().run(bright)
+
+
+def test_a_stack_needs_the_variance_of_its_frames() -> None:
+    config = MasterDarkTask.ConfigClass()
+    config.isr.do_variance = False
+    with pytest.raises(ConfigError, match=r"isr\.do_variance is needed"):
+        MasterDarkTask(config)
+
+
+def test_a_master_frame_that_is_off_is_not_taken() -> None:
+    config = MasterFlatTask.ConfigClass()
+    config.isr.do_dark = False
+    assert set(MasterFlatTask.Connections(config).prerequisites) == {"camera", "bias"}
+    assert set(MasterBiasTask.Connections(MasterBiasTask.ConfigClass()).active) == {"camera", "raws", "bias"}

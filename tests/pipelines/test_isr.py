@@ -140,7 +140,7 @@ def test_pixels_that_the_masters_condemn_are_bad() -> None:
     flat = master(1.0)
     flat.image.array[7, 8] = 0.0
     config = IsrTask.ConfigClass()
-    config.defects = [(50, 30, 2, 3)]
+    config.defects = [(3, 50, 30, 2, 3), (4, 0, 0, 9, 9)]  # the second is another detector's
     result = IsrTask(config=config).run(raw_of(scene()), dark=dark, flat=flat).exposure
     bad = (result.mask.array & result.mask.plane_bit_mask("BAD")) != 0
     assert bad[5, 6]
@@ -212,6 +212,78 @@ def test_a_calibration_of_adu_becomes_one_of_electrons() -> None:
     result = IsrTask().run(raw).exposure
     assert result.photo_calib.calibration_mean == pytest.approx(100.0 / 1.75)
     assert result.metadata["ISRGAIN"] == pytest.approx(1.75)
+
+
+def test_masters_in_another_unit_are_refused() -> None:
+    bias = master(50.0)
+    bias.metadata["BUNIT"] = "electron"
+    config = IsrTask.ConfigClass(do_apply_gains=False, do_variance=False)
+    with pytest.raises(TaskError, match=r"the bias is in electron, but the frame in adu: .* do_bias=False"):
+        IsrTask(config=config).run(raw_of(scene()), bias=bias)
+    bias.metadata["BUNIT"] = "ADU"
+    assert IsrTask(config=config).run(raw_of(scene()), bias=bias).exposure.image.array[0, 0] == pytest.approx(250.0)
+    with pytest.raises(TaskError, match="the bias is in ADU, but the frame in electron"):
+        IsrTask().run(raw_of(scene()), bias=bias)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gain": -1.0}, "gain=-1.0"),
+        ({"read_noise": -1.0}, "the read noise not below"),
+        ({"defects": [(3, 5, 5, 0, 3)]}, r"\(3, 5, 5, 0, 3\) is no detector"),
+        ({"do_assemble_ccd": False, "do_variance": False}, "do_assemble_ccd: do_bias, do_dark, do_flat"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        IsrTask(config=IsrTask.ConfigClass(**changes))
+
+
+def test_a_frozen_configuration_cannot_be_changed_from_within() -> None:
+    config = IsrTask.ConfigClass(defects=[[3, 0, 0, 1, 1]], mask_list_to_interpolate=["SAT"])
+    assert config.defects == ((3, 0, 0, 1, 1),)
+    assert config.mask_list_to_interpolate == ("SAT",)
+
+
+def test_defects_lie_within_their_detector() -> None:
+    config = IsrTask.ConfigClass(defects=[(3, 500, 0, 2, 2)])
+    with pytest.raises(TaskError, match="is not within detector 3"):
+        IsrTask(config=config).run(raw_of(scene()))
+
+
+def test_edges_are_marked_where_a_width_is_given() -> None:
+    task = IsrTask(config=IsrTask.ConfigClass(num_edge_suspect=2))
+    mask = task.run(raw_of(scene())).exposure.mask
+    at_edge = (mask.array & mask.plane_bit_mask("EDGE")) != 0
+    assert at_edge.sum() == HEIGHT * 2 * WIDTH - (HEIGHT - 4) * (2 * WIDTH - 4)
+    plain = IsrTask()
+    plain.run(raw_of(scene()))
+    assert "edge" not in plain.metadata["steps"]
+
+
+def test_a_frame_without_any_data_is_all_masked() -> None:
+    raw = raw_of(scene(), integers=False)
+    raw.image.array[:, :30] = np.nan
+    raw.image.array[:, 50:] = np.nan
+    result = IsrTask().run(raw).exposure
+    assert ((result.mask.array & result.mask.plane_bit_mask("NO_DATA")) != 0).all()
+    assert np.isfinite(result.image.array).all()
+
+
+def test_an_overscan_without_data_is_told_with_its_amplifier() -> None:
+    raw = raw_of(scene(), integers=False)
+    raw.image.array[:, 40:50] = np.nan
+    with pytest.raises(TaskError, match="amplifier B: the overscan has no pixel"):
+        IsrTask().run(raw)
+
+
+def test_what_has_no_data_is_not_interpolated_from() -> None:
+    raw = raw_of(scene(), integers=False, pixels={(10, 20): 60000.0})
+    raw.image.array[20, 12] = np.nan
+    result = IsrTask(config=IsrTask.ConfigClass(grow_saturation_footprint_size=1)).run(raw).exposure
+    assert np.isfinite(result.variance.array[20, 9:12]).all()
+    assert result.image.array[20, 10] == pytest.approx(scene()[20, 10], rel=1e-3)
 
 
 def test_interpolation_takes_the_nearest_good_neighbours() -> None:
