@@ -22,10 +22,11 @@ from .standard import DEFAULT_COLLECTION
 __all__ = ["IngestReport", "find_frames", "ingest_raws", "register_instrument"]
 
 _SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fz")
+_SHOWN = 5  # how many failures a report names at once
 _VISIT_SYSTEM = {"id": 0, "name": "one-to-one"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class IngestReport:
     """What became of the files that were to be ingested."""
 
@@ -51,6 +52,11 @@ class IngestReport:
         if self.failed:
             parts.append(f"{len(self.failed)} passed over")
         return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        reasons = [reason for _, reason in self.failed[:_SHOWN]]
+        more = [f"… and {len(self.failed) - _SHOWN} more in .failed"] if len(self.failed) > _SHOWN else []
+        return "\n  ".join([f"IngestReport({self})", *reasons, *more])
 
 
 @dataclass(frozen=True, slots=True)

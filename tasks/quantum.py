@@ -41,7 +41,7 @@ class Quantum:
         return quantum_name(self.label, self.data_id)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class QuantumGraph:
     """All quanta of a pipeline over the data that a query chose."""
 
@@ -62,6 +62,10 @@ class QuantumGraph:
     def __iter__(self) -> Iterator[Quantum]:
         for quanta in self.quanta.values():
             yield from quanta
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{label}: {len(quanta)}" for label, quanta in self.quanta.items())
+        return f"QuantumGraph({self.run!r}, {numbers or 'empty'})"
 
     def summary(self) -> str:
         """Return the number of quanta of each task, and why one has none."""

@@ -41,7 +41,7 @@ class QuantumReport:
         return quantum_name(self.label, self.data_id)
 
 
-@dataclass
+@dataclass(repr=False)
 class RunReport:
     """What a run of a pipeline did."""
 
@@ -107,3 +107,6 @@ class RunReport:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return "\n  ".join([f"RunReport({self.run!r})", *self.lines()])

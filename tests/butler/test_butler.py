@@ -50,7 +50,8 @@ def test_what_is_put_comes_back(butler):
 
 
 def test_a_dataset_type_is_registered_by_its_name(butler):
-    with pytest.raises(DatasetTypeNotFoundError, match=r"register_dataset_type\('stars', \['visit', 'detector'\], 'Dict'"):
+    hint = r"register_dataset_type\('stars', \['visit', 'detector'\], 'Dict'\)"
+    with pytest.raises(DatasetTypeNotFoundError, match=hint):
         butler.put("stars", {"n": 1}, HERE)
     with pytest.raises(StorageClassError, match="needs dimensions and a storage class"):
         butler.register_dataset_type("stars")

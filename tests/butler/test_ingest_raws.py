@@ -111,6 +111,8 @@ def test_a_file_that_cannot_be_understood_is_reported_and_keeps_none_out(empty, 
     assert all(str(path) in reason for path, reason in report.failed)
     assert "is exposure 1001 of detector 0, as is" in dict(report.failed)[night / "simcam_00001001_S00.fits"]
     assert str(report).endswith("3 passed over")
+    assert repr(report).splitlines()[0] == f"IngestReport({report})"
+    assert len(repr(report).splitlines()) == 4
 
 
 def test_frames_that_move_are_gone_from_their_folder_and_read_in_theirs(empty, night):

@@ -513,6 +513,8 @@ def test_a_new_calibration_hides_behind_no_older_one_in_the_output_of_a_later_ru
 def test_report_reads_as_a_table(butler):
     from rich.console import Console
 
+    graph = run(butler, output="u/me/shown").graph
+    assert repr(graph) == f"QuantumGraph({graph.run!r}, dark: 2, clean: 6, measure: 6, gather: 1)"
     console = Console(width=120, file=io.StringIO())
     console.print(run(butler).table())
     assert "gather" in console.file.getvalue()
