@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .components import COMPONENTS, ExposureComponents
-from .geometry import PARENT, Box2I, Extent2I, ImageOrigin, Point2D, Point2I
+from .geometry import Box2I, Extent2I, Point2D, Point2I
 from .header import Header
 from .image import Image
 from .mask import Mask
 from .masked_image import MaskedImage
 from .photo_calib import PhotoCalib
+from .placed import Placed
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -29,7 +30,7 @@ __all__ = ["Exposure"]
 _MUTABLE = ("background", "summary_stats")
 
 
-class Exposure(ExposureComponents):
+class Exposure(ExposureComponents, Placed):
     """A masked image and its components, which are attributes and None where absent.
 
     The components are `wcs`, `psf`, `photo_calib` (or `calib`), `background`, `visit_info`, `filter`, `detector`,
@@ -137,38 +138,9 @@ class Exposure(ExposureComponents):
         return self._masked_image.dtype
 
     @property
-    def width(self) -> int:
-        """Columns."""
-        return self._masked_image.width
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self._masked_image.height
-
-    @property
     def dimensions(self) -> Extent2I:
         """Width and height."""
         return self._masked_image.dimensions
-
-    @property
-    def bbox(self) -> Box2I:
-        """The box in parent pixels."""
-        return self._masked_image.bbox
-
-    def get_bbox(self, origin: ImageOrigin = PARENT) -> Box2I:
-        """Return the box, in parent or local pixels."""
-        return self._masked_image.get_bbox(origin)
-
-    @property
-    def x0(self) -> int:
-        """Parent column of the first pixel."""
-        return self._masked_image.x0
-
-    @property
-    def y0(self) -> int:
-        """Parent row of the first pixel."""
-        return self._masked_image.y0
 
     @property
     def xy0(self) -> Point2I:
@@ -181,10 +153,6 @@ class Exposure(ExposureComponents):
         self._masked_image.xy0 = corner
         if self.wcs is not None:
             self.wcs = self.wcs.shifted((self.x0 - before.x, self.y0 - before.y))
-
-    def set_xy0(self, x: Point2I | int, y: int | None = None) -> None:
-        """Set the parent pixel of the first one, and move the sky along."""
-        self.xy0 = Point2I(x) if y is None else Point2I(x, y)
 
     def __getitem__(self, key: Any) -> Any:
         found = self._masked_image[key]

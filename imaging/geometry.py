@@ -7,6 +7,7 @@ The centre of a pixel has integer coordinates, so a pixel reaches half a unit to
 import math
 from collections.abc import Iterable
 from enum import Enum
+from operator import index
 from typing import Any, ClassVar, SupportsInt, overload
 
 import numpy as np
@@ -99,7 +100,14 @@ class Box2I(LsstNames):
     @classmethod
     def from_bounds(cls, begin_x: int, end_x: int, begin_y: int, end_y: int) -> "Box2I":
         """Make a box of half-open ranges; empty where an end does not lie beyond its beginning."""
-        return cls(Point2I(begin_x, begin_y), Extent2I(end_x - begin_x, end_y - begin_y), invert=False)
+        return cls._of(index(begin_x), index(begin_y), index(end_x - begin_x), index(end_y - begin_y))
+
+    @classmethod
+    def _of(cls, x: int, y: int, width: int, height: int) -> "Box2I":
+        """Make a box of its first pixel and size; much sooner than by a point and an extent."""
+        made = object.__new__(cls)
+        object.__setattr__(made, "_bounds", (x, y, width, height) if width > 0 and height > 0 else (0, 0, 0, 0))
+        return made
 
     @classmethod
     def from_slices(cls, slices: tuple[slice, slice]) -> "Box2I":
@@ -224,8 +232,15 @@ class Box2I(LsstNames):
             )
             return inside
         if isinstance(what, Box2I):
-            return what.is_empty or (not self.is_empty and self.contains(what.min) and self.contains(what.max))
-        x, row = Point2I(what)
+            x0, y0, width, height = self._bounds
+            inner_x0, inner_y0, inner_width, inner_height = what._bounds
+            return what.is_empty or (
+                x0 <= inner_x0
+                and y0 <= inner_y0
+                and inner_x0 + inner_width <= x0 + width
+                and inner_y0 + inner_height <= y0 + height
+            )
+        x, row = what if isinstance(what, Point2I) else Point2I(what)
         return bool(self.min_x <= x < self.end_x and self.min_y <= row < self.end_y)
 
     __contains__ = contains
@@ -273,9 +288,11 @@ class Box2I(LsstNames):
         """Return the box with a margin taken off every side; empty where nothing is left."""
         return self.dilated_by(-(margin if isinstance(margin, Extent2I) else Extent2I(margin, margin)))
 
-    def shifted_by(self, offset: Extent2I) -> "Box2I":
+    def shifted_by(self, offset: Extent2I | tuple[int, int]) -> "Box2I":
         """Return the box moved by an offset; an empty one stays empty."""
-        return self if self.is_empty else Box2I(self.min + Extent2I(offset), self.dimensions)
+        x, y = offset if isinstance(offset, Extent2I) else Extent2I(offset)
+        x0, y0, width, height = self._bounds
+        return Box2I._of(x0 + x, y0 + y, width, height)
 
     def reflected_about_x(self, x: int) -> "Box2I":
         """Return the mirror image about a column."""

@@ -23,18 +23,18 @@ from typing import TYPE_CHECKING, Any, Never, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ..model.lsst_names import LsstNames
 from . import kernels
-from .geometry import PARENT, Box2I, Extent2I, ImageOrigin, Point2I
+from .geometry import Box2I, Extent2I, Point2I
 from .image import Image, operand_pixels, refuse_binary
 from .mask import Mask
 from .mask_schema import MaskSchema
+from .placed import Placed
 from .plane import as_box, locate
 
 __all__ = ["MaskedImage", "make_masked_image", "make_masked_image_from_arrays"]
 
 
-class MaskedImage(LsstNames):
+class MaskedImage(Placed):
     """An image with its mask and its variance.
 
     Parameters
@@ -141,28 +141,9 @@ class MaskedImage(LsstNames):
         return self._image.dtype
 
     @property
-    def width(self) -> int:
-        """Number of columns."""
-        return self._image.width
-
-    @property
-    def height(self) -> int:
-        """Number of rows."""
-        return self._image.height
-
-    @property
     def dimensions(self) -> Extent2I:
         """Width and height."""
         return self._image.dimensions
-
-    @property
-    def bbox(self) -> Box2I:
-        """The pixels that this covers, in PARENT coordinates."""
-        return self._image.bbox
-
-    def get_bbox(self, origin: ImageOrigin = PARENT) -> Box2I:
-        """Return the pixels that this covers, in PARENT or in LOCAL coordinates."""
-        return self._image.get_bbox(origin)
 
     @property
     def xy0(self) -> Point2I:
@@ -173,20 +154,6 @@ class MaskedImage(LsstNames):
     def xy0(self, corner: Point2I | tuple[int, int]) -> None:
         corner = Point2I(corner)
         self._image.xy0 = self._mask.xy0 = self._variance.xy0 = corner
-
-    def set_xy0(self, x: Point2I | int, y: int | None = None) -> None:
-        """Set `xy0` from a point, or from two numbers."""
-        self.xy0 = Point2I(x) if y is None else Point2I(x, y)
-
-    @property
-    def x0(self) -> int:
-        """PARENT coordinate of the first column."""
-        return self.xy0.x
-
-    @property
-    def y0(self) -> int:
-        """PARENT coordinate of the first row."""
-        return self.xy0.y
 
     def __getitem__(self, key: Any) -> Any:
         where = locate(key, self.bbox)

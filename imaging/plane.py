@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..model.lsst_names import LsstNames
 from .geometry import LOCAL, PARENT, Box2I, Extent2I, ImageOrigin, Point2D, Point2I
+from .placed import Placed
 
 __all__ = ["Plane", "as_box", "locate"]
 
@@ -108,7 +108,7 @@ def as_box(size: Box2I | Extent2I | tuple[int, int]) -> Box2I:
     return box
 
 
-class Plane(LsstNames):
+class Plane(Placed):
     """One array of pixels with the coordinates of its lower left one; what Image and Mask are made from."""
 
     __slots__ = ("_array", "_xy0")
@@ -144,19 +144,10 @@ class Plane(LsstNames):
         return self._array.dtype
 
     @property
-    def width(self) -> int:
-        """Number of columns."""
-        return int(self._array.shape[1])
-
-    @property
-    def height(self) -> int:
-        """Number of rows."""
-        return int(self._array.shape[0])
-
-    @property
     def dimensions(self) -> Extent2I:
         """Width and height."""
-        return Extent2I(self.width, self.height)
+        height, width = self._array.shape
+        return Extent2I(width, height)
 
     @property
     def xy0(self) -> Point2I:
@@ -166,29 +157,6 @@ class Plane(LsstNames):
     @xy0.setter
     def xy0(self, corner: Point2I | tuple[int, int]) -> None:
         self._xy0 = Point2I(corner)
-
-    def set_xy0(self, x: Point2I | int, y: int | None = None) -> None:
-        """Set `xy0` from a point, or from two numbers."""
-        self.xy0 = Point2I(x) if y is None else Point2I(x, y)
-
-    @property
-    def x0(self) -> int:
-        """PARENT coordinate of the first column."""
-        return self.xy0.x
-
-    @property
-    def y0(self) -> int:
-        """PARENT coordinate of the first row."""
-        return self.xy0.y
-
-    @property
-    def bbox(self) -> Box2I:
-        """The pixels that this covers, in PARENT coordinates."""
-        return Box2I(self._xy0, self.dimensions)
-
-    def get_bbox(self, origin: ImageOrigin = PARENT) -> Box2I:
-        """Return the pixels that this covers, in PARENT or in LOCAL coordinates."""
-        return self.bbox if origin is PARENT else Box2I(Point2I(0, 0), self.dimensions)
 
     def index_to_position(self, index: float, axis: int) -> float:
         """Return the PARENT position of an array index along x (axis 0) or y (axis 1)."""

@@ -8,7 +8,7 @@ import math
 import operator
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any, Self, SupportsFloat, SupportsIndex
+from typing import Any, Self
 
 from ..model.lsst_names import LsstNames
 
@@ -113,12 +113,11 @@ class _Extent(_Pair):
     def __sub__(self, other: Any) -> Any:
         return _sum(self, other, -1, reverse_ok=False)
 
-    def __neg__(self) -> Self:
-        negative: Self = self * -1
-        return negative
+    def __neg__(self) -> Any:
+        return (Extent2I if isinstance(self, Extent2I) else Extent2D)(-self[0], -self[1])
 
     def __mul__(self, factor: Any) -> Any:
-        if not isinstance(factor, SupportsFloat | SupportsIndex):
+        if not hasattr(factor, "__float__"):
             return NotImplemented
         kind = Extent2I if isinstance(self, Extent2I) and hasattr(factor, "__index__") else Extent2D
         return kind(self[0] * factor, self[1] * factor)
@@ -172,7 +171,7 @@ def _pair_of(given: tuple[Any, ...], what: str) -> tuple[Any, Any]:
 def _integers(given: tuple[Any, ...], what: str) -> tuple[int, int]:
     if len(given) == 1 and isinstance(given[0], _RealPair):
         return math.floor(given[0].x + 0.5), math.floor(given[0].y + 0.5)
-    x, y = _pair_of(given, what)
+    x, y = given if len(given) == 2 else _pair_of(given, what)
     try:
         return operator.index(x), operator.index(y)
     except TypeError:
