@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from pathlib import Path
 from typing import Any
 
 from ..model.errors import SkyButlerError, closest
@@ -15,7 +17,7 @@ def class_path(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def load_class(path: str, error: type[SkyButlerError]) -> Any:
+def load_class(path: str, error: type[SkyButlerError], beside: Path | None = None) -> Any:
     """Import the class of a dotted path.
 
     Parameters
@@ -24,8 +26,16 @@ def load_class(path: str, error: type[SkyButlerError]) -> Any:
         ``package.module.Class``; nested classes (``module.Outer.Inner``) too.
     error
         Class of the error to raise where there is none.
+    beside
+        Folder of the file that names the class: a module that lies there is found, after all that are installed.
     """
     parts = path.split(".")
+    if len(parts) < 2 or not all(parts):
+        raise error(f"There is no class {path!r}: it needs a dotted path, as in 'package.module.Class'.")
+    lies_there = beside is not None and ((beside / f"{parts[0]}.py").is_file() or (beside / parts[0]).is_dir())
+    if lies_there and str(beside) not in sys.path:
+        sys.path.append(str(beside))
+        importlib.invalidate_caches()
     for cut in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:cut])
         try:
@@ -42,4 +52,7 @@ def load_class(path: str, error: type[SkyButlerError]) -> Any:
                 raise error(f"Module {module_name!r} has no class {part!r}.{closest(part, dir(found))}") from None
             found = getattr(found, part)
         return found
-    raise error(f"There is no class {path!r}: it needs a dotted path, as in 'package.module.Class'.")
+    place = "" if beside is None else f", nor in {beside}"
+    raise error(
+        f"There is no module {parts[0]!r}, which class {path!r} is to be in: it is not on Python's path{place}."
+    )

@@ -6,7 +6,7 @@
     parameters: {threshold: 5}
     imports: calibrations.yaml          # or a list; or {location: ..., include: [...], exclude: [...]}
     tasks:
-      isr: skybutler.pipelines.IsrTask
+      isr: skybutler.pipelines.IsrTask  # modules of one's own may lie beside the file: count: mytasks.CountTask
       characterize:
         class: skybutler.pipelines.CharacterizeImageTask
         where: exposure.observation_type = 'science'
@@ -134,7 +134,7 @@ class _Reader:
         _check_keys(given, _TASK_KEYS, f"Task {label!r}")
         inherited = pipeline.tasks.get(label)  # an imported task may be given further configuration
         if "class" in given:
-            task_class = _task_class(label, str(given["class"]))
+            task_class = _task_class(label, str(given["class"]), self.path.parent)
             if inherited is None or inherited.task_class is not task_class:
                 pipeline.tasks[label] = TaskNode(label, task_class, task_class.ConfigClass())
         elif inherited is None:
@@ -166,9 +166,9 @@ class _Reader:
         pipeline.subsets[name] = tuple(members)
 
 
-def _task_class(label: str, path: str) -> type[PipelineTask]:
+def _task_class(label: str, path: str, folder: Path) -> type[PipelineTask]:
     try:
-        found = load_class(path, PipelineError)
+        found = load_class(path, PipelineError, beside=folder)
     except PipelineError as error:
         raise PipelineError(f"Task {label!r}: {error}") from None
     if not (isinstance(found, type) and issubclass(found, PipelineTask)):

@@ -1,6 +1,7 @@
 """Pipelines: connections, YAML, and how tasks fit together."""
 
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -226,7 +227,7 @@ def test_imports_can_be_cut_and_configured(tmp_path):
     ("old", "new", "message"),
     [
         (".DarkTask", ".DrkTask", "Task 'dark': Module .* has no class 'DrkTask'. Did you mean 'DarkTask'"),
-        (f"{__name__}.DarkTask", "no_such_package.Task", "There is no class 'no_such_package.Task'"),
+        (f"{__name__}.DarkTask", "no_such_package.Task", "There is no module 'no_such_package'"),
         (f"{__name__}.DarkTask", "pathlib.Path", "is no PipelineTask"),
         ("doDark", "doDrk", "Task 'clean': .* Did you mean 'do_dark'"),
         ("doDark: false", "gain: -1", "Input should be greater than 0"),
@@ -244,6 +245,22 @@ def test_mistakes_are_told_with_file_and_label(tmp_path, old, new, message):
     with pytest.raises((PipelineError, ConfigError), match=message) as caught:
         Pipeline.load(path)
     assert "p.yaml" in str(caught.value)
+
+
+def test_a_task_of_ones_own_lies_in_a_module_beside_the_pipeline(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    (tmp_path / "tasks_beside_a_pipeline.py").write_text(
+        "from skybutler.tasks import PipelineTask, TaskConnections\n"
+        "class EmptyTask(PipelineTask):\n"
+        "    class Connections(TaskConnections, dimensions=()):\n"
+        "        pass\n"
+    )
+    file = tmp_path / "mine.yaml"
+    file.write_text("tasks: {empty: tasks_beside_a_pipeline.EmptyTask}")
+    assert Pipeline.load(file).tasks["empty"].task_class.__name__ == "EmptyTask"
+    file.write_text("tasks: {empty: tasks_beside_a_pipeline.EmtyTask}")
+    with pytest.raises(PipelineError, match=r"has no class 'EmtyTask'\. Did you mean 'EmptyTask'"):
+        Pipeline.load(file)
 
 
 def test_an_unknown_pipeline_lists_what_is_shipped():
