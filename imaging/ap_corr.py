@@ -17,7 +17,7 @@ class ApCorrMap(LsstNames, Mapping[str, ChebyshevField]):
 
     Parameters
     ----------
-    fields : `Mapping`
+    fields
         Factor over the image by column name.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -58,9 +58,9 @@ def make_background(image: MaskedImage | Image | ArrayLike, control: BackgroundC
 
     Parameters
     ----------
-    image : `MaskedImage`, `Image` or array_like
+    image
         Only a masked image has its ignored mask planes left out.
-    control : `BackgroundControl`, optional
+    control
         How.
 
     Returns
@@ -83,9 +83,7 @@ def make_background(image: MaskedImage | Image | ArrayLike, control: BackgroundC
     statistics = control.statistics_control or StatisticsControl()
     if isinstance(plane, MaskedImage) and not statistics.and_mask:
         names = [name for name in control.ignored_mask_planes if name in plane.mask.schema]
-        statistics = StatisticsControl(
-            num_sigma_clip=statistics.num_sigma_clip, num_iter=statistics.num_iter, and_mask=names
-        )
+        statistics = replace(statistics, and_mask=names)
     wanted = string_to_statistics_property(control.statistic)
     values, errors = _measure_cells(plane, nx, ny, wanted, statistics)
     return Background(box, values, errors, style=control.style, order=control.order)
@@ -96,15 +94,15 @@ class Background(LsstNames):
 
     Parameters
     ----------
-    bbox : `Box2I`
+    bbox
         The image, parent pixels.
-    values : array_like
+    values
         The statistic of each cell, shape ``(ny, nx)``; NaN where there was no good pixel.
-    errors : array_like, optional
+    errors
         Their standard errors (not variances), same shape.
-    style : `str`, optional
+    style
         One of `STYLES`.
-    order : `int`, optional
+    order
         Highest degree of CHEBYSHEV.
 
     Raises
@@ -150,9 +148,9 @@ class Background(LsstNames):
 
         Parameters
         ----------
-        bbox : `Box2I`, optional
+        bbox
             Part of the image; all of it by default.
-        dtype : numpy type, optional
+        dtype
             Of the pixels.
 
         Raises
@@ -231,7 +229,7 @@ class BackgroundList(LsstNames, list[Background]):
 
     Parameters
     ----------
-    backgrounds : iterable of `Background`, optional
+    backgrounds
         In the order of subtraction.
     """
 

@@ -17,10 +17,10 @@ class Box2D(LsstNames):
 
     Parameters
     ----------
-    corner : `Point2D` or `Box2I` or `Box2D`, optional
+    corner
         The lower left corner. A Box2I alone gives the box of the areas of its pixels (half a unit more on every
         side); nothing at all makes the empty box.
-    other : `Point2D` or `Extent2D`, optional
+    other
         The upper right corner, or the dimensions.
 
     Notes

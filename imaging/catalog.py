@@ -31,11 +31,11 @@ class SourceCatalog(SourceMeasurements):
 
     Parameters
     ----------
-    schema : `Schema`, optional
+    schema
         Columns; `minimal_schema` by default. The catalog keeps a frozen copy.
-    columns : `Mapping`, optional
+    columns
         Values by column name, each of shape ``(n, *field.shape)``; columns left out hold their defaults.
-    metadata : `Mapping`, optional
+    metadata
         Anything that is to travel along; numbers, texts, lists and dictionaries survive files.
 
     Raises

@@ -23,9 +23,9 @@ class ChebyshevField(LsstNames):
 
     Parameters
     ----------
-    bbox : `Box2I`
+    bbox
         Where the field is meant to be used, in parent pixels.
-    coefficients : array_like
+    coefficients
         Of shape ``(order_y + 1, order_x + 1)``.
 
     Raises
@@ -62,13 +62,13 @@ class ChebyshevField(LsstNames):
 
         Parameters
         ----------
-        bbox : `Box2I`
+        bbox
             Box of the field.
-        x, y, values : array_like
+        x, y, values
             Positions in parent pixels and what stands there; those not finite are left out.
-        order : `int`
+        order
             Highest total degree.
-        weights : array_like, optional
+        weights
             Weight of each value, 1 / sigma.
 
         Raises
@@ -153,11 +153,11 @@ def chebyshev_terms(bbox: Box2I, x: ArrayLike, y: ArrayLike, order: int) -> NDAr
 
     Parameters
     ----------
-    bbox : `Box2I`
+    bbox
         Over which x' and y' go from -1 to 1.
-    x, y : array_like
+    x, y
         Parent pixels.
-    order : `int`
+    order
         Highest total degree.
     """
     along_x = _vander(bbox.min_x, bbox.width, np.asarray(x, dtype=np.float64), order)

@@ -31,13 +31,13 @@ class Component(Generic[T]):
 
     Parameters
     ----------
-    kinds : `type`
+    kinds
         What it can be; the first is made by `unpack` unless that is given.
-    hdu : `str` or `None`
+    hdu
         Name of its HDU; None for what is written into headers instead.
-    version : `int`, optional
+    version
         Of what `pack` gives; the class's ``VERSION`` by default.
-    pack, unpack : callable, optional
+    pack, unpack
         To plain values and arrays, and back; the class's ``to_dict`` and ``from_dict`` by default.
     """
 
@@ -70,9 +70,9 @@ class Component(Generic[T]):
 
         Parameters
         ----------
-        content : `Mapping`
+        content
             Arrays may have become lists, and the other way round.
-        version : `int`, optional
+        version
             That the file says.
 
         Raises

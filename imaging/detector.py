@@ -156,9 +156,9 @@ class Camera(LsstNames, Mapping[int, Detector]):
 
     Parameters
     ----------
-    name : `str`
+    name
         The instrument.
-    detectors : iterable of `Detector`
+    detectors
         Each with an id and a name of its own.
     """
 

@@ -42,9 +42,9 @@ def stretched(pixels: NDArray[Any], stretch: str = "asinh") -> NDArray[np.float6
 
     Parameters
     ----------
-    pixels : array
+    pixels
         Of any shape.
-    stretch : `str`, optional
+    stretch
         ``zscale``: linear between the limits of IRAF's algorithm. ``asinh``: from its lower limit to the brightest but
         0.1 %, linear for the faint and logarithmic for the bright.
 
@@ -108,13 +108,13 @@ def plot(
 
     Parameters
     ----------
-    exposure : `Exposure`
+    exposure
         What to draw; axes are in parent pixels.
-    catalog : `SourceCatalog`, optional
+    catalog
         Sources: at the slot Centroid, or where the WCS has their sky positions.
-    ax : `matplotlib.axes.Axes`, optional
+    ax
         Where to draw; a new figure by default.
-    stretch : `str`, optional
+    stretch
         ``asinh`` or ``zscale``; see `stretched`.
 
     Returns

@@ -39,11 +39,11 @@ class Exposure(ExposureComponents, Placed):
 
     Parameters
     ----------
-    masked_image : `MaskedImage`, `Image` or array_like
+    masked_image
         The pixels; shared, not copied.
-    wcs : `Wcs`, optional
+    wcs
         Where they are on the sky.
-    metadata : `Mapping`, optional
+    metadata
         The raw header; anything but a `Header` is made one. Empty by default.
     **given
         Other components by name.
@@ -175,9 +175,9 @@ class Exposure(ExposureComponents, Placed):
 
         Parameters
         ----------
-        center : `Point2D` or `astropy.coordinates.SkyCoord`
+        center
             Parent pixel, or a position on the sky; within the image.
-        size : `Extent2I` or pair of `int`
+        size
             Width and height.
 
         Raises

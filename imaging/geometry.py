@@ -50,12 +50,12 @@ class Box2I(LsstNames):
 
     Parameters
     ----------
-    corner : `Point2I` or `Box2I` or `Box2D`, optional
+    corner
         The lower left pixel. A box alone is copied or converted; nothing at all makes the empty box.
-    other : `Point2I` or `Extent2I` or `EdgeHandling`, optional
+    other
         The upper right pixel (inclusive), or the dimensions; with a Box2D, whether to take the pixels that it covers
         in part (``EXPAND``, the default) or not (``SHRINK``).
-    invert : `bool`, optional
+    invert
         Whether a maximum below the minimum, or a negative dimension, means the box on the other side of the corner
         (default); otherwise the box is empty.
 

@@ -50,7 +50,7 @@ class Header(LsstNames, MutableMapping[str, HeaderValue]):
 
     Parameters
     ----------
-    cards : `Mapping` or iterable of `Card` or tuple, optional
+    cards
         Keywords and values, or ``(keyword, value[, comment])``.
     """
 
@@ -93,11 +93,11 @@ class Header(LsstNames, MutableMapping[str, HeaderValue]):
 
         Parameters
         ----------
-        keyword : `str`
+        keyword
             Any case.
-        value : `str`, `int`, `float`, `bool`, `complex` or `None`
+        value
             numpy scalars are made Python ones.
-        comment : `str`, optional
+        comment
             None keeps the comment that is there.
 
         Raises
@@ -248,7 +248,7 @@ class HeaderComments(MutableMapping[str, str]):
 
     Parameters
     ----------
-    header : `Header`
+    header
         The header that is read and changed.
     """
 

@@ -17,9 +17,9 @@ class Image(Plane):
 
     Parameters
     ----------
-    array : array_like, shape (height, width)
-        The pixels; shared, not copied, where it is an array.
-    xy0 : `Point2I`, optional
+    array
+        The pixels, shape (height, width); shared, not copied, where it is an array.
+    xy0
         PARENT coordinates of the lower left pixel.
 
     Raises

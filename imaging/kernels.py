@@ -175,12 +175,12 @@ def safe_operand(operand: Pixels, twin: Pixels, *others: Pixels | None) -> Pixel
 
     Parameters
     ----------
-    operand : array
+    operand
         A plane of the right side.
-    twin : array
+    twin
         The plane of the left side that is written pixel by pixel after the same pixel of `operand` was read: it may be
         the very same view, but not a shifted one.
-    others : array or None
+    others
         Further planes that are written.
     """
     same = (

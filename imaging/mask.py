@@ -32,11 +32,11 @@ class Mask(Plane):
 
     Parameters
     ----------
-    array : array_like of integers, shape (height, width)
-        The pixels; shared, not copied, where it is an array.
-    schema : `MaskSchema`, optional
+    array
+        The pixels, integers of shape (height, width); shared, not copied, where it is an array.
+    schema
         What the bits mean; LSST's default planes.
-    xy0 : `Point2I`, optional
+    xy0
         PARENT coordinates of the lower left pixel.
 
     Raises
@@ -115,8 +115,10 @@ class Mask(Plane):
         return self.schema.bit(name)
 
     def clear_mask_plane(self, plane: str | int) -> None:
-        """Unset a plane, given by its name or its bit, in every pixel."""
+        """Unset a plane, given by its name or its bit, in every pixel; ValueError where pixels have no such bit."""
         bit = self.schema.bit(plane) if isinstance(plane, str) else plane
+        if not 0 <= bit < _bits(self.dtype):
+            raise ValueError(f"there is no bit {bit}: pixels of type {self.dtype} have {_bits(self.dtype)} planes")
         self._array &= self.dtype.type(~_pixel_value(1 << bit, self.dtype))
 
     def clear_all_mask_planes(self) -> None:
@@ -166,18 +168,12 @@ class Mask(Plane):
             self._shared.schema = merged
 
     def __ior__(self, other: Any) -> Self:
-        if isinstance(other, Mask):
-            self._require_size(other)
-            self.adopt_planes(other.schema)
         return self._combine(np.bitwise_or, other)
 
     def __iand__(self, other: Any) -> Self:
         return self._combine(np.bitwise_and, other)
 
     def __ixor__(self, other: Any) -> Self:
-        if isinstance(other, Mask):
-            self._require_size(other)
-            self.adopt_planes(other.schema)
         return self._combine(np.bitwise_xor, other)
 
     def _combine(self, operation: np.ufunc, other: Any) -> Self:
@@ -186,6 +182,8 @@ class Mask(Plane):
             operation(self._array, self._pixel(other), out=self._array)
             return self
         self._require_size(other)
+        if operation is not np.bitwise_and:  # which sets no bit of a plane that this mask lacks
+            self.adopt_planes(other.schema)
         moves = self.moves_from(other)
         values = safe_operand(other.array, self._array)
         for rows, columns in blocks(self._array.shape):
@@ -244,9 +242,14 @@ def _pixel_value(value: Any, dtype: np.dtype[Any]) -> Any:
     return dtype.type(value)
 
 
+def _bits(dtype: np.dtype[Any]) -> int:
+    """Return how many planes fit a pixel; the sign bit is none."""
+    return 8 * dtype.itemsize - (dtype.kind == "i")
+
+
 def _require_room(schema: MaskSchema, dtype: np.dtype[Any]) -> None:
     """Refuse a schema that has more bits than a pixel."""
-    bits = 8 * dtype.itemsize - (dtype.kind == "i")
+    bits = _bits(dtype)
     beyond = [plane.name for plane in schema if plane.bit >= bits]
     if beyond:
         raise ValueError(

@@ -45,7 +45,7 @@ class MaskSchema(LsstNames):
 
     Parameters
     ----------
-    planes : iterable of `MaskPlane`
+    planes
         In any order; no name and no bit twice.
 
     Raises

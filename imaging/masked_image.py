@@ -39,11 +39,11 @@ class MaskedImage(Placed):
 
     Parameters
     ----------
-    image : `Image` or array_like, shape (height, width)
-        The pixels.
-    mask : `Mask` or array_like of integers, optional
-        Of the same size; zeros where not given.
-    variance : `Image` or array_like, optional
+    image
+        The pixels, shape (height, width).
+    mask
+        Integers of the same shape; zeros where not given.
+    variance
         Squared standard errors of the pixels; zeros (float32) where not given.
 
     Raises

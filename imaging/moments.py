@@ -51,15 +51,15 @@ def select(
 
     Parameters
     ----------
-    values : array, shape (height, width)
-        The pixels.
-    mask, weights, variances : array, same shape, optional
-        What belongs to each pixel.
-    bits : `int`
+    values
+        The pixels, shape (height, width).
+    mask, weights, variances
+        What belongs to each pixel, same shape.
+    bits
         Bits of the mask of which a good pixel has none.
-    nan_safe : `bool`
+    nan_safe
         Whether NaN and infinite pixels are left out.
-    or_mask : `bool`, optional
+    or_mask
         Whether to collect the masks of the good pixels.
     """
     columns = [values, *(extra for extra in (weights, variances) if extra is not None)]

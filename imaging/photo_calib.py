@@ -30,12 +30,12 @@ class PhotoCalib(LsstNames):
 
     Parameters
     ----------
-    mean : `float`
+    mean
         nJy per count; with a field, the field's mean.
-    err : `float`, optional
+    err
         Standard deviation of `mean`. It is common to all sources of the image, and therefore not in the errors of
         single fluxes unless asked for.
-    field : `ChebyshevField`, optional
+    field
         nJy per count by position.
 
     Raises
@@ -103,11 +103,11 @@ class PhotoCalib(LsstNames):
 
         Parameters
         ----------
-        inst_flux, inst_flux_err : `float` or array_like
+        inst_flux, inst_flux_err
             Counts and their standard deviation.
-        point : pair, optional
+        point
             Where they were measured, ``(x, y)``; the mean calibration without it.
-        with_calibration_error : `bool`, optional
+        with_calibration_error
             Whether errors also hold that of the calibration, added in quadrature.
         """
         scale = self.local_calibration(point)
@@ -171,9 +171,9 @@ class PhotoCalib(LsstNames):
 
         Parameters
         ----------
-        catalog : `SourceCatalog`
+        catalog
             What was measured; its columns are shared with the result.
-        prefixes : iterable of `str`, optional
+        prefixes
             All that have such a column by default.
         """
         if prefixes is None:

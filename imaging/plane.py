@@ -23,9 +23,9 @@ def locate(key: Any, bbox: Box2I) -> Point2I | Box2I:
 
     Parameters
     ----------
-    key : object
+    key
         ``x, y``, ``Point2I``, ``x0:x1, y0:y1``, ``Box2I`` or ``:``, each with an optional last ``PARENT`` or ``LOCAL``.
-    bbox : `Box2I`
+    bbox
         What the indexed image covers, in PARENT coordinates.
 
     Raises

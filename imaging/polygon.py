@@ -19,7 +19,7 @@ class Polygon(LsstNames):
 
     Parameters
     ----------
-    vertices : array_like
+    vertices
         Of shape ``(n, 2)``, (x, y) in either sense of rotation, the first not repeated; at least three.
 
     Raises

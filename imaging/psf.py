@@ -56,7 +56,7 @@ class Psf(LsstNames, ABC):
 
     Parameters
     ----------
-    width, height : `int`
+    width, height
         Of the images it gives, pixels; odd.
 
     Raises
@@ -113,7 +113,7 @@ class Psf(LsstNames, ABC):
 
         Parameters
         ----------
-        position : pair of `float`, optional
+        position
             Parent pixels; `average_position` by default.
         """
         x, y = self.average_position if position is None else position
@@ -160,9 +160,9 @@ class Psf(LsstNames, ABC):
 
         Parameters
         ----------
-        radius : `float`
+        radius
             Pixels.
-        position : pair of `float`, optional
+        position
             Parent pixels; `average_position` by default.
         """
         kernel = self.compute_kernel_image(position).array
@@ -175,9 +175,9 @@ class GaussianPsf(Psf):
 
     Parameters
     ----------
-    width, height : `int`
+    width, height
         Pixels; odd.
-    sigma : `float`
+    sigma
         Pixels.
     """
 
@@ -229,9 +229,9 @@ class EmpiricalPsf(Psf):
 
     Parameters
     ----------
-    bbox : `Box2I`
+    bbox
         Where the model was made, parent pixels.
-    basis : array_like
+    basis
         Of shape ``(n, height, width)``, odd sizes.
     """
 
@@ -255,13 +255,13 @@ class EmpiricalPsf(Psf):
 
         Parameters
         ----------
-        bbox : `Box2I`
+        bbox
             The image, parent pixels.
-        stamps : array_like
+        stamps
             Stars of flux 1, centred on the middle pixel, shape ``(stars, height, width)``.
-        x, y : array_like
+        x, y
             Where they are, parent pixels.
-        order : `int`
+        order
             Highest total degree of the variation.
 
         Raises

@@ -115,7 +115,7 @@ class AliasMap(MutableMapping[str, str]):
 
     Parameters
     ----------
-    aliases : `Mapping`, optional
+    aliases
         Target by alias.
     """
 
@@ -178,9 +178,9 @@ class Schema(LsstNames):
 
     Parameters
     ----------
-    fields : iterable of `Field`, optional
+    fields
         The first columns.
-    aliases : `Mapping`, optional
+    aliases
         Other names of columns, see `AliasMap`.
     """
 
@@ -207,18 +207,18 @@ class Schema(LsstNames):
 
         Parameters
         ----------
-        name : `str`
+        name
             Not used yet.
-        type : `str` or type
+        type
             LSST's letters (``B U I L F D Flag Angle String``, ``ArrayF`` and so on), or what numpy or Python
             calls the type (``"int16"``, ``np.float32``, `bool`, `str`).
-        doc : `str`, optional
+        doc
             One sentence.
-        units : `str`, optional
+        units
             As astropy spells them; an Angle is in ``rad``.
-        size : `int`, optional
+        size
             Elements of an array, or the most characters of a text (0: any number).
-        shape : `tuple` [`int`, ...], optional
+        shape
             Of one row, for columns of more dimensions; instead of `size`.
 
         Returns

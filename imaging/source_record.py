@@ -24,9 +24,9 @@ class SlotField:
 
     Parameters
     ----------
-    slot : `str`
+    slot
         Slot, such as ``PsfFlux``; what it stands for is the alias ``slot_PsfFlux`` of the schema.
-    column : `str`
+    column
         Which of its columns, such as ``instFlux``.
     """
 
@@ -158,7 +158,7 @@ class SourceMeasurements(LsstNames):
 
         Parameters
         ----------
-        wcs : `Wcs`
+        wcs
             Sky of the image that was measured.
         """
         self.coord = wcs.pixel_to_sky(self.x, self.y)
@@ -174,9 +174,9 @@ class SourceRecord(SourceMeasurements):
 
     Parameters
     ----------
-    catalog : `SourceCatalog`
+    catalog
         Where the values are.
-    row : `int`
+    row
         Which row, from 0.
     """
 

@@ -76,16 +76,16 @@ def statistics_stack(
 
     Parameters
     ----------
-    images : sequence of `Image` or of `MaskedImage`
+    images
         All of one kind and size; their `xy0` are not compared.
-    flag : `Property`
+    flag
         One of MEAN, MEDIAN, IQRANGE, STDEV, VARIANCE, MEANSQUARE, MIN, MAX, SUM, NPOINT, MEANCLIP, STDEVCLIP and
         VARIANCECLIP.
-    control : `StatisticsControl`, optional
+    control
         As for `make_statistics`, for each pixel; masks are matched by name.
-    weights : sequence of `float`, optional
+    weights
         One for each image.
-    clipped : `int`, optional
+    clipped
         Bits to set in the mask where clipping left an input out.
 
     Returns

@@ -189,15 +189,15 @@ def make_statistics(
 
     Parameters
     ----------
-    what : `MaskedImage`, `Image`, `Mask` or array_like
+    what
         The pixels. Of a mask, only NPOINT and SUM (the OR of its pixels) can be asked for.
-    flags : `Property`
+    flags
         What to compute, combined with ``|``; ERRORS for the errors too.
-    control : `StatisticsControl`, optional
+    control
         How.
-    mask : `Mask`, optional
+    mask
         For an image or array: its mask.
-    weights : `Image` or array_like, optional
+    weights
         A weight for each pixel.
 
     Returns

@@ -41,9 +41,9 @@ class Wcs(LsstNames):
 
     Parameters
     ----------
-    wcs : `astropy.wcs.WCS`
+    wcs
         Two celestial axes, over an array.
-    xy0 : pair of `float`, optional
+    xy0
         Parent pixel of the array's first one.
     """
 
@@ -64,9 +64,9 @@ class Wcs(LsstNames):
 
         Parameters
         ----------
-        header : `Header`, `astropy.io.fits.Header` or mapping
+        header
             Its reference pixel counts from 1 at the array's first pixel.
-        xy0 : pair of `float`, optional
+        xy0
             Parent pixel of the array's first one; ``(-LTV1, -LTV2)`` in headers that have these.
 
         Raises
@@ -106,11 +106,11 @@ class Wcs(LsstNames):
 
         Parameters
         ----------
-        pixel_origin : pair of `float`
+        pixel_origin
             Parent pixel of the point of tangency, counted from 0.
-        sky_origin : `astropy.coordinates.SkyCoord` or pair of `float`
+        sky_origin
             Where that is: right ascension and declination, degrees, ICRS.
-        cd_matrix : array_like
+        cd_matrix
             Of shape (2, 2), degrees per pixel.
         """
         from astropy.wcs import WCS
@@ -129,7 +129,7 @@ class Wcs(LsstNames):
 
         Parameters
         ----------
-        x, y : `float` or array_like, or one `Point2D`
+        x, y
             Parent pixels, counted from 0 at the centre of the first.
 
         Returns
@@ -154,7 +154,7 @@ class Wcs(LsstNames):
 
         Parameters
         ----------
-        sky : `astropy.coordinates.SkyCoord`
+        sky
             In any frame.
 
         Returns
@@ -207,7 +207,7 @@ class Wcs(LsstNames):
 
         Parameters
         ----------
-        bbox : `Box2I`
+        bbox
             Parent pixels.
         """
         left, right = bbox.min_x - 0.5, bbox.max_x + 0.5
@@ -224,7 +224,7 @@ class Wcs(LsstNames):
 
         Parameters
         ----------
-        xy0 : pair of `float`, optional
+        xy0
             That parent pixel.
         """
         with warnings.catch_warnings():

@@ -8,6 +8,7 @@ from skybutler.imaging.background import Background, BackgroundControl, Backgrou
 from skybutler.imaging.geometry import Box2I, Extent2I, Point2I
 from skybutler.imaging.image import Image
 from skybutler.imaging.masked_image import MaskedImage
+from skybutler.imaging.statistics import StatisticsControl
 
 BOX = Box2I(Point2I(100, 50), Extent2I(120, 90))
 
@@ -52,6 +53,14 @@ def test_sources_and_bad_pixels_are_left_out():
     np.testing.assert_array_equal(background.image().array, 10.0)
     everything = BackgroundControl(bin_size=20, ignored_mask_planes=("NOT_THERE",))
     assert make_background(image, everything).values.max() == 500.0
+
+
+def test_the_whole_statistics_control_counts():
+    image = MaskedImage.full(BOX, (10.0, 0, 1.0))
+    image.image.array[:, ::2] = 20.0
+    image.variance.array[:, ::2] = 1e6  # next to no weight
+    weighted = BackgroundControl(bin_size=30, statistic="MEAN", statistics_control=StatisticsControl(weighted=True))
+    np.testing.assert_allclose(make_background(image, weighted).values, 10.0, atol=1e-4)
 
 
 def test_a_cell_without_good_pixels_is_bridged():

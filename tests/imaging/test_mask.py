@@ -72,6 +72,9 @@ def test_planes_are_cleared_and_forgotten():
     mask.clear_mask_plane("SAT")
     mask.clearMaskPlane(3)
     assert np.all(mask.array == 1)
+    for bit in (-1, 31):
+        with pytest.raises(ValueError, match="int32 have 31 planes"):
+            mask.clear_mask_plane(bit)
     mask.remove_and_clear_mask_plane("BAD")
     assert "BAD" not in mask.schema
     assert not mask.array.any()
