@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .model.data_id import DataId
     from .model.datasets import DatasetRef, DatasetType, FileDataset
     from .model.errors import (
+        CalibrationLookupError,
         CollectionCycleError,
         CollectionNotFoundError,
         CollectionTypeError,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ERRORS = (
-    "CollectionCycleError", "CollectionNotFoundError", "CollectionTypeError", "ConfigError",
+    "CalibrationLookupError", "CollectionCycleError", "CollectionNotFoundError", "CollectionTypeError", "ConfigError",
     "ConflictingDefinitionError", "DataIdError", "DatasetExistsError", "DatasetNotFoundError",
     "DatasetTypeNotFoundError", "FileFormatError", "FileIntegrityError", "HeaderError", "InvalidQueryError",
     "NoWorkFound", "PipelineError", "ReadOnlyError", "RegistryUnavailableError", "RepositoryBusyError",
@@ -81,6 +82,7 @@ _PLACES = {
 
 __all__ = [
     "Butler",
+    "CalibrationLookupError",
     "CollectionCycleError",
     "CollectionInfo",
     "CollectionNotFoundError",

@@ -23,6 +23,7 @@ from ..model.errors import (
 )
 from ..model.records import DimensionRecord
 from ..model.storage_class import StorageClass
+from ..model.timespan import Timespan
 from ..registry.collections import check_collection_name
 from ..registry.registry import Registry
 from ..storage.datastore import Datastore
@@ -204,6 +205,7 @@ class Butler(ButlerQueries):
         parameters: Mapping[str, Any] | None = None,
         storage_class: str | StorageClass | None = None,
         component: str | None = None,
+        timespan: Timespan | None = None,
         **keywords: Any,
     ) -> Any:
         """Return a dataset, or a component of one.
@@ -222,17 +224,22 @@ class Butler(ButlerQueries):
             What it is read as: any table as any other (``"DataFrame"``, ``"ArrowTable"``, ``"AstropyTable"``, …).
         component
             The part that is read, where a reference says the whole.
+        timespan
+            When a calibration must be valid, where CALIBRATION collections are searched; the time of the data ID's
+            exposure, visit or day where left out.
 
         Raises
         ------
         DatasetNotFoundError
             It is not there; says what was searched, and what comes closest.
+        CalibrationLookupError
+            Several calibrations are valid in that time.
         DataIdError
             The data ID is incomplete, unknown or ambiguous.
         FileIntegrityError
             Its file is gone, or is not what was written.
         """
-        named, ref, files = self._locate(dataset, data_id, collections, keywords)
+        named, ref, files = self._locate(dataset, data_id, collections, keywords, timespan)
         component = named or component
         wanted = (
             ref.dataset_type.storage_class if storage_class is None else storage_classes.storage_class(storage_class)
@@ -253,10 +260,11 @@ class Butler(ButlerQueries):
         data_id: Mapping[str, Any] | None = None,
         *,
         collections: str | Iterable[str] | None = None,
+        timespan: Timespan | None = None,
         **keywords: Any,
     ) -> DeferredDataset:
-        """Return a handle to a dataset that is found now and read later, in whole or part."""
-        _, ref, _ = self._locate(dataset, data_id, collections, keywords)
+        """Return a handle to a dataset that is found now, as `get` finds it, and read later, in whole or part."""
+        _, ref, _ = self._locate(dataset, data_id, collections, keywords, timespan)
         return DeferredDataset(self, ref)
 
     def put(
@@ -358,11 +366,19 @@ class Butler(ButlerQueries):
         data_id: Mapping[str, Any] | None = None,
         *,
         collections: str | Iterable[str] | None = None,
+        timespan: Timespan | None = None,
         **keywords: Any,
     ) -> DatasetRef | None:
-        """Return the first dataset of a type and data ID in the collections searched, or None."""
+        """Return the first dataset of a type and data ID in the collections searched, or None.
+
+        Of a CALIBRATION collection, it is the one that is valid in the timespan, or when the data ID's exposure, visit
+        or day was; see `get` for the parameters and errors.
+        """
         known = self.registry.dataset_type(dataset_type if isinstance(dataset_type, str) else dataset_type.name)
-        found = self.registry.datasets.find(known, self._data_id(known, data_id, keywords), self._search(collections))
+        resolved, search = self._data_id(known, data_id, keywords), self._search(collections)
+        if known.is_calibration and timespan is None:
+            timespan = self._time_of(known, data_id, keywords, search)
+        found = self.registry.datasets.find(known, resolved, search, timespan)
         return None if found is None else found[0]
 
     def exists(
@@ -371,16 +387,18 @@ class Butler(ButlerQueries):
         data_id: Mapping[str, Any] | None = None,
         *,
         collections: str | Iterable[str] | None = None,
+        timespan: Timespan | None = None,
         **keywords: Any,
     ) -> bool:
-        """Whether a dataset is registered and its file lies there."""
+        """Whether a dataset is registered, and found as `get` finds it, and its file lies there."""
         if isinstance(dataset, DatasetRef):
             files = self.registry.datasets.files(dataset.id)
         else:
             known, _ = self._type_and_component(dataset)
-            found = self.registry.datasets.find(
-                known, self._data_id(known, data_id, keywords), self._search(collections)
-            )
+            resolved, search = self._data_id(known, data_id, keywords), self._search(collections)
+            if known.is_calibration and timespan is None:
+                timespan = self._time_of(known, data_id, keywords, search)
+            found = self.registry.datasets.find(known, resolved, search, timespan)
             files = [] if found is None else found[1]
         return bool(files) and all(self.datastore.path(file).exists() for file in files)
 
@@ -390,10 +408,11 @@ class Butler(ButlerQueries):
         data_id: Mapping[str, Any] | None = None,
         *,
         collections: str | Iterable[str] | None = None,
+        timespan: Timespan | None = None,
         **keywords: Any,
     ) -> str:
-        """Return the URI of a dataset's file."""
-        component, ref, files = self._locate(dataset, data_id, collections, keywords)
+        """Return the URI of the file of a dataset, found as `get` finds it."""
+        component, ref, files = self._locate(dataset, data_id, collections, keywords, timespan)
         for file in files:
             if file.component in ("", component):
                 return self.datastore.uri(file)
@@ -457,13 +476,19 @@ class Butler(ButlerQueries):
         return self.datastore.path(stored) == Path(file.path).absolute()
 
     def remove_datasets(self, refs: Iterable[DatasetRef]) -> None:
-        """Remove datasets from the registry, and their files."""
+        """Remove datasets from the registry, and their files.
+
+        They go from the TAGGED collections that hold them, and from the CALIBRATION collections that say when they are
+        valid, too.
+        """
         self._check_writeable()
         with self.transaction():
             self._journal.remove(self.registry.datasets.forget([ref.id for ref in refs]))
 
     def remove_run(self, name: str, unlink_from_chains: bool = False) -> None:
         """Remove a RUN, the datasets that it owns, and their files.
+
+        The datasets go from TAGGED and CALIBRATION collections, too, as by `remove_datasets`.
 
         Raises
         ------
@@ -534,6 +559,7 @@ class Butler(ButlerQueries):
         data_id: Mapping[str, Any] | None,
         collections: str | Iterable[str] | None,
         keywords: Mapping[str, Any],
+        timespan: Timespan | None,
     ) -> tuple[str | None, DatasetRef, list[StoredFile]]:
         """Find a dataset and its files, and the component of it that is asked for."""
         if isinstance(dataset, DatasetRef):
@@ -544,10 +570,25 @@ class Butler(ButlerQueries):
         dataset_type, component = self._type_and_component(dataset)
         resolved = self._data_id(dataset_type, data_id, keywords)
         search = self._search(collections)
-        found = self.registry.datasets.find(dataset_type, resolved, search)
+        if dataset_type.is_calibration and timespan is None:
+            timespan = self._time_of(dataset_type, data_id, keywords, search)
+        found = self.registry.datasets.find(dataset_type, resolved, search, timespan)
         if found is None:
-            raise self._not_found(dataset_type, resolved, search)
+            raise self._not_found(dataset_type, resolved, search, timespan)
         return component or None, *found
+
+    def _time_of(
+        self,
+        dataset_type: DatasetType,
+        data_id: Mapping[str, Any] | None,
+        keywords: Mapping[str, Any],
+        search: tuple[str, ...],
+    ) -> Timespan | None:
+        """Return when the data were taken for which a calibration is wanted, where that matters to the search."""
+        if not self.registry.catalog.calibration_ranks(search):
+            return None
+        given = data_id if data_id is not None and not keywords else {**(data_id or {}), **keywords}
+        return self.registry.calibrations.timespan_of(dataset_type, given, self.instrument)
 
     def _type_and_component(self, dataset: DatasetType | str) -> tuple[DatasetType, str]:
         name, _, component = (dataset if isinstance(dataset, str) else dataset.name).partition(".")
@@ -556,7 +597,9 @@ class Butler(ButlerQueries):
             dataset_type.storage_class.component(component)
         return dataset_type, component
 
-    def _not_found(self, dataset_type: DatasetType, data_id: DataId, search: tuple[str, ...]) -> Exception:
+    def _not_found(
+        self, dataset_type: DatasetType, data_id: DataId, search: tuple[str, ...], timespan: Timespan | None = None
+    ) -> Exception:
         """Say what was searched for a dataset that is not there, and what comes closest."""
         self.registry.dimension_records.explain_missing(data_id)
         elsewhere = self.registry.datasets.collections_with(dataset_type, data_id)
@@ -567,8 +610,12 @@ class Butler(ButlerQueries):
             hint = (
                 f"There is {'; '.join(map(str, similar))}." if similar else f"They hold no {dataset_type.name} at all."
             )
+        when = "" if timespan is None else f" valid in {timespan}"
+        if dataset_type.is_calibration and (ranks := self.registry.catalog.calibration_ranks(search)):
+            validity = self.registry.calibrations.validity(dataset_type, data_id, ranks)
+            hint = f"{'; '.join(validity)}." if validity else f"Nothing is certified for it there. {hint}"
         return DatasetNotFoundError(
-            f"no {dataset_type.name} for {data_id} in {', '.join(repr(name) for name in search)}. {hint}"
+            f"no {dataset_type.name} for {data_id}{when} in {', '.join(repr(name) for name in search)}. {hint}"
         )
 
     def _check_run(self, run: str) -> None:

@@ -6,6 +6,7 @@
      ├── DataIdError                 a data ID is incomplete, unknown, ambiguous or contradicts itself
      ├── DatasetTypeNotFoundError    no dataset type has that name
      ├── DatasetNotFoundError        no dataset of that type and data ID is in the collections searched
+     ├── CalibrationLookupError      which calibration is valid for a time cannot be told
      ├── DatasetExistsError          the RUN holds that dataset already; nothing is ever overwritten
      ├── CollectionNotFoundError     no collection has that name
      ├── CollectionTypeError         a collection of that type cannot do this
@@ -33,6 +34,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "CalibrationLookupError",
     "CollectionCycleError",
     "CollectionNotFoundError",
     "CollectionTypeError",
@@ -74,6 +76,10 @@ class DatasetTypeNotFoundError(SkyButlerError, LookupError):
 
 class DatasetNotFoundError(SkyButlerError, LookupError):
     """No dataset of that type and data ID is in the collections searched."""
+
+
+class CalibrationLookupError(SkyButlerError, LookupError):
+    """Which calibration is valid for a time cannot be told: several are, or the data do not say when they were."""
 
 
 class DatasetExistsError(SkyButlerError, FileExistsError):

@@ -49,6 +49,7 @@ class Catalog:
     by_id: Mapping[int, CollectionRow] = field(init=False)
     _searches: dict[tuple[str, ...], tuple[CollectionRow, ...]] = field(default_factory=dict)
     _ranks: dict[tuple[str, ...], dict[int, int]] = field(default_factory=dict)
+    _calibration_ranks: dict[tuple[str, ...], dict[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_id", {row.id: row for row in self.collections.values()})
@@ -129,6 +130,17 @@ class Catalog:
         ranks = self._ranks.get(names)
         if ranks is None:
             ranks = self._ranks[names] = {row.id: i for i, row in enumerate(self.flatten(names))}
+        return ranks
+
+    def calibration_ranks(self, names: tuple[str, ...]) -> Mapping[int, int]:
+        """Return the place in the search of each CALIBRATION collection, by its id."""
+        ranks = self._calibration_ranks.get(names)
+        if ranks is None:
+            ranks = self._calibration_ranks[names] = {
+                key: rank
+                for key, rank in self.ranks(names).items()
+                if self.by_id[key].type is CollectionType.CALIBRATION
+            }
         return ranks
 
     def search(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..model.collections import CollectionInfo, CollectionType
 from ..model.errors import CollectionCycleError, CollectionTypeError, ConflictingDefinitionError
+from ..model.timespan import Timespan
+from . import tags
 from .catalog import CollectionRow
 
 if TYPE_CHECKING:
+    from ..model.datasets import DatasetRef, DatasetType
     from .registry import Registry
 
 __all__ = ["Collections", "check_collection_name"]
@@ -156,8 +159,85 @@ class Collections:
             connection.execute(sa.insert(chain), rows)
         self._registry.catalog_changed(connection)
 
+    def tag(self, collection: str, refs: Iterable[DatasetRef]) -> None:
+        """Add datasets of RUNs to a TAGGED collection, all of them or none; those that it has already stay.
+
+        Raises
+        ------
+        CollectionTypeError
+            The collection is not TAGGED.
+        DatasetNotFoundError
+            One of them is in no RUN.
+        ConflictingDefinitionError
+            The collection has another dataset of the same type and data ID.
+        """
+        tags.tag(self._registry, collection, refs)
+
+    def untag(self, collection: str, refs: Iterable[DatasetRef]) -> None:
+        """Take datasets out of a TAGGED collection; those that it does not have are passed over.
+
+        Raises
+        ------
+        CollectionTypeError
+            The collection is not TAGGED.
+        """
+        tags.untag(self._registry, collection, refs)
+
+    def certify(self, collection: str, refs: Iterable[DatasetRef], timespan: Timespan) -> None:
+        """Say in a CALIBRATION collection that datasets of RUNs are valid for a span of time, all of them or none.
+
+        Parameters
+        ----------
+        collection
+            A CALIBRATION collection.
+        refs
+            Datasets of types registered with ``is_calibration=True``.
+        timespan
+            When they are valid; ``Timespan(None, None)`` is always.
+
+        Raises
+        ------
+        CollectionTypeError
+            The collection is no CALIBRATION, or a dataset no calibration.
+        DatasetNotFoundError
+            One of them is in no RUN.
+        ConflictingDefinitionError
+            Another (or the same) dataset of the same type and data ID is valid at a time of that span; shows both.
+        """
+        self._registry.calibrations.certify(collection, refs, timespan)
+
+    def decertify(
+        self,
+        collection: str,
+        dataset_type: DatasetType | str,
+        timespan: Timespan,
+        data_ids: Iterable[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Say in a CALIBRATION collection that no dataset of a type is valid for a span of time any more.
+
+        What is valid before or after stays so: validity that reaches into the span is cut there, validity that reaches
+        beyond both its ends becomes two.
+
+        Parameters
+        ----------
+        collection
+            A CALIBRATION collection.
+        dataset_type
+            Whose datasets.
+        timespan
+            When none will be valid.
+        data_ids
+            Which data IDs; all where left out.
+
+        Raises
+        ------
+        CollectionTypeError
+            The collection is no CALIBRATION.
+        """
+        self._registry.calibrations.decertify(collection, dataset_type, timespan, data_ids)
+
     def delete(self, name: str) -> None:
-        """Delete a collection that is not a RUN; what it referred to stays.
+        """Delete a collection that is not a RUN; what it referred to stays, and its tags or validities go.
 
         Raises
         ------

@@ -49,8 +49,11 @@ class DataIds:
         DataIdError
             Something is missing, unknown or ambiguous; the candidates are named.
         """
-        if isinstance(given, DataId) and given.dimensions is group:
-            return given
+        if isinstance(given, DataId):
+            if given.dimensions is group:
+                return given
+            if group <= given.dimensions and all(name in given for name in group.required):
+                return given.subset(group)
         if len(given) == len(group.required):
             try:
                 values = tuple([given[name] for name in group.required])

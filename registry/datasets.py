@@ -14,7 +14,7 @@ from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType, StoredFile
 from ..model.dimensions import DimensionGroup
 from ..model.errors import CollectionTypeError, ConflictingDefinitionError, DatasetExistsError
-from ..model.timespan import now_ns
+from ..model.timespan import Timespan, now_ns
 from .catalog import Catalog
 from .database import Prepared
 
@@ -44,11 +44,21 @@ class Datasets:
         )
 
     def find(
-        self, dataset_type: DatasetType, data_id: DataId, collections: tuple[str, ...]
+        self,
+        dataset_type: DatasetType,
+        data_id: DataId,
+        collections: tuple[str, ...],
+        timespan: Timespan | None = None,
     ) -> tuple[DatasetRef, list[StoredFile]] | None:
         """Return the first dataset of a type and data ID in a search of collections, with its files; or None.
 
-        One SELECT: the tags of a data ID lie side by side, whatever collections hold it.
+        One SELECT: the tags of a data ID lie side by side, whatever collections hold it. CALIBRATION collections,
+        where such are searched, are asked by another: for what is valid in the timespan, at any time where it is None.
+
+        Raises
+        ------
+        CalibrationLookupError
+            Several of a CALIBRATION collection are valid in the timespan.
         """
         catalog = self._registry.catalog
         type_id = catalog.type_ids[dataset_type.name]
@@ -59,8 +69,6 @@ class Datasets:
         values: dict[str, Any] = {"dataset_type_id": type_id}
         values.update(zip(group.required, data_id.required_values, strict=True))
         rows = self._database.fetch_all(prepared, values)
-        if not rows:
-            return None
         ranks = catalog.ranks(collections)
         best: Any = None
         best_rank = len(ranks)
@@ -73,6 +81,10 @@ class Datasets:
                 best, best_rank, files = row, rank, []
             if row[3] is not None:
                 files.append(StoredFile(*row[3:]))
+        if dataset_type.is_calibration:
+            before = {key: rank for key, rank in catalog.calibration_ranks(collections).items() if rank < best_rank}
+            if before and (ref := self._registry.calibrations.find(dataset_type, data_id, before, timespan)):
+                return ref, self.files(ref.id)
         if best is None:
             return None
         run = catalog.by_id[best[2]].name

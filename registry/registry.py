@@ -16,6 +16,7 @@ from ..model.dimensions import DimensionUniverse, default_universe
 from ..model.errors import RepositoryNotFoundError
 from ..model.provenance import QuantumRecord
 from . import provenance
+from .calibrations import Calibrations
 from .catalog import Catalog, CatalogCache
 from .collections import Collections
 from .data_ids import DataIds
@@ -47,6 +48,7 @@ class Registry:
         self.dimension_records = DimensionRecords(self)
         self.datasets = Datasets(self)
         self.data_ids = DataIds(self)
+        self.calibrations = Calibrations(self)
 
     @classmethod
     def create(

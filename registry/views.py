@@ -91,7 +91,7 @@ def create_calibration_view(connection: Connection, tables: Tables, groups: Iter
         The groups of dimensions that calibrations are kept by.
     """
     ordered = sorted(set(groups), key=lambda group: group.required)
-    parts: list[sa.Select[Any]] = [_calibrations(connection, tables, group) for group in ordered]
+    parts: list[Any] = [_calibrations(connection, tables, group) for group in ordered]
     if not parts:
         names = ("collection", "dataset_type", "dataset_id", "run", "begin_date", "end_date", "data_id")
         parts = [sa.select(*(sa.cast(sa.null(), sa.Text).label(name) for name in names)).where(sa.false())]
