@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..imaging.catalog import SourceCatalog
-from ..model.errors import TaskError
+from ..model.errors import ConfigError, TaskError
 from ..tasks import (
     Config,
     Field,
@@ -70,7 +70,7 @@ class CalibrateConfig(PipelineTaskConfig):
     deblend_contrast: float = Field(1e-4, gt=0, le=1, description="Smallest share of a blend that is a source.")
     background_bin_size: int = Field(64, ge=16, description="Side of the squares in which the sky is taken (pixel).")
     background_cell_size: int = Field(32, ge=4, description="Side of the cells in which it is kept (pixel).")
-    aperture_radii: list[float] = Field([3.0, 4.5, 6.0, 9.0, 12.0], description="Radii of apertures (pixel).")
+    aperture_radii: tuple[float, ...] = Field((3.0, 4.5, 6.0, 9.0, 12.0), description="Radii of apertures (pixel).")
     do_ap_corr: bool = Field(True, description="Scale PSF fluxes to those in a large aperture?")
     ap_corr_radius: float = Field(12.0, gt=0, description="Radius of that aperture (pixel).")
     ap_corr_min_fwhm: float = Field(2.5, ge=0, description="It is no smaller than so many FWHM.")
@@ -78,6 +78,12 @@ class CalibrateConfig(PipelineTaskConfig):
     zero_point: ZeroPointConfig = Field(
         default_factory=ZeroPointConfig, description="Where the photometric zero point comes from."
     )
+
+    def check(self) -> None:
+        """Raise `ConfigError` where an aperture has no size."""
+        super().check()
+        if not all(radius > 0 for radius in self.aperture_radii):
+            raise ConfigError(f"aperture_radii: every radius must be above 0, not {self.aperture_radii}")
 
     def settings(self) -> CrowdedFieldSettings:
         """Return what the fit of the field takes."""

@@ -20,7 +20,8 @@ class CameraConnections(TaskConnections):
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__(config)
-        isr: Any = config.isr if config is not None and "isr" in type(config).model_fields else config
+        settings: Any = config
+        isr = settings.isr if config is not None and "isr" in type(config).model_fields else settings
         for name in self.prerequisites:
             if getattr(isr, f"do_{name}", None) is False:
                 delattr(self, name)

@@ -25,12 +25,12 @@ from ..tasks import (
 from .background import SubtractBackgroundTask, add, surface
 from .cosmic_rays import find_cosmic_rays, repair
 from .crowded_field import subtract_sources
-from .detection import Detections, detect, gaussian_kernel
+from .detection import SIGMA_TO_FWHM, Detections, detect, gaussian_kernel
 from .planes import Planes
 from .psf_fit import PsfStack, stack_stars
 from .psf_photometry import fit_point_sources
 from .psf_stamps import FloatArray, IntArray, StampPixels
-from .psf_stars import SIGMA_TO_FWHM, select_stars
+from .psf_stars import select_stars
 from .sep_library import import_sep
 
 if TYPE_CHECKING:
@@ -149,12 +149,17 @@ class CharacterizeImageTask(PipelineTask):
         self, planes: Planes, found: Detections, chosen: IntArray, fwhm: float, background: Background
     ) -> tuple[PsfStack, Background] | None:
         """Fit the PSF; None where the stars do not suffice."""
+        why = f"{len(chosen)} stars fit for a model, and it takes {self.config.psf_min_stars}"
         if len(chosen) >= self.config.psf_min_stars:
             try:
-                return self._fit_psf(planes, found, chosen, fwhm, background)
+                made = self._fit_psf(planes, found, chosen, fwhm, background)
+                psf = made[0].sampler.to_psf(background.bbox)
+                if not np.isfinite(psf.compute_shape(psf.average_position).fwhm):
+                    raise ValueError("the model's moments do not converge")
+                return made
             except ValueError as error:
-                self.log.warning("no PSF from %d stars: %s", len(chosen), error)
-        self.log.warning("%d stars do not make a PSF: it is taken to be a Gaussian of %.2f pixels", len(chosen), fwhm)
+                why = str(error)
+        self.log.warning("the PSF is taken to be a Gaussian of %.2f pixels: %s", fwhm, why)
         return None
 
     def _half(self, fwhm: float) -> int:

@@ -9,6 +9,9 @@ import numpy as np
 from .psf_stamps import BoolArray, FloatArray, IntArray
 from .sep_library import import_sep
 
+SIGMA_TO_FWHM = 2.3548200450309493
+"""The full width at half maximum of a Gaussian, in standard deviations."""
+
 
 @dataclass(slots=True)
 class Detections:
@@ -34,7 +37,7 @@ class Detections:
 def gaussian_kernel(fwhm: float, half: int) -> FloatArray:
     """Return a centred Gaussian of ``2 * half + 1`` pixels a side with sum 1."""
     offset = np.arange(-half, half + 1)
-    line = np.exp(-0.5 * (offset / (fwhm / 2.3548200450309493)) ** 2)
+    line = np.exp(-0.5 * (offset / (fwhm / SIGMA_TO_FWHM)) ** 2)
     kernel = line[:, None] * line[None, :]
     return np.asarray(kernel / kernel.sum())
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .detection import SIGMA_TO_FWHM
 from .psf_stamps import BoolArray, FloatArray, PsfSampler, StampPixels
 from .sep_library import import_sep
 from .shapes import adaptive_moments
@@ -127,7 +128,7 @@ def shapes(stamps: CleanStamps, fwhm: float) -> Columns:
     cut = max(3, round(2.0 * fwhm))
     inner = slice(max(0, stamps.half - cut), stamps.half + cut + 1)
     box = (slice(None), inner, inner)
-    start = (fwhm / 2.3548200450309493) ** 2
+    start = (fwhm / SIGMA_TO_FWHM) ** 2
     own = adaptive_moments(stamps.data[box], stamps.noise[box], stamps.valid[box], stamps.dx, stamps.dy, start=start)
     psf = adaptive_moments(
         stamps.model[box],

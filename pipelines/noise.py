@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .background import binned_background
+from .detection import SIGMA_TO_FWHM
 from .psf_stamps import BoolArray, FloatArray
 
 
@@ -32,7 +33,7 @@ def noise_growth(residual: FloatArray, variance: FloatArray, mask: BoolArray, fw
     """
     from scipy.ndimage import gaussian_filter
 
-    sigma = fwhm / 2.3548200450309493
+    sigma = fwhm / SIGMA_TO_FWHM
     filtered = gaussian_filter(np.where(mask, 0.0, residual), sigma, truncate=3.0)
     # A Gaussian of unit sum has a squared sum of 1 / (4 pi sigma^2).
     expected = np.sqrt(variance / (4.0 * np.pi * sigma**2))

@@ -57,7 +57,7 @@ def stack_stars(
     Raises
     ------
     ValueError
-        When no star has enough good pixels.
+        When no star has enough good pixels, or what they show is no star.
     """
     pixels = StampPixels.around(x, y, half, (image.shape[0], image.shape[1]))
     data = pixels.take(image)
@@ -78,6 +78,8 @@ def stack_stars(
     )
     flux = registered[:, circle].sum(axis=1)
     whole &= flux > 0
+    if not whole.any():
+        raise ValueError(f"none of {len(x)} candidate stars holds light")
     while order > 0 and whole.sum() < stars_per_term * (order + 1) * (order + 2) // 2:
         order -= 1
     terms = chebyshev_terms(Box2I(Point2I(0, 0), Extent2I(image.shape[1], image.shape[0])), x, y, order)
@@ -88,8 +90,8 @@ def stack_stars(
         model = np.tensordot(terms, basis, axes=1)
         residual = normal - model
         rms = np.sqrt((residual**2).mean(axis=(1, 2)))
-        typical = np.median(rms[whole])
-        whole &= rms < 3.0 * typical
+        typical = max(float(np.median(rms[whole])), 1e-12)
+        whole &= rms <= 3.0 * typical
         spread = 1.4826 * np.median(np.abs(residual[whole]), axis=0) + 1e-12
         # A star is fainter than another, so each pixel's limit scales with how noisy its star is.
         limit = 4.0 * spread * np.maximum(1.0, rms / typical)[:, None, None]
@@ -100,7 +102,16 @@ def stack_stars(
 
 
 def _normalized(basis: FloatArray, zones: _Zones) -> FloatArray:
-    """Smooth the wings; give the first image the sum 1, and the changes none: no star's flux depends on its place."""
+    """Smooth the wings; give the first image the sum 1, and the changes none: no star's flux depends on its place.
+
+    Raises
+    ------
+    ValueError
+        When the first image has no peak in its middle, or no light.
+    """
+    middle = basis.shape[1] // 2
+    if not (basis[0, middle, middle] > 0 and basis[0, zones.circle].sum() > 0):
+        raise ValueError("the stack of the candidate stars has no light in its middle")
     basis = _with_smooth_wings(basis, zones)
     basis[:, ~zones.circle] = 0.0
     basis[0] /= basis[0].sum()

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .detection import Detections
+from .detection import SIGMA_TO_FWHM, Detections
 from .planes import Planes
 from .psf_stamps import BoolArray, FloatArray, IntArray, StampPixels
 from .shapes import adaptive_moments
-
-SIGMA_TO_FWHM = 2.3548200450309493
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..imaging.moments import IQR_TO_STDEV
 from .crowded_field import FieldFit
 from .psf_stamps import BoolArray, PsfSampler
 
@@ -59,7 +60,7 @@ def summarize(exposure: Exposure, psf: Psf, field: FieldFit, sampler: PsfSampler
         "psf_fwhm_arcsec": shape.fwhm * scale,
         "psf_ellipticity": math.hypot(shape.ixx - shape.iyy, 2 * shape.ixy) / (shape.ixx + shape.iyy),
         "sky_bg": field.background.mean,
-        "sky_noise": 0.741301109252802 * float(high - low),
+        "sky_noise": IQR_TO_STDEV * float(high - low),
         "mean_var": float(measured.mean(dtype=np.float64)) if measured.size else math.nan,
         "noise_growth": math.sqrt(variance / float(np.median(measured))) if measured.size else math.nan,
         "n_sources": float(len(field.fit.x)),

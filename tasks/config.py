@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -84,6 +85,7 @@ def set_from(where: str) -> Iterator[None]:
 class Config(LsstNames, BaseModel):
     """Fields of a task's configuration; subclass it and annotate fields.
 
+    Values are to be immutable, tuples and not lists: a list could be changed from within, unchecked and after freezing.
     A field may have the name of a method (``flat``) and hides it then; the class still has it: ``Config.flat(config)``.
 
     Parameters
@@ -127,6 +129,8 @@ class Config(LsstNames, BaseModel):
         if lines:
             summary = (cls.__dict__.get("__doc__") or f"Configuration {cls.__name__}.").rstrip()
             cls.__doc__ = "\n".join([summary, "", "Fields", "------", *lines])
+        # help() shows it before everything else: pydantic's would say all fields once more, in one line.
+        cls.__signature__ = Signature([Parameter("values", Parameter.VAR_KEYWORD)])
 
     def set_defaults(self) -> None:
         """Change defaults of subtasks or inherited fields; a subclass's place to do so."""
@@ -208,9 +212,7 @@ class Config(LsstNames, BaseModel):
         if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
             value = value.item()
         result = handler(value)
-        kinds = (type(value), type(result))
-        if kinds[0] is not kinds[1] and kinds[0] in _SCALARS and kinds[1] in _SCALARS and kinds != (int, float):
-            raise ValueError(f"Input should be {kinds[1].__name__}, not {kinds[0].__name__}")
+        _refuse_conversion(value, result)
         return result
 
     # ---- the whole ----------------------------------------------------------------------------------------------
@@ -332,6 +334,17 @@ class Config(LsstNames, BaseModel):
 
 _SCALARS = (bool, int, float, str)
 _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "min_length": "length >=", "max_length": "length <="}
+
+
+def _refuse_conversion(given: Any, taken: Any, place: str = "") -> None:
+    """Raise ``ValueError`` where a scalar, or one in a sequence, became one of another kind."""
+    if isinstance(given, list | tuple) and isinstance(taken, list | tuple):
+        for number, (one, other) in enumerate(zip(given, taken, strict=False)):
+            _refuse_conversion(one, other, f"item {number}: ")
+        return
+    kinds = (type(given), type(taken))
+    if kinds[0] is not kinds[1] and kinds[0] in _SCALARS and kinds[1] in _SCALARS and kinds != (int, float):
+        raise ValueError(f"{place}Input should be {kinds[1].__name__}, not {kinds[0].__name__}")
 
 
 def _where() -> str:

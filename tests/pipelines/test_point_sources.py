@@ -137,6 +137,22 @@ def test_few_stars_make_a_constant_psf_and_none_is_an_error() -> None:
         stack_stars(image, ~good, x, y, np.full(3, 100.0), half=13)
 
 
+@pytest.mark.parametrize("peak", [-1e4, 0.0])
+def test_candidates_without_light_are_an_error(peak: float) -> None:
+    y, x = np.mgrid[:60, :60]
+    image = peak * np.exp(-0.5 * ((x - 30) ** 2 + (y - 30) ** 2) / 4.0)
+    with pytest.raises(ValueError, match="none of 1 candidate stars holds light"):
+        stack_stars(image, np.ones(image.shape, dtype=bool), np.array([30.0]), np.array([30.0]), np.ones(1), half=9)
+
+
+def test_candidates_with_a_hole_in_their_middle_are_an_error() -> None:
+    y, x = np.mgrid[:60, :60]
+    distance = np.hypot(x - 30, y - 30)
+    image = 1e4 * np.exp(-0.5 * (distance - 5) ** 2) - 50.0 * (distance < 2)
+    with pytest.raises(ValueError, match="no light in its middle"):
+        stack_stars(image, np.ones(image.shape, dtype=bool), np.array([30.0]), np.array([30.0]), np.ones(1), half=9)
+
+
 def test_detection_finds_stars_above_the_threshold_and_little_else() -> None:
     rng = np.random.default_rng(2)
     noise = rng.normal(0, 10.0, (400, 400))

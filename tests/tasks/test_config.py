@@ -1,6 +1,7 @@
 """Configurations: what they take, what they refuse and how they say so, where values come from."""
 
 import pickle
+import pydoc
 from typing import Literal
 
 import numpy as np
@@ -36,6 +37,7 @@ class DetectConfig(Config):
     either: int | Literal["auto"] = Field("auto", description="A number, or auto.")
     limits: dict[str, float] = Field({}, description="Limits.")
     planes: tuple[str, ...] = Field(("BAD", "SAT"), description="Mask planes.")
+    numbers: tuple[float, ...] = Field((), description="Numbers.")
     smooth: Subtask = SubtaskField(SmoothTask, description="How to smooth.")
 
     def check(self) -> None:
@@ -65,7 +67,7 @@ def test_both_spellings_reach_a_field(config):
     [
         ("c.treshold = 3", "DetectTask has no configuration field 'treshold'. Did you mean 'threshold'?"),
         ("c.smooth.doEdgee = 3", "SmoothTask has no configuration field 'doEdgee'. Did you mean 'do_edge'?"),
-        ("c.qqq", "It has: n, threshold, mode, either, limits, planes, smooth."),
+        ("c.qqq", "It has: n, threshold, mode, either, limits, planes, numbers, smooth."),
         ("c.n = 'x'", "DetectTask.n = 'x': Input should be a valid integer"),
         ("c.n = '5'", "Input should be int, not str"),
         ("c.n = True", "Input should be int, not bool"),
@@ -73,6 +75,8 @@ def test_both_spellings_reach_a_field(config):
         ("c.n = 11", "DetectTask.n = 11: Input should be less than or equal to 10"),
         ("c.smooth.do_edge = 1", "Input should be bool, not int"),
         ("c.smooth.sigma = -1", "Input should be greater than 0"),
+        ("c.numbers = [1.5, '5']", "item 1: Input should be float, not str"),
+        ("c.numbers = [True]", "item 0: Input should be float, not bool"),
         ("c.planes = ('BAD', 3)", "item 1: Input should be a valid string"),
         ("c.either = 'x'", "valid integer, unable to parse string as an integer; or: Input should be 'auto'"),
         ("c.limits = {'a': 'x'}", "item a: Input should be a valid number"),
@@ -200,11 +204,12 @@ def test_pickle_keeps_values_and_history(config):
 
 def test_repr_shows_what_was_changed(config):
     config.n = 4
-    assert repr(config) == "DetectConfig(n=4, 8 at their defaults)"
+    assert repr(config) == "DetectConfig(n=4, 9 at their defaults)"
     assert repr(SmoothConfig()) == "SmoothConfig(2 at their defaults)"
 
 
 def test_help_lists_fields_with_types_bounds_and_words():
+    assert pydoc.plain(pydoc.render_doc(DetectConfig)).splitlines()[3] == " |  DetectConfig(**values)"
     text = DetectConfig.__doc__
     assert "n : int, >= 0, <= 10 = 3\n    How many." in text
     assert "SmoothTask" in text
