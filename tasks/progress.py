@@ -6,6 +6,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ..butler.progress import progress_bars
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -28,11 +30,7 @@ class RunProgress:
 
     def __enter__(self) -> RunProgress:
         if self.shown:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bars = Progress(*columns, console=Console(stderr=True))
+            self._bars = progress_bars(transient=False)
             self._bars.start()
         return self
 
