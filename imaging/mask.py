@@ -76,11 +76,12 @@ class Mask(Plane):
     ) -> "Mask":
         """Make a mask of one value, a number or the names of planes, over a box or of a size.
 
-        Pixels are int32, or int64 where the schema has a plane beyond bit 30.
+        Pixels are int32, or int64 where the schema has a plane beyond bit 30, or uint64 where it has one at bit 63.
         """
         schema = MaskSchema.default() if schema is None else schema
         if dtype is None:
-            dtype = np.int32 if all(plane.bit < 31 for plane in schema) else np.int64
+            last = max((plane.bit for plane in schema), default=0)
+            dtype = next(kind for kind in map(np.dtype, ("int32", "int64", "uint64")) if last < _bits(kind))
         box = as_box(size)
         array = np.full((box.height, box.width), schema.bit_mask(value), dtype)
         return cls(array, schema, box.min)

@@ -168,17 +168,13 @@ class MaskSchema(LsstNames):
 
 def renumbered(values: NDArray[Any], moves: list[tuple[int, int]], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return mask pixels with their bits moved to where another schema has them (see `MaskSchema.moves_from`)."""
-    result = np.zeros(values.shape, dtype)
-    wide = values.astype(np.int64)
+    unsigned = np.dtype(f"u{max(values.itemsize, dtype.itemsize)}")  # in which a shift moves the top bit like any other
+    result = np.zeros(values.shape, unsigned)
+    wide = values.astype(unsigned, copy=False)
     for bits, shift in moves:
-        chosen = wide & np.int64(_as_signed(bits))
-        result |= (chosen << shift if shift >= 0 else chosen >> -shift).astype(dtype)
-    return result
-
-
-def _as_signed(bits: int) -> int:
-    """Return bits as the int64 that has the same ones."""
-    return bits - 2**64 if bits >= 2**63 else bits
+        chosen = wide & unsigned.type(bits)
+        result |= chosen << unsigned.type(shift) if shift >= 0 else chosen >> unsigned.type(-shift)
+    return result.astype(dtype, copy=False)
 
 
 @cache

@@ -128,6 +128,18 @@ def test_the_sign_bit_is_a_plane_like_any_other():
     ours = Mask.full(Extent2I(2, 1))
     ours |= mask
     assert ours.interpret(ours[0, 0]) == "BAD,TOP"
+    top = Mask.full(Extent2I(2, 1), "TOP", schema=MaskSchema.from_dict({"TOP": 63}))
+    assert top[0, 0] == 2**63
+    low = Mask.full(Extent2I(2, 1), schema=MaskSchema.from_dict({"TOP": 3}))
+    low |= top
+    assert low[0, 0] == 8
+    top[:] = 0
+    top |= low
+    assert top[0, 0] == 2**63
+    small_pixels = Mask(np.full((1, 2), 128, "uint8"), MaskSchema.from_dict({"A": 7}))
+    wide_pixels = Mask.full(Extent2I(2, 1), schema=MaskSchema.from_dict({"A": 40}))
+    wide_pixels |= small_pixels
+    assert wide_pixels[0, 0] == 2**40
 
 
 def test_schemas_are_values():
