@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
+from math import isfinite
 from string import Formatter
 from typing import Any
 
@@ -131,7 +133,8 @@ class _Section:
 
     def number(self, key: str, default: Any = ..., positive: bool = False) -> float:
         value = self.take(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or (positive and not value > 0):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        if not is_number or (positive and not value > 0):
             raise self.error(key, f"must be a {'positive ' if positive else ''}number, not {value!r}")
         return float(value)
 
@@ -232,7 +235,33 @@ def _detector(section: _Section) -> DetectorDescription:
     )
     section.take("pixel_scale", None)
     section.done()
+    _check_amplifiers(section, made.amplifiers)
     return made
+
+
+def _check_amplifiers(section: _Section, amplifiers: tuple[AmplifierDescription, ...]) -> None:
+    """Refuse amplifiers of one name, and such that read the same pixels or fill the same part of the detector."""
+    for one, other in combinations(amplifiers, 2):
+        if one.name == other.name:
+            raise section.error("amplifiers", f"{one.name!r} is given twice")
+        if _overlap((*one.position, *one.data[2:]), (*other.position, *other.data[2:])):
+            raise section.error(
+                "amplifiers",
+                f"{one.name!r} at position {list(one.position)} and {other.name!r} at {list(other.position)} overlap "
+                "in the detector's image: position is where an amplifier's pixels begin there",
+            )
+    boxes = [
+        (amp.name, what, box) for amp in amplifiers for what, box in (("data", amp.data), ("overscan", amp.overscan))
+    ]
+    for (name, what, box), (another, that, beside) in combinations(boxes, 2):
+        if box is not None and beside is not None and "data" in (what, that) and _overlap(box, beside):
+            raise section.error(
+                "amplifiers", f"the {what} of {name!r} and the {that} of {another!r} overlap in the raw frame"
+            )
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return all(one[i] < other[i] + other[i + 2] and other[i] < one[i] + one[i + 2] for i in (0, 1))
 
 
 def _amplifier(section: _Section) -> AmplifierDescription:
@@ -292,6 +321,7 @@ def _rule(section: _Section, name: str, value_type: str) -> Rule:
     of_type = _check_type(section, value_type)
     values = section.section("values", {})
     defaults = section.section("default_for", {})
+    fixed = "constant" if "constant" in section.content else "default"
     made = Rule(
         name=name,
         type=value_type,
@@ -300,9 +330,9 @@ def _rule(section: _Section, name: str, value_type: str) -> Rule:
         values={str(said).strip().lower(): of_type("values", meant) for said, meant in values.content.items()},
         time=time,
         text=text,
-        fixed="constant" in section.content,
+        fixed=fixed == "constant",
         has_default="default" in section.content or "constant" in section.content,
-        default=of_type("default", section.take("constant", section.take("default", None))),
+        default=of_type(fixed, section.take("constant", section.take("default", None))),
         default_for={str(kind): of_type("default_for", value) for kind, value in defaults.content.items()},
     )
     section.done()

@@ -83,14 +83,22 @@ def overscan(state: IsrState) -> Notes:
         if box is None:
             continue
         pixels = state.masked_image[box].image.array
+        exposed = amplifier.raw_data_bbox
+        covered = box.min_y <= exposed.min_y and box.max_y >= exposed.max_y
+        if not covered and state.config.overscan.is_by_row:
+            raise TaskError(
+                f"amplifier {amplifier.name}: overscan.fit_type={state.config.overscan.fit_type} takes levels of rows, "
+                f"but the overscan has rows {box.min_y} to {box.max_y} and the data {exposed.min_y} to {exposed.max_y}. "
+                "Set it to MEDIAN, MEAN or MEANCLIP."
+            )
         # The first column is to be the one beside the data, on whichever side that is.
-        pixels = pixels if box.min_x >= amplifier.raw_data_bbox.min_x else pixels[:, ::-1]
+        pixels = pixels if box.min_x >= exposed.min_x else pixels[:, ::-1]
         try:
             fit = fit_overscan(pixels, state.config.overscan)
         except TaskError as error:
             raise TaskError(f"amplifier {amplifier.name}: {error}") from None
-        data = state.masked_image[amplifier.raw_data_bbox].image.array
-        first = amplifier.raw_data_bbox.min_y - box.min_y
+        data = state.masked_image[exposed].image.array
+        first = exposed.min_y - box.min_y
         rows = np.clip(np.arange(first, first + len(data)), 0, len(fit.level) - 1)
         data -= fit.level[rows, None].astype(data.dtype)
         notes[f"{amplifier.name}.mean"] = fit.mean

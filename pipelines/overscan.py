@@ -30,6 +30,11 @@ class OverscanConfig(Config):
     leading_columns_to_skip: int = Field(default=0, ge=0, description="Columns left out on the side of the data.")
     trailing_columns_to_skip: int = Field(default=0, ge=0, description="Columns left out on the far side.")
 
+    @property
+    def is_by_row(self) -> bool:
+        """Whether rows have levels of their own."""
+        return self.fit_type not in ("MEAN", "MEANCLIP", "MEDIAN")
+
 
 @dataclass(frozen=True, slots=True)
 class OverscanFit:

@@ -1,1 +1,5 @@
-"""Shipped support for tests and demonstrations: a simulated camera and night (`sky_simulator.simulate`)."""
+"""Shipped support for tests and demonstrations.
+
+A simulated camera and night on disk (`sky_simulator.simulate`), and the records of a tiny camera without any pixels
+(`small_repository.fill_repository`).
+"""

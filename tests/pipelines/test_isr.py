@@ -278,6 +278,40 @@ def test_an_overscan_without_data_is_told_with_its_amplifier() -> None:
         IsrTask().run(raw)
 
 
+def test_flipped_amplifiers_go_where_they_belong() -> None:
+    """Four quarters, each read out towards its own corner, whatever is asked of the overscan's rows."""
+    electrons = scene()[:, :40].copy()
+    raw, amplifiers = np.zeros((HEIGHT, 60)), []
+    for name, right, upper in (("A", 0, 0), ("B", 1, 0), ("C", 0, 1), ("D", 1, 1)):
+        place = box(20 * right, 20 * upper, 20, 20)
+        data, overscan = box(30 if right else 10, 20 * upper, 20, 20), box(50 if right else 0, 20 * upper, 10, 20)
+        part = electrons[20 * upper : 20 * upper + 20, 20 * right : 20 * right + 20]
+        gain = 1.0 + right + 2 * upper
+        flipped = part[:: -1 if upper else 1, :: -1 if right else 1]
+        raw[20 * upper : 20 * upper + 20, data.min_x : data.min_x + 20] = 500.0 + flipped / gain
+        raw[20 * upper : 20 * upper + 20, overscan.min_x : overscan.min_x + 10] = 500.0
+        both = data.expanded_to(overscan)
+        amplifiers.append(
+            Amplifier(name, place, both, data, overscan, gain, 5.0, 6e4, flip_x=bool(right), flip_y=bool(upper))
+        )
+    frame = Exposure(MaskedImage(raw), detector=Detector(0, "Q", box(0, 0, 40, HEIGHT), tuple(amplifiers)))
+    for fit_type in ("MEDIAN", "MEAN_PER_ROW"):
+        config = IsrTask.ConfigClass()
+        config.overscan.fit_type = fit_type
+        result = IsrTask(config=config).run(frame).exposure
+        assert result.image.array == pytest.approx(electrons, rel=1e-5)
+
+
+def test_rows_take_no_level_from_an_overscan_that_does_not_reach_them() -> None:
+    amplifier = Amplifier("A", box(0, 0, 9, 20), box(0, 0, 9, 25), box(0, 0, 9, 20), box(0, 20, 9, 5), 1.0, 5.0, 6e4)
+    raw = Exposure(MaskedImage(np.full((25, 9), 100.0)), detector=Detector(0, "P", box(0, 0, 9, 20), (amplifier,)))
+    assert np.all(IsrTask().run(raw).exposure.image.array == 0.0)
+    config = IsrTask.ConfigClass()
+    config.overscan.fit_type = "MEDIAN_PER_ROW"
+    with pytest.raises(TaskError, match="overscan has rows 20 to 24 and the data 0 to 19"):
+        IsrTask(config=config).run(raw)
+
+
 def test_what_has_no_data_is_not_interpolated_from() -> None:
     raw = raw_of(scene(), integers=False, pixels={(10, 20): 60000.0})
     raw.image.array[20, 12] = np.nan

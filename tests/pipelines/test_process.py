@@ -18,7 +18,7 @@ from skybutler.imaging import (
     Wcs,
 )
 from skybutler.instruments.instrument import Instrument
-from skybutler.model.errors import HeaderError, TaskError
+from skybutler.model.errors import ConfigError, HeaderError, TaskError
 from skybutler.pipelines import CalibrateTask, CharacterizeImageTask
 from skybutler.pipelines.background import add, measure_background, surface
 from skybutler.pipelines.source_ids import unpack_source_id
@@ -271,3 +271,8 @@ def test_the_zero_point_of_a_camera_of_ones_own_is_where_its_description_says(tm
     header = calexp.metadata
     seconds, gain = calexp.visit_info.exposure_time, header["ISRGAIN"]
     assert calexp.photo_calib.zero_point == pytest.approx(header["MAGZERO"] + 2.5 * np.log10(seconds * gain))
+
+
+def test_an_aperture_without_a_size_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"aperture_radii: every radius must be above 0, not \(3.0, -1.0\)"):
+        CalibrateTask(CalibrateTask.ConfigClass(aperture_radii=[3.0, -1.0]))
