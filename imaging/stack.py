@@ -109,6 +109,8 @@ def statistics_stack(
         raise ValueError(f"a stack is of exactly one of {_SUPPORTED!r}, not {flag!r}")
     first = images[0]
     for image in images:
+        if not isinstance(image, Image | MaskedImage):
+            raise TypeError(f"a stack is made of images or of masked images, not of {type(image).__name__}")
         if image.dimensions != first.dimensions:
             raise ValueError(f"images to stack differ in size: {first!r} and {image!r}")
     if weights is not None and len(weights) != len(images):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skybutler.imaging.catalog import SourceCatalog
+from skybutler.imaging.wcs import Wcs
 
 
 @pytest.fixture
@@ -91,6 +92,13 @@ def test_coordinates_are_a_sky_coord(catalog):
     assert catalog[0].getRa().deg == pytest.approx(10.0)
     catalog.coord = coords[::-1]
     np.testing.assert_allclose(np.degrees(catalog["coord_ra"]), [30, 20, 10], rtol=1e-15)
+
+
+def test_coordinates_follow_from_centroids_and_a_wcs(schema):
+    catalog = SourceCatalog(schema, {"id": [1, 2], "base_Naive_x": [100.0, 110.0], "base_Naive_y": [50.0, 50.0]})
+    catalog.update_coord(Wcs.make_tan((100.0, 50.0), (30.0, 0.0), [[1e-3, 0], [0, 1e-3]]))
+    np.testing.assert_allclose(catalog.coord.ra.deg, [30.0, 30.01], rtol=1e-9)
+    np.testing.assert_allclose(catalog.coord.dec.deg, 0.0, atol=1e-9)
 
 
 def test_slots_name_measurements(catalog):

@@ -101,6 +101,13 @@ def test_boxes_become_lists_and_boxes_again(box):
     assert Box2I.from_list(np.array([3.0, 4.0, 5.0, 6.0])).to_list() == [3, 4, 5, 6]
 
 
+def test_boxes_are_mirrored_about_a_column_or_a_row():
+    box = Box2I(Point2I(2, 3), Extent2I(4, 5))
+    assert box.reflected_about_x(0) == Box2I(Point2I(-5, 3), Extent2I(4, 5))
+    assert box.reflected_about_y(10) == Box2I(Point2I(2, 13), Extent2I(4, 5))
+    assert Box2I().reflected_about_y(10).is_empty
+
+
 def test_boxes_never_change():
     box = Box2I(Point2I(0, 0), Extent2I(2, 2))
     with pytest.raises(AttributeError, match="never changes"):

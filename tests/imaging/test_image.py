@@ -112,6 +112,13 @@ def test_local_of_a_view_of_a_view_counts_from_the_view():
     assert sub1[inner].getBBox(LOCAL) == sub1[inner, LOCAL].getBBox(LOCAL) == box(0, 0, 2, 1)
 
 
+def test_positions_and_indices_are_an_origin_apart():
+    image = Image.full(Box2I(Point2I(100, 50), Extent2I(4, 3)))
+    assert (image.index_to_position(2, 0), image.index_to_position(2.5, 1)) == (102.0, 52.5)
+    assert image.position_to_index(102.25, 0) == (2, 0.25)
+    assert image.position_to_index(51.5, 1) == (2, -0.5)
+
+
 def test_moving_a_view_leaves_its_parent():
     image = ramp()
     view = image[2:4, 2:4]

@@ -32,6 +32,12 @@ def test_a_gaussian_is_exact():
     assert psf.compute_peak() == kernel[0, 0]
 
 
+def test_a_gaussian_is_resized_with_its_sigma():
+    resized = GaussianPsf(11, 11, 2.0).resized(5, 7)
+    assert (resized.dimensions, resized.sigma) == ((5, 7), 2.0)
+    assert resized.compute_shape().trace_radius == pytest.approx(2.0)
+
+
 def test_sizes_must_be_odd_both_ways():
     for width, height in ((20, 21), (21, 20), (0, 1)):
         with pytest.raises(ValueError, match="must be odd"):

@@ -21,6 +21,7 @@ from skybutler.imaging import (
     VARIANCE,
     VARIANCECLIP,
     Box2I,
+    Exposure,
     Extent2I,
     Image,
     Mask,
@@ -131,6 +132,8 @@ def test_what_cannot_be_stacked():
         statistics_stack([image], MEAN, weights=[1, 2])
     with pytest.raises(ValueError, match="need masked images"):
         statistics_stack([image], MEAN, StatisticsControl(weighted=True))
+    with pytest.raises(TypeError, match="not of Exposure"):
+        statistics_stack([Exposure(image)], MEAN)
     with pytest.raises(TypeError, match="not of both"):
         statistics_stack([MaskedImage(image), image], MEAN)
 
