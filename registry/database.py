@@ -213,7 +213,7 @@ class Database:
             self._tell(error)
 
     def _tell(self, error: Exception) -> NoReturn:
-        own = None if self.dialect_name == "sqlite" else postgres.translated(error, self)
+        own = None if self.dialect_name == "sqlite" else postgres.translated(error, self, BUSY_TIMEOUT)
         if own is None:
             raise error
         raise own from error
@@ -238,12 +238,7 @@ class Database:
         except sa.exc.OperationalError as error:
             if "locked" not in str(error.orig):
                 raise
-            raise self._busy() from error
-
-    def _busy(self) -> RepositoryBusyError:
-        return RepositoryBusyError(
-            f"others have kept {self} locked for {BUSY_TIMEOUT:g} s; nothing was changed, so try again later."
-        )
+            raise postgres.busy(self, BUSY_TIMEOUT) from error
 
     @contextmanager
     def write_prepared(self, rows: int = 1) -> Iterator[_Cursor]:
@@ -266,7 +261,7 @@ class Database:
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
                 raise
-            raise self._busy() from error
+            raise postgres.busy(self, BUSY_TIMEOUT) from error
         try:
             yield cursor
             cursor.execute("COMMIT")

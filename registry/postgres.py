@@ -27,9 +27,20 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
 __all__ = [
-    "clear_schema", "copy_rows", "is_postgresql", "make_schema", "open_engine", "pipelined", "schema_of", "stream",
-    "translated", "was_undone", "with_schema",
-]  # fmt: skip
+    "busy",
+    "clear_schema",
+    "copy_rows",
+    "is_postgresql",
+    "make_schema",
+    "open_engine",
+    "pipelined",
+    "schema_of",
+    "session",
+    "stream",
+    "translated",
+    "was_undone",
+    "with_schema",
+]
 
 LONGEST_NAME = 63
 """Bytes of an identifier; PostgreSQL would cut longer ones without a word."""
@@ -155,7 +166,14 @@ def was_undone(error: SkyButlerError) -> bool:
     return getattr(_of_driver(error.__cause__), "sqlstate", None) in _UNDONE
 
 
-def translated(error: Exception, where: object) -> SkyButlerError | None:
+def busy(where: object, timeout: float) -> RepositoryBusyError:
+    """Return the error that says that a lock could not be had."""
+    return RepositoryBusyError(
+        f"others have kept {where} locked for {timeout:g} s; nothing was changed, so try again later."
+    )
+
+
+def translated(error: Exception, where: object, timeout: float) -> SkyButlerError | None:
     """Return an error of our own for one of the driver's; None where it is the caller's business.
 
     What contradicts the tables (integrity) is: only callers know what they wanted to write.
@@ -168,7 +186,7 @@ def translated(error: Exception, where: object) -> SkyButlerError | None:
     if state in _UNDONE:
         return RepositoryBusyError(f"what others change in {where} was in the way ({first}); nothing was changed.")
     if state in _BUSY:
-        return RepositoryBusyError(f"others have kept {where} locked for too long; nothing was changed, so try again.")
+        return busy(where, timeout)
     if state in _DENIED:
         return ReadOnlyError(f"{where} may not be changed so: {first}.")
     if isinstance(cause, psycopg.DataError):

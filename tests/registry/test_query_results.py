@@ -43,7 +43,7 @@ def add_datasets(
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory):
+def registry(backend, tmp_path_factory):
     registry = Registry.create(tmp_path_factory.mktemp("queries") / "registry.sqlite3")
     insert = registry.dimension_records.insert
     insert("instrument", [{"name": "Cam", "detector_max": 4}, {"name": "Other"}])

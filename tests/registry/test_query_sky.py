@@ -40,7 +40,7 @@ def sky():
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory, sky):
+def registry(backend, tmp_path_factory, sky):
     registry = Registry.create(tmp_path_factory.mktemp("sky") / "registry.sqlite3")
     insert = registry.dimension_records.insert
     cam, skymap = {"instrument": "Cam"}, {"skymap": "S"}

@@ -8,6 +8,8 @@ from skybutler.butler.butler import Butler
 from skybutler.model.errors import InvalidQueryError, ReadOnlyError
 from skybutler.model.timespan import nanoseconds_from_isot, now_ns
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def filled(butler):
