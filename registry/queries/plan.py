@@ -267,7 +267,20 @@ class _Builder:
         for field in (*self.reading.fields.values(), *(order.field for order in self.reading.order)):
             if not field.is_dimension and not field.of_dataset and self.universe[field.owner].has_table:
                 joins.element(field.owner)
+        self._join_times()
         joins.agreements()
+
+    def _join_times(self) -> None:
+        """Let only those calibrations fit that are valid when the exposure, visit or day was that a row speaks of."""
+        for search in self.searches:
+            if not search.is_temporal:
+                continue
+            begin, end = search.timespan
+            for family in self.universe.temporal_families.values():
+                present = [name for name in family if name in self.joins.dimensions]
+                if present:  # the most precise of them, which comes first, lies within the others
+                    table = self.joins.element(present[0])
+                    self.joins.conditions += [begin < table.c.timespan_end, end > table.c.timespan_begin]
 
     def _join_sky(self, overlaps: Sequence[Overlap]) -> None:
         """Join regions of different families: those that the expression relates, else the most precise of each."""
@@ -328,7 +341,8 @@ class _Builder:
             return [keys[name] for name in self.request.dimensions.names]
         if self.request.kind == "datasets":
             search = self.searches[0]
-            return [*search.identity(self.joins), *(keys[name] for name in self.request.dimensions.required)]
+            found = [*search.identity(self.joins), *(keys[name] for name in self.request.dimensions.required)]
+            return [*found, *search.timespan] if self.request.shows_validity(search.is_temporal) else found
         table = self.joins.element(self.request.record_element.name)
         return list(table.c)
 
@@ -372,4 +386,7 @@ class _Builder:
         """Whether one result may come in several rows."""
         if self.joins.repeats or not self.joins.keys.keys() <= set(self.request.dimensions.names):
             return True
-        return self.request.kind != "datasets" and any(search.is_ranked for search in self.searches)
+        if self.request.kind == "datasets":
+            # A dataset may be valid in several spans; where these are asked for, each is a result of its own.
+            return self.request.find_first and self.searches[0].is_temporal
+        return any(search.is_ranked or search.is_temporal for search in self.searches)

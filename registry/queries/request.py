@@ -43,6 +43,10 @@ class Request:
         """The element whose records are asked for, where they are."""
         return cast("Element", self.element)
 
+    def shows_validity(self, is_temporal: bool) -> bool:
+        """Whether results say when each is valid: all datasets of a search that is temporal do."""
+        return self.kind == "datasets" and not self.find_first and is_temporal
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

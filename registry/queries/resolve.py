@@ -23,6 +23,8 @@ DATASET_FIELDS = {
     "path": Kind.STRING,
 }
 """What is known of every dataset beside its data ID; size (bytes) and path are those of its file."""
+_OF_CALIBRATIONS = DATASET_FIELDS | {"timespan": Kind.TIMESPAN}
+"""What is known of calibrations: also when each is valid, always where no CALIBRATION collection says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +138,32 @@ class Scope:
     def _of_dataset(self, dataset_type: str, rest: list[str], name: tree.Name, source: Source) -> Field:
         if all(t.name != dataset_type for t in self.dataset_types):
             raise source.error(name.at, f"Dataset type {dataset_type!r} takes no part in this query.")
-        kind = DATASET_FIELDS.get(rest[0])
+        known_fields = self._dataset_fields(dataset_type)
+        kind = known_fields.get(rest[0])
+        if kind is Kind.TIMESPAN and len(rest) == 2:
+            end = self._end(rest[1], name, source)
+            return Field(dataset_type, f"timespan_{end}", Kind.TIME, of_dataset=True)
         if kind is None or len(rest) > 1:
-            wrong, known = ".".join(rest), ", ".join(DATASET_FIELDS)
+            wrong, known = ".".join(rest), ", ".join(known_fields)
             raise source.error(
                 name.at + len(dataset_type) + 1,
-                f"A dataset has no field {wrong!r}.{closest(wrong, DATASET_FIELDS)} It has {known}.",
+                f"A dataset has no field {wrong!r}.{closest(wrong, known_fields)} It has {known}.",
             )
         return Field(dataset_type, rest[0], kind, of_dataset=True)
+
+    def _dataset_fields(self, dataset_type: str) -> dict[str, Kind]:
+        found = next(t for t in self.dataset_types if t.name == dataset_type)
+        return _OF_CALIBRATIONS if found.is_calibration else DATASET_FIELDS
 
     def _bare(self, first: str, rest: list[str], name: tree.Name, source: Source) -> Field:
         """Resolve a column without its element: the record's own, else one that only one of the elements has."""
         universe = self.dimensions.universe
-        if first in DATASET_FIELDS and len(self.dataset_types) == 1:
-            return self._of_dataset(self.dataset_types[0].name, [first, *rest], name, source)
         owners = [self.element] if self.element is not None and first in self.element.index else []
         owners = owners or [e for e in map(universe.__getitem__, self.dimensions.elements) if first in e.index]
+        fields = self._dataset_fields(self.dataset_types[0].name) if len(self.dataset_types) == 1 else {}
+        # Records have timespans, too, and theirs are the only ones that most queries know of.
+        if first in fields and not (owners and first not in DATASET_FIELDS):
+            return self._of_dataset(self.dataset_types[0].name, [first, *rest], name, source)
         # A column that gives another dimension's value is that dimension, which would have been found by its name.
         owners = [e for e in owners if e.columns[e.index[first]].role not in ("required", "implied")]
         if len(owners) == 1:

@@ -116,7 +116,8 @@ class Query(ABC, Generic[T]):
     def to_arrow(self) -> pa.Table:
         """Return the results as an Arrow table, straight from the cursor.
 
-        Times are TAI (``timestamp[ns]``), regions IVOA text, dataset ids text.
+        Times are TAI (``timestamp[ns]``), regions IVOA text, dataset ids text. All datasets (``find_first=False``) of
+        CALIBRATION collections come with the ends of their validity, null where it has none.
         """
         return rows.arrow_table(self._registry.database, self._plan(), self._limit(), self._columns(), self._run)
 
@@ -168,7 +169,10 @@ class DatasetQuery(Query[DatasetRef]):
         return rows.refs(self._request.dataset_types[0], self._run)
 
     def _columns(self) -> list[tuple[str, str]]:
-        return [("dataset_id", "id"), ("run", "run"), *_key_columns(self._request, self._request.dimensions.required)]
+        found = [("dataset_id", "id"), ("run", "run"), *_key_columns(self._request, self._request.dimensions.required)]
+        if self._request.shows_validity(self._made.searches[0].is_temporal):
+            found += [("timespan_begin", "end"), ("timespan_end", "end")]
+        return found
 
     def _subject(self) -> str:
         return repr(self._request.dataset_types[0].name)

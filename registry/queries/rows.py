@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["arrow_table", "data_ids", "pages", "records", "refs"]
 
+_OPEN = (Timespan(None, None).begin_ns, Timespan(None, None).end_ns)
 _PAGE = 2000
 """Rows that are fetched at once: what is in memory of a result, however long it is."""
 
@@ -134,7 +135,8 @@ def arrow_table(database: Database, plan: Plan, limit: int | None, columns: Sequ
     Parameters
     ----------
     columns
-        Name and type of each column of the statement: a column type of the universe, ``time``, ``id`` or ``run``.
+        Name and type of each column of the statement: a column type of the universe, ``time``, ``end`` (of a span,
+        which may be open), ``id`` or ``run``.
     runs
         Gives the name of a RUN by its key.
     """
@@ -142,7 +144,8 @@ def arrow_table(database: Database, plan: Plan, limit: int | None, columns: Sequ
 
     types = {
         "int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_(), "bytes": pa.binary(),
-        "region": pa.string(), "time": pa.timestamp("ns"), "id": pa.string(), "run": pa.string(),
+        "region": pa.string(), "time": pa.timestamp("ns"), "end": pa.timestamp("ns"), "id": pa.string(),
+        "run": pa.string(),
     }  # fmt: skip
     schema = pa.schema([pa.field(name, types[kind]) for name, kind in columns])
     batches = []
@@ -155,6 +158,8 @@ def arrow_table(database: Database, plan: Plan, limit: int | None, columns: Sequ
             elif kind == "run":
                 names = {key: runs(key) for key in set(cells)}
                 values = [names[cell] for cell in cells]
+            elif kind == "end":
+                values = [None if cell in _OPEN else cell for cell in cells]
             elif kind == "bool":
                 values = [None if cell is None else bool(cell) for cell in cells]
             arrays.append(pa.array(values, types[kind]))

@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import FromClause
 
 from ...model.collections import CollectionType
 from ...model.datasets import DatasetType
+from ...model.timespan import Timespan
 from ..catalog import Catalog
 from ..tables import Tables
 from .dialect import Dialect
@@ -21,14 +22,16 @@ from .request import Request
 
 __all__ = ["Search", "searches"]
 
+_WHOLE = Timespan(None, None)
+_ALWAYS = tuple(sa.literal_column(str(end), sa.BigInteger()) for end in (_WHOLE.begin_ns, _WHOLE.end_ns))
+
 
 @dataclass(frozen=True, slots=True)
 class Searched:
     """The collections that hold datasets of a type, as a search goes through them."""
 
     keys: tuple[int, ...]
-    runs_only: bool
-    """Whether all are RUNs, so that a tag's collection is its dataset's RUN."""
+    kinds: frozenset[CollectionType]
     ranks: str
     """Pairs of key and place in the search, as JSON."""
 
@@ -50,20 +53,25 @@ class Search:
         self.dataset_type = dataset_type
         self.type_id = type_id
         self.collections = searched.keys
-        self.runs_only = searched.runs_only
+        self.runs_only = searched.kinds <= {CollectionType.RUN}
+        """Whether all are RUNs, so that a tag's collection is its dataset's RUN."""
+        self.is_temporal = CollectionType.CALIBRATION in searched.kinds
+        """Whether CALIBRATION collections are searched, so that it matters when a dataset is valid."""
+        self._all_temporal = searched.kinds == {CollectionType.CALIBRATION}
         self.is_ranked = len(searched.keys) > 1
         """Whether several collections are searched, so that the first that has a dataset matters."""
         self.rank: ColumnElement[Any]
         """The place of a row's collection in the search, once it is joined and ranked."""
         self.tag: FromClause
-        """The table of tags, once it is joined."""
+        """The table of tags, or of validities, once it is joined."""
         self._ranks = searched.ranks
         self._tables: dict[str, FromClause] = {}
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """What decides on the SQL of the search."""
-        return self.dataset_type.name, self.dataset_type.dimensions, self.is_ranked, self.runs_only
+        temporal = self.is_temporal, self._all_temporal
+        return self.dataset_type.name, self.dataset_type.dimensions, self.is_ranked, self.runs_only, temporal
 
     def values(self, number: int) -> dict[str, Any]:
         """Return the parameters of the search."""
@@ -73,7 +81,7 @@ class Search:
 
     def join(self, joins: Joins, number: int, dialect: Dialect) -> None:
         """Join the tags of the datasets."""
-        tag = self.tag = joins.tables.tag(self.dataset_type.dimensions).alias()
+        tag = self.tag = self._source(joins.tables, number)
         integer = sa.BigInteger()
         of_type = tag.c.dataset_type_id == sa.bindparam(f"type{number}", type_=integer)
         columns = {name: tag.c[name] for name in self.dataset_type.dimensions.required}
@@ -89,14 +97,38 @@ class Search:
             searched = tag.c.collection_id == sa.bindparam(f"collection{number}", type_=integer)
             joins.add(tag, columns, also=[of_type, searched])
 
+    def _source(self, tables: Tables, number: int) -> FromClause:
+        """Return the table of tags, of validities, or of both where collections of both kinds are searched."""
+        tag = tables.tag(self.dataset_type.dimensions)
+        if not self.is_temporal:
+            return tag.alias()
+        calib = tables.calib(self.dataset_type.dimensions)
+        if self._all_temporal:
+            return calib.alias()
+        of_type = sa.bindparam(f"type{number}", type_=sa.BigInteger())
+        names = ("dataset_type_id", *self.dataset_type.dimensions.required, "collection_id", "dataset_id")
+        always = [bound.label(name) for name, bound in zip(("timespan_begin", "timespan_end"), _ALWAYS, strict=True)]
+        tagged = sa.select(*(tag.c[n] for n in names), *always).where(tag.c.dataset_type_id == of_type)
+        certified = sa.select(*(calib.c[n] for n in names), calib.c.timespan_begin, calib.c.timespan_end)
+        return sa.union_all(tagged, certified.where(calib.c.dataset_type_id == of_type)).subquery()
+
+    @property
+    def timespan(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """The begin and end of a dataset's validity: of what is in no CALIBRATION collection, always."""
+        return (self.tag.c.timespan_begin, self.tag.c.timespan_end) if self.is_temporal else _ALWAYS
+
     def identity(self, joins: Joins) -> list[ColumnElement[Any]]:
         """Return the columns of a dataset's id and of its RUN's key."""
         run = self.tag.c.collection_id if self.runs_only else self._table(joins, "dataset").c.run_id
         return [self.tag.c.dataset_id, run]
 
-    def column(self, joins: Joins, field: str) -> ColumnElement[Any]:
-        """Return the column of one of the dataset's fields."""
+    def column(self, joins: Joins, field: str) -> Any:
+        """Return the column of one of the dataset's fields; of its timespan, the pair of its begin and end."""
         match field:
+            case "timespan":
+                return self.timespan
+            case "timespan_begin" | "timespan_end":
+                return self.timespan[field == "timespan_end"]
             case "dataset_id":
                 return self.tag.c.dataset_id
             case "ingest_date":
@@ -150,7 +182,7 @@ def _searched(catalog: Catalog, collections: tuple[str, ...], dataset_type: str,
         found = catalog.search(collections, dataset_type, find_first=first)
         ids = tuple(row[0] for row in found)
         ranks = json.dumps([[collection, place] for place, collection in enumerate(ids)])
-        searched = Searched(ids, all(row[2] is CollectionType.RUN for row in found), ranks)
+        searched = Searched(ids, frozenset(row[2] for row in found), ranks)
         if len(_remembered) >= _MOST_REMEMBERED:
             _remembered.clear()
         _remembered[key] = searched

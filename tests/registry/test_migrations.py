@@ -53,7 +53,7 @@ def test_a_migrated_repository_is_as_a_new_one(old, tmp_path):
         {name: " ".join((sql or "").replace("( ", "(").replace('"', "").split()) for name, sql in tables(root).items()}
         for root in (old, tmp_path / "new")
     ]
-    assert squeezed[0].keys() == squeezed[1].keys()
+    assert squeezed[0].keys() <= squeezed[1].keys()  # new ones may have more standard dataset types
     for name in squeezed[0]:
         if name.startswith(("calib", "v_calibrations")):
             assert squeezed[0][name] == squeezed[1][name]
