@@ -29,3 +29,5 @@ __getattr__, __dir__ = lazy_exports(
         "isr_config": ("IsrConfig",),
     },
 )
+
+__all__ = tuple(__dir__())

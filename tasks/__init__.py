@@ -45,3 +45,5 @@ __getattr__, __dir__ = lazy_exports(
         "task": ["Task", "time_method"],
     },
 )
+
+__all__ = tuple(__dir__())

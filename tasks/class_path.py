@@ -47,6 +47,10 @@ def load_class(path: str, error: type[SkyButlerError], beside: Path | None = Non
             raise error(
                 f"Module {module_name!r} of class {path!r} needs {missing.name!r}, which is not installed."
             ) from None
+        except Exception as broken:
+            raise error(
+                f"Module {module_name!r} of class {path!r} cannot be imported: {type(broken).__name__}: {broken}"
+            ) from broken
         for part in parts[cut:]:
             if not hasattr(found, part):
                 raise error(f"Module {module_name!r} has no class {part!r}.{closest(part, dir(found))}") from None

@@ -7,11 +7,14 @@ package, its configuration, its data ID, and the ids of the datasets that it rea
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from .class_path import class_path
 from .config import Config
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
     from .quantum import Quantum
 
 __all__ = ["package_version", "quantum_fingerprint", "task_digest"]
+
+
+_SOURCES: WeakKeyDictionary[type, bytes] = WeakKeyDictionary()
+"""Digests by class, not by file: what is edited and reloaded is another class."""
 
 
 def task_digest(node: TaskNode) -> str:
@@ -63,21 +70,39 @@ def code_digest(task_class: type[Task]) -> str:
         f"{class_path(task_class)} {task_class.version} {package_version(root)}".encode(), digest_size=16
     )
     for parent in task_class.__mro__:
-        source = getattr(sys.modules.get(parent.__module__), "__file__", None)
-        if issubclass(parent, Task) and not parent.__module__.startswith(f"{__package__}.") and source is not None:
-            digest.update(_source_digest(Path(source)))
+        if issubclass(parent, Task) and not parent.__module__.startswith(f"{__package__}."):
+            if parent not in _SOURCES:
+                _SOURCES[parent] = _source_digest(parent)
+            digest.update(_SOURCES[parent])
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=256)
-def _source_digest(source: Path) -> bytes:
-    """Digest a module, with its neighbours where it is in a package: a task calls functions of theirs."""
+def _source_digest(task_class: type[Task]) -> bytes:
+    """Digest a class's module, with its neighbours where it is in a package: a task calls functions of theirs.
+
+    A class of a notebook has no file: what its functions do is taken.
+    """
     digest = hashlib.blake2b(digest_size=16)
+    file = getattr(sys.modules.get(task_class.__module__), "__file__", None)
+    if file is None:
+        for name, value in sorted(vars(task_class).items()):
+            digest.update(f"{name} {_code_text(getattr(inspect.unwrap(value), '__code__', value))}\n".encode())
+        return digest.digest()
+    source = Path(file)
     is_packaged = (source.parent / "__init__.py").is_file()
     for path in sorted(source.parent.glob("*.py")) if is_packaged else [source]:
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.digest()
+
+
+def _code_text(value: Any) -> str:
+    """Return code or a constant as text that is equal in every process: no addresses, line numbers or order of sets."""
+    if isinstance(value, CodeType):
+        return f"{value.co_code.hex()} {value.co_names} {[_code_text(one) for one in value.co_consts]}"
+    if isinstance(value, frozenset):
+        return str(sorted(map(repr, value)))
+    return repr(value) if isinstance(value, bool | int | float | str | bytes | tuple | None) else ""
 
 
 @lru_cache(maxsize=256)

@@ -8,10 +8,15 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["captured_log", "exception_entry"]
+from ..model.errors import SkyButlerError
 
+__all__ = ["captured_log", "error_place", "exception_entry"]
+
+_PACKAGE = Path(__file__).parent.parent
+_STANDARD_LIBRARY = Path(traceback.__file__).parent
 _ROOT = "skybutler"
 
 
@@ -70,6 +75,24 @@ def captured_log(level: int = logging.INFO) -> Iterator[list[dict[str, Any]]]:
         logger.removeHandler(handler)
         logger.propagate = propagate_before
         logger.setLevel(level_before)
+
+
+def error_place(error: BaseException) -> str:
+    """Return ``" (file.py, line 7)"``: where an error was raised; "" for our own errors, which say what is wrong.
+
+    Of an error within a library it is the line of the task that called it.
+    """
+    if isinstance(error, SkyButlerError):
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    near = [frame for frame in frames if not _is_of_a_library(Path(frame.filename))] or frames
+    return f" ({Path(near[-1].filename).name}, line {near[-1].lineno})" if near else ""
+
+
+def _is_of_a_library(file: Path) -> bool:
+    if file.is_relative_to(_PACKAGE):
+        return False
+    return "site-packages" in file.parts or file.is_relative_to(_STANDARD_LIBRARY)
 
 
 def exception_entry(error: BaseException, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...model.datasets import DatasetRef, DatasetType
 from ...model.errors import NoWorkFound
 from ...model.timespan import now_ns
-from ..log_capture import captured_log, exception_entry
+from ..log_capture import captured_log, error_place, exception_entry
 from ..quantum_context import InputRefs, QuantumContext
 from .blas_threads import limited_blas_threads
 from .executor import QuantumResult
@@ -94,5 +94,5 @@ class InProcessExecutor:
 
 
 def _fail(result: QuantumResult, error: Exception, log: list[dict[str, Any]]) -> None:
-    result.outcome, result.why = "failed", f"{type(error).__name__}: {error}"
+    result.outcome, result.why = "failed", f"{type(error).__name__}: {error}{error_place(error)}"
     log.append(exception_entry(error, f"skybutler.{result.quantum.label}"))

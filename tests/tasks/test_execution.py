@@ -1,5 +1,7 @@
 """Quantum graphs and runs, on a small repository with frames of two detectors and no pixels."""
 
+import importlib
+import inspect
 import io
 import json
 import logging
@@ -11,7 +13,13 @@ import pytest
 
 from skybutler import Butler
 from skybutler.model.datasets import DatasetType
-from skybutler.model.errors import CollectionTypeError, DatasetNotFoundError, NoWorkFound, PipelineError
+from skybutler.model.errors import (
+    CollectionTypeError,
+    ConfigError,
+    DatasetNotFoundError,
+    NoWorkFound,
+    PipelineError,
+)
 from skybutler.tasks import (
     Field,
     InitOutput,
@@ -38,6 +46,10 @@ DARKS = "exposure.observation_type = 'dark'"
 class DarkConfig(PipelineTaskConfig):
     offset: int = Field(0, description="Added to the sum.")
     fails_on: int = Field(-1, description="A detector on which it fails.")
+
+    def check(self) -> None:
+        if self.offset == 13:
+            raise ConfigError("offset must not be 13.")
 
 
 class DarkTask(PipelineTask):
@@ -198,6 +210,7 @@ def test_a_calibration_that_the_data_query_took_away_is_told(butler, caplog):
     run(butler, pipeline, where="visit = 11")
     assert "clean: 2 of 2 quanta go without 'stack', which dark does not make for them: " in caplog.text
     assert "the data query 'visit = 11'" in caplog.text
+    assert "write 'clean: visit = 11'" in caplog.text
     caplog.clear()
     run(butler, pipeline, where="clean: visit = 11", output="u/me/other")
     assert not caplog.messages
@@ -355,6 +368,51 @@ def test_a_changed_configuration_makes_all_that_follows_again(butler):
     assert butler.collections.info("u/me/try").children == (back.run, changed.run, first, "frames")
 
 
+def test_a_task_that_is_edited_and_reloaded_is_run_again(butler, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = inspect.getsource(MeasureTask).replace('["value"] * 2', '["value"] * FACTOR')
+    heading = "from skybutler.tasks import *\nVISIT, FRAME = {VISIT}, {FRAME}\nFACTOR = {factor}\n\n"
+    module = tmp_path / "edited_between_runs.py"
+    pipeline = make_pipeline()
+    for factor in (2, 1):
+        module.write_text(heading.format(VISIT=VISIT, FRAME=FRAME, factor=factor) + source)
+        if factor == 2:
+            edited = importlib.import_module(module.stem)
+        else:
+            shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)  # within a second, of the same size
+            edited = importlib.reload(edited)
+        pipeline.tasks["measure"] = Pipeline.of({"measure": edited.MeasureTask}).tasks["measure"]
+        assert run(butler, pipeline).counts("measure")["done"] == 6
+    assert run(butler, pipeline).counts("measure")["skipped"] == 6
+
+
+def test_a_task_of_a_notebook_is_run_again_when_its_code_changes(butler):
+    def of_a_notebook(text: str) -> type[PipelineTask]:
+        namespace = {"__name__": "a_notebook", "VISIT": VISIT, "FRAME": FRAME}
+        exec("from skybutler.tasks import *\n" + text, namespace)
+        return namespace["MeasureTask"]
+
+    source = inspect.getsource(MeasureTask)
+    pipeline = make_pipeline()
+    outcomes = []
+    for text in (source, source, "\n\n" + source, source.replace("* 2", "* 3")):
+        pipeline.tasks["measure"] = Pipeline.of({"measure": of_a_notebook(text)}).tasks["measure"]
+        outcomes.append({name for name, count in run(butler, pipeline).counts("measure").items() if count})
+    assert outcomes == [{"done"}, {"skipped"}, {"skipped"}, {"done"}]
+
+
+def test_overrides_are_of_one_run(butler):
+    pipeline = make_pipeline()
+    run(butler, pipeline, overrides=["dark:offset=5"])
+    assert pipeline.tasks["dark"].config.offset == 0
+
+
+def test_a_configuration_that_contradicts_itself_is_told_before_anything_runs(butler):
+    with pytest.raises(ConfigError, match=r"^Task 'dark': offset must not be 13\.$"):
+        run(butler, overrides=["dark:offset=13"])
+    assert not butler.collections.list("u/*")
+
+
 def test_a_lost_output_is_made_again(butler):
     run(butler)
     butler.remove_datasets([butler.find_dataset("table", visit=11, detector=0)])
@@ -375,9 +433,12 @@ def test_a_failure_blocks_what_needs_it_and_nothing_else(butler):
     assert report.counts("dark")["failed"] == 1
     assert report.counts("clean") == {"done": 3, "skipped": 0, "no_work": 0, "failed": 0, "blocked": 3}
     assert report.counts("gather")["blocked"] == 1
-    assert [item.why for item in report.failures] == ["ValueError: a bad detector"]
+    lines = Path(__file__).read_text().splitlines()
+    place = next(number for number, line in enumerate(lines, 1) if "raise ValueError" in line)
+    why = f"ValueError: a bad detector (test_execution.py, line {place})"
+    assert [item.why for item in report.failures] == [why]
     assert "needs stack, and dark instrument=Cam, detector=1 failed" in {item.why for item in report.quanta}
-    assert with_logs == ["dark instrument=Cam, detector=1 failed: ValueError: a bad detector"]
+    assert with_logs == [f"dark instrument=Cam, detector=1 failed: {why}"]
     log = butler.get("dark_log", detector=1)
     assert "Traceback" in log[-1]["exception"]
     with pytest.raises(DatasetNotFoundError):
