@@ -88,8 +88,8 @@ def overscan(state: IsrState) -> Notes:
         if not covered and state.config.overscan.is_by_row:
             raise TaskError(
                 f"amplifier {amplifier.name}: overscan.fit_type={state.config.overscan.fit_type} takes levels of rows, "
-                f"but the overscan has rows {box.min_y} to {box.max_y} and the data {exposed.min_y} to {exposed.max_y}. "
-                "Set it to MEDIAN, MEAN or MEANCLIP."
+                f"but the overscan has rows {box.min_y} to {box.max_y} and the data {exposed.min_y} to "
+                f"{exposed.max_y}; set it to MEDIAN, MEAN or MEANCLIP."
             )
         # The first column is to be the one beside the data, on whichever side that is.
         pixels = pixels if box.min_x >= exposed.min_x else pixels[:, ::-1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model.collections import CollectionType
-from ..model.errors import CollectionTypeError, DatasetTypeNotFoundError, PipelineError
+from ..model.errors import CollectionTypeError, ConfigError, DatasetTypeNotFoundError, PipelineError
 from .executors.in_process import InProcessExecutor
 from .graph import build_graph
 from .graph_run import GraphRun
@@ -93,8 +93,10 @@ def run_pipeline(
         ``output`` is a collection of another type than CHAINED.
     """
     with _opened(butler) as opened:
-        chosen = pipeline if isinstance(pipeline, Pipeline) else Pipeline.load(pipeline)
+        loaded = pipeline if isinstance(pipeline, Pipeline) else Pipeline.load(pipeline)
+        chosen = loaded.subset(loaded.tasks)  # a copy: the overrides are this run's
         apply_overrides(chosen, overrides, override_files)
+        _check_configurations(chosen)
         searched = _flat(opened, [inputs] if isinstance(inputs, str) else list(inputs))
         before = _earlier(opened, output)
         run = f"{output}/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"  # to the microsecond: runs may begin at the same time
@@ -147,6 +149,15 @@ def apply_overrides(pipeline: Pipeline, overrides: Iterable[str], files: Iterabl
         if not colon:
             raise PipelineError(f"{given!r} names no task; write label:name=value, as in isr:doDark=False.")
         pipeline.override(label, assignment)
+
+
+def _check_configurations(pipeline: Pipeline) -> None:
+    """Make each task once: a configuration that contradicts itself is told before anything runs."""
+    for label, node in pipeline.tasks.items():
+        try:
+            node.task_class(node.config, name=label)
+        except ConfigError as error:
+            raise type(error)(f"Task {label!r}: {error}") from None
 
 
 def _flat(butler: Butler, names: Iterable[str]) -> list[str]:

@@ -6,7 +6,8 @@ For each task, in order of execution:
    inputs that come from collections exist;
 2. each data ID is projected to the dimensions of each input; those are dropped for which an earlier task makes nothing;
 3. what is left is grouped by the dimensions of the task: a group is a quantum;
-4. prerequisites are looked up, among what earlier tasks will make and then in the collections.
+4. prerequisites are looked up, among what earlier tasks will make and then in the collections: calibrations by the time
+   of the quantum's exposure or visit, where CALIBRATION collections are searched.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType
-from ..model.errors import DataIdError, DatasetTypeNotFoundError, PipelineError
+from ..model.errors import CalibrationLookupError, DataIdError, DatasetTypeNotFoundError, PipelineError
 from ..registry.queries.expression import parse
 from .connections import Connection, InitOutput, Input, Output, TaskConnections
 from .graph_explanation import explain_empty
@@ -178,6 +179,8 @@ class _Builder:
             if without:
                 maker = self.pipeline.producers()[connection.name]
                 reason = self.graph.empty.get(maker, "it has other data to work on")
+                if self.where.get(maker):
+                    reason += f". A data query may be for some tasks only: write '{node.label}: {self.where[maker]}'"
                 _log.warning(
                     "%s: %d of %d quanta go without %r, which %s does not make for them: %s",
                     *(node.label, without, len(quanta), connection.name, maker, reason),
@@ -211,7 +214,10 @@ class _Builder:
                 refs[name] = next(iter(distinct.values()), None)
         problem = ""
         for name, prerequisite in connections.prerequisites.items():
-            found = self._prerequisite(node, data_id, prerequisite)
+            try:
+                found = self._prerequisite(node, data_id, prerequisite)
+            except CalibrationLookupError as error:  # a master frame that may be missing may not be any one of several
+                found, problem = [], problem or str(error)
             refs[name] = found if prerequisite.multiple else next(iter(found), None)
             if len(found) < prerequisite.minimum:
                 wanted = data_id.subset(prerequisite.dimensions)
