@@ -13,7 +13,9 @@ class IsrConfig(PipelineTaskConfig):
     do_saturation: bool = Field(True, description="Mark saturated pixels?")
     saturated_mask_name: str = Field("SAT", description="Mask plane of saturated pixels.")
     saturation: float = Field(float("nan"), description="Saturation level (raw ADU); NaN: each amplifier's own.")
-    grow_saturation_footprint_size: int = Field(1, ge=0, description="Pixels by which saturated regions grow.")
+    grow_saturation_footprint_size: int = Field(
+        1, ge=0, description="Pixels by which saturated regions grow before they are interpolated."
+    )
     do_suspect: bool = Field(True, description="Mark pixels near saturation, where the response may not be linear?")
     suspect_mask_name: str = Field("SUSPECT", description="Mask plane of suspect pixels.")
     suspect_fraction: float = Field(0.9, gt=0, le=1, description="Share of the saturation level above which they are.")

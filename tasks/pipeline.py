@@ -73,8 +73,8 @@ class Pipeline:
         Parameters
         ----------
         path
-            A file, or the name of one that the package ships (``"processing"``). After a ``#`` labels or subsets may
-            be chosen: ``"processing#isr,characterize"``.
+            A file, or the name of one that the package ships (``"process"``). After a ``#`` labels or subsets may
+            be chosen: ``"process#isr,characterize"``.
 
         Raises
         ------

@@ -68,7 +68,7 @@ def star_rows(
     distance = np.hypot(x[:, None] - x[None, :], y[:, None] - y[None, :])
     np.fill_diagonal(distance, np.inf)
     matters = flux[None, :] > 0.05 * flux[:, None]
-    nearest = np.where(matters, distance, np.inf).min(axis=1)
+    nearest = np.where(matters, distance, np.inf).min(axis=1, initial=np.inf)
     circle = np.pi * psf.fwhm**2
     finite = np.where(np.isfinite(distance), distance, 1e6)
     density = psf.density(finite, np.zeros_like(finite), psf.alpha(0.0))

@@ -188,3 +188,10 @@ def test_the_field_is_a_fair_one(night: Truth) -> None:
 def test_an_unknown_band_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no band 'y'"):
         simulate(tmp_path, bands=("y",))
+
+
+@pytest.mark.parametrize("stars", [0, 1])
+def test_a_sky_may_be_empty(tmp_path: Path, stars: int) -> None:
+    truth = simulate(tmp_path, science=1, calibrations=0, bands=("r",), stars=stars)
+    assert len(truth.files) == 2
+    assert len(truth.stars) <= stars
