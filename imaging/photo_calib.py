@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..model.lsst_names import LsstNames
 from .chebyshev import ChebyshevField
+from .image import Image
 
 if TYPE_CHECKING:
     from .catalog import SourceCatalog
@@ -156,11 +157,15 @@ class PhotoCalib(LsstNames):
 
     def calibrate_image(self, masked_image: MaskedImage) -> MaskedImage:
         """Return an image in nJy: pixels times the local calibration, variance times its square, the same mask."""
-        return self._scaled(masked_image, inverse=False)
+        made = _floating_copy(masked_image)
+        made *= self._scale(masked_image)
+        return made
 
     def uncalibrate_image(self, masked_image: MaskedImage) -> MaskedImage:
         """Return an image in counts, undoing `calibrate_image`."""
-        return self._scaled(masked_image, inverse=True)
+        made = _floating_copy(masked_image)
+        made /= self._scale(masked_image)
+        return made
 
     def calibrate_catalog(self, catalog: SourceCatalog, prefixes: Iterable[str] | None = None) -> SourceCatalog:
         """Return a catalog that also has fluxes and magnitudes.
@@ -223,16 +228,14 @@ class PhotoCalib(LsstNames):
         mean = f"{self.calibration_mean:.6g} ± {self.calibration_err:.3g} nJy/count"
         return f"PhotoCalib({mean}, zero point {zero_point}{varying})"
 
-    def _scaled(self, masked_image: MaskedImage, *, inverse: bool) -> MaskedImage:
-        scale: Any = self.calibration_mean if self.field is None else self.field.array(masked_image.bbox)
-        floating = np.issubdtype(masked_image.dtype, np.floating)
-        made = masked_image.clone() if floating else masked_image.astype("float32")
-        image, _, variance = made.arrays
-        if inverse:
-            scale = 1.0 / scale
-        image *= scale
-        variance *= scale**2
-        return made
+    def _scale(self, masked_image: MaskedImage) -> float | Image:
+        """Return nJy per count at every pixel of an image."""
+        return self.calibration_mean if self.field is None else Image(self.field.array(masked_image.bbox))
+
+
+def _floating_copy(masked_image: MaskedImage) -> MaskedImage:
+    floating = np.issubdtype(masked_image.dtype, np.floating)
+    return masked_image.clone() if floating else masked_image.astype("float32")
 
 
 def _plain(values: Any) -> Any:
