@@ -66,8 +66,8 @@ def test_an_image_is_scaled_with_its_variance():
     assert varying[0, 0][0] == pytest.approx(110.0)
     assert varying[9, 0][0] == pytest.approx(290.0)
     assert varying[9, 0][2] == pytest.approx(84.1)
-    faint = MaskedImage.full(BOX, (1e20, 0, 1e38))
-    assert PhotoCalib(1e-25).calibrate_image(faint)[0, 0][2] == np.float32(1e-12)  # whose scale squared no float32 holds
+    large = MaskedImage.full(BOX, (1e20, 0, 1e38))  # times a number whose square no float32 holds
+    assert PhotoCalib(1e-25).calibrate_image(large)[0, 0][2] == np.float32(1e-12)
 
 
 def test_a_catalog_gets_fluxes_and_magnitudes():
