@@ -20,6 +20,7 @@ _COMMANDS = {
     "ingest-raws": ("repository", "Take raw frames into a repository."),
     "show": ("repository", "Show what a repository holds, or one dataset."),
     "collections": ("repository", "List collections and what they chain."),
+    "certify": ("calibrations", "Say for which time calibrations are valid."),
     "run": ("run", "Run a pipeline over what a query finds."),
     "query-datasets": ("query", "List datasets for which an expression holds."),
     "query-data-ids": ("query", "List data IDs for which an expression holds."),

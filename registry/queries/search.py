@@ -23,7 +23,10 @@ from .request import Request
 __all__ = ["Search", "searches"]
 
 _WHOLE = Timespan(None, None)
-_ALWAYS = tuple(sa.literal_column(str(end), sa.BigInteger()) for end in (_WHOLE.begin_ns, _WHOLE.end_ns))
+_ALWAYS: tuple[ColumnElement[Any], ColumnElement[Any]] = (
+    sa.literal_column(str(_WHOLE.begin_ns), sa.BigInteger()),
+    sa.literal_column(str(_WHOLE.end_ns), sa.BigInteger()),
+)
 
 
 @dataclass(frozen=True, slots=True)

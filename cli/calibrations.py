@@ -1,0 +1,51 @@
+"""The command that says when calibrations are valid."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["certify"]
+
+
+@click.command("certify")
+@click.argument("repo")
+@click.argument("source", metavar="COLLECTION")
+@click.argument("calib")
+@click.argument("dataset_types", metavar="TYPE...", nargs=-1, required=True)
+@click.option("--begin", metavar="TIME", help="First moment (UTC, 2019-05-03T12:00:00).  [default: since ever]")
+@click.option("--end", metavar="TIME", help="Moment up to which (UTC), itself left out.  [default: for ever]")
+@click.option("--where", "-w", default="", metavar="EXPRESSION", help="Only datasets for which this holds.")
+def certify(
+    repo: str, source: str, calib: str, dataset_types: tuple[str, ...], begin: str | None, end: str | None, where: str
+) -> int:
+    """Say in CALIB that the datasets of each TYPE in a COLLECTION of REPO are valid from --begin to --end.
+
+    CALIB is a CALIBRATION collection, made where it is not there. Searches that go through it find, for each exposure
+    or visit, what was valid then. Nothing is certified where another dataset is valid at a time of that span already.
+
+    \b
+      skybutler certify demo simcam/calib simcam/certified bias dark flat --begin 2019-05-03 --end 2019-05-04
+    """
+    from ..butler import Butler
+    from ..model.collections import CollectionType
+    from ..model.timespan import Timespan
+
+    try:
+        timespan = Timespan.from_isot(begin, end, scale="utc")
+    except ValueError as error:
+        raise click.UsageError(f"--begin and --end are times like 2019-05-03T12:00:00: {error}.") from error
+    if timespan.is_empty:
+        raise click.UsageError(f"--end {end} is not after --begin {begin}.")
+    with Butler(repo, writeable=True) as butler:
+        found = {name: list(butler.query_datasets(name, source, where=where)) for name in dict.fromkeys(dataset_types)}
+        if empty := [name for name, refs in found.items() if not refs]:
+            reasons = butler.query_datasets(empty[0], source, where=where).explain().splitlines()
+            reason = next((line[4:] for line in reasons if line.startswith("  - ")), f"no {empty[0]} in {source}")
+            click.echo(f"nothing was certified: {reason}", err=True)
+            return 1
+        with butler.transaction():
+            butler.collections.register(calib, CollectionType.CALIBRATION)
+            butler.collections.certify(calib, [ref for refs in found.values() for ref in refs], timespan)
+    counted = ", ".join(f"{len(refs)} {name}" for name, refs in found.items())
+    click.echo(f"{counted} certified in {calib!r} for {timespan} (TAI)")
+    return 0
