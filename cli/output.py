@@ -12,6 +12,8 @@ import click
 
 __all__ = ["format_option", "print_rows"]
 
+_FOLDED = 12  # a table's column is folded to no less than so many characters
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -64,16 +66,7 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], output: str)
 def _print_table(names: list[str], rows: list[list[str]]) -> None:
     numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(names))]
     if sys.stdout.isatty():
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for name, right in zip(names, numeric, strict=True):
-            table.add_column(name, justify="right" if right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        Console(markup=False, highlight=False).print(table)
+        _print_on_terminal(names, rows, numeric)
     else:  # for a pipe or a file: a line a row, nothing cut or coloured
         lines = [names, *([" ".join(cell.splitlines()) for cell in row] for row in rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
@@ -81,6 +74,33 @@ def _print_table(names: list[str], rows: list[list[str]]) -> None:
             cells = zip(line, widths, numeric, strict=True)
             click.echo("  ".join(f"{cell:{'>' if right else '<'}{width}}" for cell, width, right in cells).rstrip())
     click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def _print_on_terminal(names: list[str], rows: list[list[str]], numeric: list[bool]) -> None:
+    """Print a table that folds its longest cells; or, where not even names fit side by side, a line for each value."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, highlight=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    least = 0
+    for i, (name, right) in enumerate(zip(names, numeric, strict=True)):
+        longest = max((len(row[i]) for row in rows), default=0)
+        width = max(len(name), longest if right else min(longest, _FOLDED))
+        table.add_column(name, justify="right" if right else "left", overflow="fold", min_width=width)
+        least += width + 3  # with what stands between columns
+    if least <= console.width:
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        return
+    wide = max(map(len, names))
+    for row in rows:
+        for name, cell in zip(names, row, strict=True):
+            if cell:
+                click.echo(f"{name:<{wide}}  {cell}")
+        click.echo()
 
 
 def _is_number(text: str) -> bool:

@@ -7,6 +7,7 @@ The names are LSST's; each has a PEP 8 twin (``calexp.masked_image`` for ``calex
 """
 
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from skybutler import Butler
@@ -20,7 +21,7 @@ def tour(root: str, visit: int, detector: int = 0) -> dict[str, Any]:
 
     # Input and output: ask by dataset type and data ID
     data_id = {"visit": visit, "detector": detector}
-    butler = Butler(root)
+    butler = Butler(root, run=f"u/tour/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")  # each tour puts into a RUN of its own
     raw = butler.get("raw", **data_id)
     some_catalog = butler.get("src", **data_id)
     some_catalog = some_catalog.copy()
@@ -94,7 +95,7 @@ def tour(root: str, visit: int, detector: int = 0) -> dict[str, Any]:
 
 def main() -> None:
     """Take the tour and print what was seen."""
-    if len(sys.argv) < 3:
+    if len(sys.argv) not in (3, 4) or not all(number.isdecimal() for number in sys.argv[2:]):
         raise SystemExit(__doc__)
     for name, value in tour(sys.argv[1], *map(int, sys.argv[2:])).items():
         text = " ".join(repr(value).split())

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from skybutler.cli.output import print_rows
+
 FORMATS = ["table", "json", "csv"]
 
 
@@ -19,6 +21,23 @@ def parsed(text: str, output: str) -> list[dict[str, object]]:
     *lines, count = text.splitlines()
     assert count == f"{len(lines) - 1} row{'' if len(lines) == 2 else 's'}"
     return [dict(zip(lines[0].split(), line.split(), strict=False)) for line in lines[1:]]
+
+
+@pytest.mark.parametrize("columns", [30, 100])
+def test_a_terminal_that_is_too_narrow_for_a_table_gets_a_line_for_each_value(monkeypatch, capsys, columns):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    region = "POLYGON 250.5 36.5 250.3 36.5 250.3 36.4"
+    print_rows(["visit", "target_name", "region"], [[20190503090311, "M13", region], [7, None, region]], "table")
+    shown = capsys.readouterr().out
+    if columns == 30:
+        assert shown == (
+            f"visit        20190503090311\ntarget_name  M13\nregion       {region}\n\n"
+            f"visit        7\nregion       {region}\n\n2 rows\n"
+        )
+    else:
+        assert len([line for line in shown.splitlines() if region in line]) == 2
+        assert "visit        " not in shown
 
 
 def test_create_makes_a_repository_that_show_opens(skybutler, tmp_path):
