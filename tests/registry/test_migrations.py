@@ -8,6 +8,7 @@ import pytest
 
 from skybutler.butler.butler import Butler
 from skybutler.butler.repository import migrate_repository
+from skybutler.model.datasets import DatasetType
 from skybutler.model.errors import RepositoryVersionError
 from skybutler.registry.schema import SCHEMA_VERSION
 
@@ -68,3 +69,25 @@ def test_a_migration_is_done_once(old):
         migrate_repository(old, "0001")
     with pytest.raises(RepositoryVersionError, match="knows no schema 9999; it knows 0001, "):
         migrate_repository(old, "9999")
+
+
+def test_a_migrated_repository_keeps_what_it_has_and_takes_calibrations(old):
+    migrate_repository(old)
+    with Butler(old) as butler:
+        biases = list(butler.query_datasets("bias", "both", order_by="detector"))
+        assert [ref.run for ref in biases] == ["night", "night"]
+        assert butler.find_dataset("note", visit=1, detector=1, collections="night") is not None
+        exposure = next(iter(butler.query_dimension_records("exposure", where="exposure = 1")))
+        butler.collections.certify("calib", biases, exposure.timespan)
+        butler.collections.certify("calib", butler.query_datasets("flat", "night"), exposure.timespan)
+        butler.collections.tag("picked", butler.query_datasets("note", "night"))
+        assert butler.find_dataset("bias", exposure=1, detector=0, collections="calib") == biases[0]
+        assert butler.find_dataset("bias", exposure=2, detector=0, collections="calib") is None
+        assert butler.find_dataset("bias", exposure=2, detector=0, collections="both") == biases[0]
+        assert butler.query_datasets("note", "picked").count() == 2
+        assert butler.sql("SELECT count(*) FROM v_calibrations WHERE collection = 'calib'")[1] == [(4,)]
+        butler.put("defects", {"hot": 1}, detector=0, run="later")
+        assert butler.get("defects", detector=0, collections=["later", "night"]) == {"hot": 1}
+        made = butler.register_dataset_type(DatasetType("linearity", ["instrument"], "Dict", is_calibration=True))
+        assert made
+    assert "calib_instrument" in tables(old)
