@@ -34,7 +34,17 @@ from .subtask import Subtask, SubtaskField
 if TYPE_CHECKING:
     from pydantic import ValidatorFunctionWrapHandler
 
-__all__ = ["Config", "Difference", "Field", "Setting", "Subtask", "SubtaskField", "UnknownFieldError", "set_from"]
+__all__ = [
+    "Config",
+    "Difference",
+    "Field",
+    "Setting",
+    "Subtask",
+    "SubtaskField",
+    "UnknownFieldError",
+    "present_origin",
+    "set_from",
+]
 
 _origin: ContextVar[str | None] = ContextVar("skybutler_config_origin", default=None)
 _PACKAGES_BETWEEN = (__name__, f"{__package__}.subtask", f"{__package__}.overrides", "pydantic", "contextlib")
@@ -200,7 +210,7 @@ class Config(LsstNames, BaseModel):
             super().__setattr__(field, value)
         except ValidationError as error:
             raise ConfigError(f"{type(self).title()}.{field} = {value!r}: {_one_line(error, value)}") from None
-        self._settings.setdefault(field, []).append(Setting(self.__dict__[field], _where()))
+        self._settings.setdefault(field, []).append(Setting(self.__dict__[field], present_origin()))
 
     def __delattr__(self, name: str) -> None:
         raise ConfigError(f"{type(self).title()}: fields cannot be deleted; set {name!r} to another value.")
@@ -235,7 +245,9 @@ class Config(LsstNames, BaseModel):
         """Return what a field (dotted name) was set to, oldest first, with where; the default leads."""
         holder, field = Config.resolve(self, name)
         default = type(holder).model_fields[field].get_default(call_default_factory=True)
-        return [Setting(default, f"default of {type(holder).__name__}"), *holder._settings.get(field, [])]
+        value = holder.__dict__[field]
+        given = value.settings if isinstance(value, Subtask) else holder._settings.get(field, [])
+        return [Setting(default, f"default of {type(holder).__name__}"), *given]
 
     def resolve(self, name: str) -> tuple[Config, str]:
         """Return the nested configuration that holds a dotted name, and the field's name in it."""
@@ -347,7 +359,8 @@ def _refuse_conversion(given: Any, taken: Any, place: str = "") -> None:
         raise ValueError(f"{place}Input should be {kinds[1].__name__}, not {kinds[0].__name__}")
 
 
-def _where() -> str:
+def present_origin() -> str:
+    """Return who sets a value now: what ``set_from`` says, else the caller's file and line."""
     origin = _origin.get()
     if origin is not None:
         return origin

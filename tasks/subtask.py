@@ -10,7 +10,7 @@ from ..model.errors import ConfigError
 from .class_path import class_path, load_class
 
 if TYPE_CHECKING:
-    from .config import Config
+    from .config import Config, Setting
     from .task import Task
 
 __all__ = ["Subtask", "SubtaskField"]
@@ -30,16 +30,18 @@ class Subtask:
         Configuration of that class; its default where not given.
     """
 
-    __slots__ = ("_config", "_frozen", "_target")
+    __slots__ = ("_config", "_frozen", "_settings", "_target")
 
     _config: Config
     _frozen: bool
+    _settings: list[Setting]
     _target: type[Task]
 
     def __init__(self, target: type[Task] | str, config: Config | None = None) -> None:
         task_class = _task_class(target)
         object.__setattr__(self, "_target", task_class)
         object.__setattr__(self, "_frozen", False)
+        object.__setattr__(self, "_settings", [])
         object.__setattr__(self, "_config", task_class.ConfigClass() if config is None else config)
 
     @property
@@ -57,6 +59,11 @@ class Subtask:
         """Configuration of the subtask."""
         return self._config
 
+    @property
+    def settings(self) -> list[Setting]:
+        """The task classes (dotted paths) that it was retargeted to, oldest first, with where."""
+        return list(self._settings)
+
     def retarget(self, target: type[Task] | str) -> list[str]:
         """Use another task class; values set so far are carried over to its fields of the same name.
 
@@ -70,6 +77,8 @@ class Subtask:
         ConfigError
             The target is no task class, or this configuration is frozen.
         """
+        from .config import Setting, present_origin
+
         if self._frozen:
             raise ConfigError("This configuration is frozen: a subtask cannot be retargeted any more.")
         task_class = _task_class(target)
@@ -77,6 +86,7 @@ class Subtask:
         lost = _carry_over(self._config, new)
         object.__setattr__(self, "_target", task_class)
         object.__setattr__(self, "_config", new)
+        self._settings.append(Setting(self.target_path, present_origin()))
         return lost
 
     def assign(self, value: Any) -> None:
@@ -115,10 +125,10 @@ class Subtask:
             setattr(self._config, name, value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Subtask:
-        return Subtask(self._target, type(self._config).clone(self._config))
+        return _remade(self._target, type(self._config).clone(self._config), self._settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Subtask, (self._target, self._config))
+        return (_remade, (self._target, self._config, self._settings))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Subtask) and self._target is other._target and self._config == other._config
@@ -153,6 +163,12 @@ def _task_class(target: type[Task] | str) -> type[Task]:
     if not (isinstance(target, type) and issubclass(target, Task)):
         raise ConfigError(f"{target!r} is no task class.")
     return target
+
+
+def _remade(target: type[Task], config: Config, settings: list[Setting]) -> Subtask:
+    subtask = Subtask(target, config)
+    object.__setattr__(subtask, "_settings", list(settings))
+    return subtask
 
 
 def _carry_over(old: Config, new: Config) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from skybutler.model.errors import ConfigError
 from skybutler.tasks import Config, Field, Subtask, SubtaskField, Task
+from skybutler.tasks.config import set_from
 from skybutler.tasks.config_text import from_json, to_json, to_python
 
 
@@ -206,6 +207,16 @@ def test_repr_shows_what_was_changed(config):
     config.n = 4
     assert repr(config) == "DetectConfig(n=4, 9 at their defaults)"
     assert repr(SmoothConfig()) == "SmoothConfig(2 at their defaults)"
+
+
+def test_history_tells_who_retargeted_a_subtask(config):
+    config.smooth.retarget(MedianTask)
+    with set_from("an override"):
+        config.smooth = SmoothTask
+    for one in (config, config.clone(), pickle.loads(pickle.dumps(config))):
+        _, first, second = one.history("smooth")
+        assert (first.value, first.where.rpartition(":")[0]) == (f"{__name__}.MedianTask", __file__)
+        assert (second.value, second.where) == (f"{__name__}.SmoothTask", "an override")
 
 
 def test_help_lists_fields_with_types_bounds_and_words():
