@@ -93,7 +93,8 @@ for _new in [
         {
             "image": "Image", "mask": "Mask", "variance": "Image", "masked_image": "MaskedImage", "wcs": "Wcs",
             "psf": "Psf", "photo_calib": "PhotoCalib", "background": "Background", "visit_info": "VisitInfo",
-            "filter": "Filter", "detector": "Detector", "summary_stats": "Dict", "id": "Integer", **_PLANE_COMPONENTS,
+            "filter": "Filter", "detector": "Detector", "ap_corr": "ApCorrMap", "valid_polygon": "Polygon",
+            "summary_stats": "Dict", "id": "Integer", **_PLANE_COMPONENTS,
         },
         _IMAGE_PARAMETERS,
     ),
@@ -102,7 +103,7 @@ for _new in [
     StorageClass("Image", f"{_IMAGING}.Image", _PLANE_COMPONENTS, _IMAGE_PARAMETERS),
     StorageClass("Mask", f"{_IMAGING}.Mask", _PLANE_COMPONENTS, _IMAGE_PARAMETERS),
     *(StorageClass(name, f"{_IMAGING}.{name}") for name in
-      ("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList", "VisitInfo", "Filter", "Detector", "Camera",
+      ("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList", "ApCorrMap", "Polygon", "VisitInfo", "Filter", "Detector", "Camera",
        "Header")),
     StorageClass("Box", f"{_IMAGING}.Box2I"),
     StorageClass("Point", f"{_IMAGING}.Point2I"),

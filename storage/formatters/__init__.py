@@ -27,7 +27,7 @@ _SHIPPED = {
 
 _BY_STORAGE_CLASS = {
     **dict.fromkeys(("Exposure", "MaskedImage", "Image", "Mask", "Header"), "fits"),
-    **dict.fromkeys(("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList"), "fits"),
+    **dict.fromkeys(("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList", "ApCorrMap", "Polygon"), "fits"),
     **dict.fromkeys(("SourceCatalog", "DataFrame", "ArrowTable", "AstropyTable", "NumpyRecords"), "parquet"),
     **dict.fromkeys(("Dict", "List", "Integer", "Config", "Log", "TaskMetadata", "Packages"), "json"),
     **dict.fromkeys(("VisitInfo", "Filter", "Detector", "Camera"), "json"),
