@@ -92,8 +92,10 @@ class Butler(ButlerQueries):
         self.run = run or DEFAULT_RUN
         if collections is None:
             self.search: tuple[str, ...] = (run, DEFAULT_COLLECTION) if run else (DEFAULT_COLLECTION,)
+            self._awaits_run = bool(run)
         else:
             self.search = (collections,) if isinstance(collections, str) else tuple(collections)
+            self._awaits_run = False
         self.instrument = instrument
         self.cameras: dict[uuid.UUID, Camera] = {}
         """Cameras that have been read, by the ids of their datasets."""

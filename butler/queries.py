@@ -18,6 +18,8 @@ class ButlerQueries:
     """What a Butler can be asked; `Butler` inherits it."""
 
     registry: Registry
+    run: str
+    _awaits_run: bool
     search: tuple[str, ...]
     """Collections that are searched where none are named."""
     instrument: str | None
@@ -138,6 +140,10 @@ class ButlerQueries:
 
     def _search(self, collections: str | Iterable[str] | None) -> tuple[str, ...]:
         if collections is None:
+            if self._awaits_run:  # its own RUN, that is searched first, is made by the first put
+                if self.run not in self.registry.catalog.collections:
+                    return self.search[1:]
+                self._awaits_run = False
             return self.search
         return (collections,) if isinstance(collections, str) else tuple(collections)
 

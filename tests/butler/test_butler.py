@@ -69,6 +69,15 @@ def test_a_data_id_that_is_none_is_told(butler, wrong):
         butler.get("note", wrong, detector=2)
 
 
+def test_a_butler_whose_run_is_not_made_yet_reads_what_is_there(butler):
+    butler.put("note", {"n": 1}, HERE)
+    with Butler(butler.root, run="new") as other:
+        assert other.get("note", HERE) == {"n": 1}
+        assert other.query_datasets("note").count() == 1
+        other.put("note", {"n": 2}, HERE)
+        assert other.get("note", HERE) == {"n": 2}
+
+
 def test_data_ids_are_given_as_keywords_mapping_or_both_without_the_only_instrument(butler):
     ref = butler.put("note", {}, {"visit": 1}, detector=2)
     for given in (
