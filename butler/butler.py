@@ -500,7 +500,7 @@ class Butler(ButlerQueries):
             A CHAINED collection holds it, and ``unlink_from_chains`` is not set.
         """
         self._check_writeable()
-        with self.transaction():
+        with self.transaction(), self.registry.edit_catalog() as connection:
             row = self.registry.catalog.collection(name)
             if row.type is not CollectionType.RUN:
                 raise CollectionTypeError(
@@ -513,6 +513,7 @@ class Butler(ButlerQueries):
                 raise ConflictingDefinitionError(
                     f"{name!r} is held by {', '.join(parents)}; pass unlink_from_chains=True to take it out there."
                 )
+            self.collections.lock(connection, row)
             freed = self.registry.datasets.forget(self.registry.datasets.ids_in_run(name))
             self.collections.delete_row(row)
             self._journal.remove(freed)

@@ -263,8 +263,14 @@ class Collections:
                     f"collection {row.name!r} is held by {', '.join(parents)}; take it out there first "
                     "(remove_from_chain)."
                 )
+            self.lock(connection, row)
             connection.execute(sa.delete(table).where(table.c.id == row.id))
             self._registry.catalog_changed(connection)
+
+    def lock(self, connection: Connection, row: CollectionRow) -> None:
+        """Wait for those who are putting datasets into a collection, and let nobody else until this is committed."""
+        table = self._registry.tables.collection
+        connection.execute(sa.select(table.c.id).where(table.c.id == row.id).with_for_update())
 
     def __repr__(self) -> str:
         return f"Collections({', '.join(self.list())})"

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
+from ..model.dimensions import DimensionUniverse
 from ..model.errors import ConfigError, ReadOnlyError, RepositoryBusyError
 from . import postgres
 
@@ -347,6 +348,23 @@ class Database:
         else:
             postgres.copy_rows(cursor, prepared.table, list(rows[0]), (list(row.values()) for row in rows))
 
+    def insert_rows(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, all with the same columns, in an open transaction: many of them by COPY.
+
+        Raises
+        ------
+        sqlalchemy.exc.IntegrityError
+            They contradict each other, or what is there.
+        """
+        if self.dialect_name == "sqlite" or len(rows) <= FEW:
+            connection.execute(sa.insert(table), list(rows))
+            return
+        cursor = connection.connection.cursor()
+        try:
+            postgres.copy_rows(cursor, table.name, list(rows[0]), (list(row.values()) for row in rows))
+        except self.engine.dialect.loaded_dbapi.IntegrityError as error:
+            raise sa.exc.IntegrityError("COPY", None, error) from error
+
     def data_version(self) -> tuple[int, int] | None:
         """Return what changes when another connection commits to an SQLite file; None where there is no such thing.
 
@@ -367,8 +385,10 @@ class Database:
         """Turn what the driver gives into a dataset's id."""
         return uuid.UUID(bytes=value) if isinstance(value, bytes) else value
 
-    def make_schema(self, connection: Connection) -> None:
-        """Make the schema that will hold a registry, where the database has such."""
+    def make_schema(self, connection: Connection, universe: DimensionUniverse) -> None:
+        """Make the schema that will hold a registry of these dimensions, where the database has such."""
+        if self.dialect_name != "sqlite":
+            postgres.check_names(universe)
         if self.schema is not None:
             self._schema_was_there = postgres.make_schema(connection, self.schema)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
@@ -50,12 +50,16 @@ class DimensionRecords:
             return 0
         table = self._registry.tables.dimension[element_name]
         try:
-            with self._registry.database.write() as connection:
-                connection.execute(sa.insert(table), [row_from_record(record) for record in records])
-                self._insert_pixels(connection, records)
+            self._registry.database.retry(lambda: self._insert(table, records))
         except sa.exc.IntegrityError as error:
             self._explain(records, error)
         return len(records)
+
+    def _insert(self, table: sa.Table, records: Sequence[DimensionRecord]) -> None:
+        database = self._registry.database
+        with database.write() as connection:
+            database.insert_rows(connection, table, [row_from_record(record) for record in records])
+            self._insert_pixels(connection, records)
 
     def sync(
         self, element_name: str, row: Mapping[str, Any] | DimensionRecord, *, update: bool = False
@@ -85,28 +89,47 @@ class DimensionRecords:
         record = row if isinstance(row, DimensionRecord) else DimensionRecord.from_mapping(element, row)
         table = self._registry.tables.dimension[element_name]
         try:
-            with self._registry.database.write() as connection:
-                old = self._same_key(connection, record)
-                if old is None:
-                    connection.execute(sa.insert(table), [row_from_record(record)])
-                    self._insert_pixels(connection, [record])
-                    return True
-                changed = {k: v for k, v in old.to_dict().items() if v != getattr(record, k)}
-                if changed and not update:
-                    raise ConflictingDefinitionError(
-                        f"{element_name} is defined otherwise already:\n  there: {old}\n  given: {record}"
-                    )
-                if changed:
-                    where = self._key_equals(record)
-                    connection.execute(sa.update(table).where(*where).values(row_from_record(record)))
-                    if "region" in changed:
-                        pixels = self._registry.tables.pixels[element_name]
-                        same = (pixels.c[n] == getattr(record, element.column_of(n)) for n in element.required)
-                        connection.execute(sa.delete(pixels).where(*same))
-                        self._insert_pixels(connection, [record])
-                return changed or False
+            return self._registry.database.retry(lambda: self._sync(table, record, update))
         except sa.exc.IntegrityError as error:
             self._explain([record], error)
+
+    def _sync(self, table: sa.Table, record: DimensionRecord, update: bool) -> bool | dict[str, Any]:
+        element = record.element
+        with self._registry.database.write() as connection:
+            old = self._same_key(connection, record)
+            if old is None:
+                if self._insert_if_absent(connection, table, record):
+                    self._insert_pixels(connection, [record])
+                    return True
+                old = self._same_key(connection, record)  # another process was faster
+            if old is None:  # what is in the way has another key
+                connection.execute(sa.insert(table), [row_from_record(record)])
+                return True
+            changed = {k: v for k, v in old.to_dict().items() if v != getattr(record, k)}
+            if changed and not update:
+                raise ConflictingDefinitionError(
+                    f"{element.name} is defined otherwise already:\n  there: {old}\n  given: {record}"
+                )
+            if changed:
+                where = self._key_equals(record)
+                connection.execute(sa.update(table).where(*where).values(row_from_record(record)))
+                if "region" in changed:
+                    pixels = self._registry.tables.pixels[element.name]
+                    same = (pixels.c[n] == getattr(record, element.column_of(n)) for n in element.required)
+                    connection.execute(sa.delete(pixels).where(*same))
+                    self._insert_pixels(connection, [record])
+            return changed or False
+
+    def _insert_if_absent(self, connection: Connection, table: sa.Table, record: DimensionRecord) -> bool:
+        """Insert a record unless another transaction has done so since we looked; return whether it is new."""
+        row = row_from_record(record)
+        if connection.dialect.name == "sqlite":  # a transaction that writes has it for itself
+            connection.execute(sa.insert(table), [row])
+            return True
+        from sqlalchemy.dialects.postgresql import insert
+
+        statement = insert(table).values(row).on_conflict_do_nothing().returning(*table.primary_key.columns)
+        return connection.execute(statement).first() is not None
 
     def fetch(self, element_name: str, data_id: Mapping[str, Any]) -> DimensionRecord | None:
         """Return the record that a data ID names, None where there is none."""
@@ -139,7 +162,7 @@ class DimensionRecords:
                 {**key, "pixel": pixel} for begin, end in record.region.htm_pixels(level) for pixel in range(begin, end)
             ]
         if table is not None and rows:
-            connection.execute(sa.insert(table), rows)
+            self._registry.database.insert_rows(connection, table, rows)
 
     def _key_equals(self, record: DimensionRecord) -> list[sa.ColumnElement[bool]]:
         element = record.element

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -26,8 +26,12 @@ from ..model.errors import (
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
+    from ..model.dimensions import DimensionUniverse
+
 __all__ = [
+    "LONGEST_NAME",
     "busy",
+    "check_names",
     "clear_schema",
     "copy_rows",
     "is_postgresql",
@@ -227,6 +231,17 @@ def make_schema(connection: Connection, schema: str) -> bool:
     return True
 
 
+def check_names(universe: DimensionUniverse) -> None:
+    """Raise `ConflictingDefinitionError` where a dimension element, or a column of it, has too long a name."""
+    for element in universe.elements:
+        longest = LONGEST_NAME - len("_pixels_key")
+        for name, most in [(element.name, longest), *((column.name, LONGEST_NAME) for column in element.columns)]:
+            if len(name.encode()) > most:
+                raise ConflictingDefinitionError(
+                    f"{name!r} has {len(name.encode())} bytes; in PostgreSQL {most} are the most for it."
+                )
+
+
 def clear_schema(connection: Connection, schema: str, *, keep: bool) -> None:
     """Drop a schema with all that is in it; or only what is in it."""
     if not keep:
@@ -266,6 +281,8 @@ def pipelined(connection: Any, *, alone: bool) -> Iterator[Any]:
     alone
         Whether each statement is to travel by itself, as COPY must.
     """
+    import psycopg
+
     cursor = connection.cursor()
     try:
         if alone:
@@ -273,10 +290,16 @@ def pipelined(connection: Any, *, alone: bool) -> Iterator[Any]:
             yield cursor
             cursor.execute("COMMIT")
         else:
-            with connection.pipeline():
-                cursor.execute("BEGIN")
-                yield cursor
-                cursor.execute("COMMIT")
+            with connection.pipeline() as pipeline:
+                try:
+                    cursor.execute("BEGIN")
+                    yield cursor
+                    cursor.execute("COMMIT")
+                    pipeline.sync()
+                except BaseException:
+                    with suppress(psycopg.Error):  # what was on its way behind the first error was not done, either
+                        pipeline.sync()
+                    raise
     except BaseException:
         if not connection.closed and connection.info.transaction_status != 0:
             connection.rollback()

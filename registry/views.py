@@ -5,6 +5,7 @@ Their columns are an interface: they are documented in ``docs/sql.md`` and chang
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..model.collections import CollectionType
 from ..model.datasets import DatasetType
 from ..model.dimensions import DimensionGroup
 from ..model.timespan import Timespan
+from .postgres import LONGEST_NAME
 from .tables import Tables
 
 __all__ = ["GENERAL_VIEWS", "create_calibration_view", "create_dataset_view", "create_views"]
@@ -148,7 +150,7 @@ def create_dataset_view(connection: Connection, tables: Tables, dataset_type: Da
         )
         .where(tag.c.dataset_type_id == type_id)
     )
-    _create(connection, f"v_{dataset_type.name}", query)
+    _create(connection, _view_name(connection, dataset_type.name), query)
 
 
 def _create(connection: Connection, name: str, query: sa.SelectBase) -> None:
@@ -156,6 +158,15 @@ def _create(connection: Connection, name: str, query: sa.SelectBase) -> None:
     text = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
     connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted}")
     connection.exec_driver_sql(f"CREATE VIEW {quoted} AS {str(text).replace('%%', '%')}")
+
+
+def _view_name(connection: Connection, dataset_type: str) -> str:
+    """Return the name of a dataset type's view: where PostgreSQL would cut it, a digest tells it from others."""
+    name = f"v_{dataset_type}"
+    if connection.dialect.name != "postgresql" or len(name.encode()) <= LONGEST_NAME:
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"{name.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}_{digest}"
 
 
 def _text(connection: Connection, column: sa.ColumnElement[object]) -> sa.ColumnElement[str]:
@@ -177,5 +188,6 @@ def _instant(connection: Connection, nanoseconds: sa.ColumnElement[int]) -> sa.C
     """Return TAI nanoseconds as a readable date and time (TAI)."""
     seconds = nanoseconds / sa.literal(1e9)
     if connection.dialect.name == "postgresql":
-        return sa.func.to_timestamp(seconds)
+        moment = sa.func.timezone("UTC", sa.func.to_timestamp(seconds))
+        return sa.func.to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.MS')
     return sa.func.strftime("%Y-%m-%dT%H:%M:%f", seconds, "unixepoch")

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from skybutler.butler.butler import Butler
 from skybutler.model.errors import ConflictingDefinitionError, DatasetExistsError
 
 RUNS = st.sampled_from(["a", "b", "user"])
 DETECTORS = st.integers(0, 2)
-template: Path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _template(small_repository):
-    global template  # noqa: PLW0603 - a state machine takes no fixtures
-    template = small_repository
 
 
 class Repository(RuleBasedStateMachine):
@@ -29,7 +29,9 @@ class Repository(RuleBasedStateMachine):
     @initialize()
     def open(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.butler = Butler(shutil.copytree(template, Path(self.folder.name) / "repo"))
+        root = Path(shutil.copytree(self.template, Path(self.folder.name) / "repo"))
+        self.database = self.backend.give_own_database(root)
+        self.butler = Butler(root)
         self.model: dict[str, dict[int, int]] = {"user": {}}
         self.chain = ["user"]
         self.open_transactions: list[tuple] = []
@@ -114,10 +116,15 @@ class Repository(RuleBasedStateMachine):
             self.end(fail=True)
         self.keeps_only_files_of_datasets()
         self.butler.close()
+        if self.database is not None:
+            self.backend.drop(self.database)
         self.folder.cleanup()
 
 
-TestRepository = Repository.TestCase
-TestRepository.settings = settings(
-    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-)
+def test_a_repository_answers_as_a_plain_dictionary_would(backend, small_repository):
+    Repository.backend, Repository.template = backend, small_repository  # a state machine takes no fixtures
+    count = 15 if backend.is_sqlite else 5
+    chosen = settings(
+        max_examples=count, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(Repository, settings=chosen)
