@@ -2,9 +2,11 @@
 
 import re
 import runpy
+import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from skybutler.butler import Butler
@@ -13,6 +15,7 @@ from skybutler.model import errors
 from skybutler.model.storage_class import storage_classes
 from skybutler.registry.views import GENERAL_VIEWS
 from skybutler.storage.formatters import formatter_for
+from skybutler.tasks import Pipeline
 
 ROOT = Path(__file__).parents[1]
 ERRORS = [value for value in map(errors.__dict__.get, errors.__all__) if isinstance(value, type)]
@@ -113,6 +116,17 @@ def test_every_dependency_says_why_it_is_there():
     tools = {name(r) for k in ("test", "dev") for r in project["optional-dependencies"][k]} - {"skybutler"}
     stubs = {tool for tool in tools if tool.startswith("types-") or tool.endswith("-stubs")}
     assert all(tool in text for tool in tools - stubs)
+
+
+def test_the_task_of_ones_own_loads_from_beside_its_pipeline(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    blocks = re.findall(r"```(python|yaml)\n(.*?)```", page("your_own.md"), re.DOTALL)
+    (tmp_path / "mytasks.py").write_text(next(text for kind, text in blocks if kind == "python"))
+    (tmp_path / "mine.yaml").write_text(next(text for kind, text in blocks if kind == "yaml"))
+    pipeline = Pipeline.load(tmp_path / "mine.yaml")
+    pipeline.override("count", "limit=17")
+    task = pipeline.tasks["count"].task_class(pipeline.tasks["count"].config)
+    assert task.run(sources={"psf_mag": np.array([16.0, 17.5])}).counts == {"bright": 1}
 
 
 def test_the_readme_names_every_page():
