@@ -46,7 +46,9 @@ class ButlerQueries:
         collections
             What is searched instead of the Butler's own; globs are allowed where ``find_first`` is False.
         find_first
-            Whether only the first dataset of each data ID, in the order of the collections, counts.
+            Whether only the first dataset of each data ID, in the order of the collections, counts; of a CALIBRATION
+            collection, all that are valid at a time of which the query speaks, each once. Otherwise each validity of
+            a dataset is a result of its own.
         where
             A query expression, such as ``"visit > 100 AND band = 'r'"`` (``docs/queries.md``).
         bind

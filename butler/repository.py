@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..model.collections import CollectionType
 from ..model.dimensions import DimensionUniverse
-from ..model.errors import ConflictingDefinitionError, RepositoryNotFoundError
+from ..model.errors import ConflictingDefinitionError, ReadOnlyError, RepositoryNotFoundError
 from ..registry.database import Database
 from ..registry.registry import Registry
 from ..registry.schema import SCHEMA_VERSION, migrate
@@ -86,10 +86,15 @@ def migrate_repository(root: str | Path, to: str | None = None, *, dry_run: bool
         The folder is no repository, or its registry's file is not there.
     RepositoryVersionError
         There is no such version, or no way to it.
+    ReadOnlyError
+        The repository may not be changed.
     """
-    where = RepositoryConfig.load(root).database
+    config = RepositoryConfig.load(root)
+    where = config.database
     if isinstance(where, Path) and not where.is_file():
         raise RepositoryNotFoundError(f"the registry's database, {str(where)!r}, is not there.")
+    if not may_write(config):
+        raise ReadOnlyError(f"{str(config.root)!r} may not be written to; its owner can migrate it.")
     database = Database(where)
     try:
         return migrate(database, to or SCHEMA_VERSION, dry_run=dry_run)

@@ -67,10 +67,9 @@ def migrate(database: Database, to: str = SCHEMA_VERSION, *, dry_run: bool = Fal
         if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA")):
             said.append(statement.strip())
 
+    check_registry(database)
     with database.write() as connection:
-        found = current_version(connection)
-        if found is None:
-            raise RepositoryVersionError(f"{database} holds no SkyButler registry.")
+        found = current_version(connection) or ""
         config = alembic_config(connection)
         known = sorted(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
         if to not in known or found not in known:
@@ -109,6 +108,22 @@ def current_version(connection: Connection) -> str | None:
     return found
 
 
+def check_registry(database: Database) -> str | None:
+    """Return the revision that a database is at.
+
+    Raises
+    ------
+    RepositoryVersionError
+        It holds no registry.
+    """
+    try:
+        with database.read() as connection:
+            found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    except sa.exc.DatabaseError as error:
+        raise RepositoryVersionError(f"{database} holds no SkyButler registry: {error.orig}.") from error
+    return found
+
+
 def check_version(database: Database) -> None:
     """Raise unless a database's schema is the one that this version reads.
 
@@ -117,11 +132,7 @@ def check_version(database: Database) -> None:
     RepositoryVersionError
         It is older, newer, or no registry at all.
     """
-    try:
-        with database.read() as connection:
-            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    except sa.exc.DatabaseError as error:
-        raise RepositoryVersionError(f"{database} holds no SkyButler registry: {error.orig}.") from error
+    found = check_registry(database)
     if found != SCHEMA_VERSION:
         is_older = found is not None and found < SCHEMA_VERSION
         raise RepositoryVersionError(

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -273,3 +274,32 @@ def test_a_find_of_a_calibration_uses_the_index(filled):
     plan = " ".join(str(row[3]) for row in cursor.fetchall())
     assert "calib_instrument_detector_find" in plan
     assert "SCAN" not in plan
+
+
+def test_of_many_who_certify_at_once_for_one_time_one_wins(filled):
+    def certify(n: int) -> bool:
+        with Butler(filled.root) as mine:
+            try:
+                mine.collections.certify("calib", biases(mine, f"r{n % 2 + 1}"), minutes(n / 10, 5))
+            except ConflictingDefinitionError:
+                return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(certify, range(6))) == [False] * 5 + [True]
+    assert [detector for detector, _ in validity(filled)] == [0, 1]
+
+
+@pytest.mark.on_postgresql
+def test_postgresql_itself_forbids_overlaps(filled):
+    filled.collections.certify("calib", biases(filled, "r1"), minutes(0, 2))
+    copied = (
+        "INSERT INTO calib_instrument_detector (dataset_type_id, collection_id, instrument, detector, dataset_id, "
+        "timespan_begin, timespan_end) SELECT dataset_type_id, collection_id, instrument, detector, dataset_id, "
+        "timespan_begin + {0}, timespan_end + {0} FROM calib_instrument_detector"
+    )
+    with pytest.raises(Exception, match="overlap"), filled.registry.database.write() as connection:
+        connection.exec_driver_sql(copied.format(MINUTE))
+    with filled.registry.database.write() as connection:
+        connection.exec_driver_sql(copied.format(2 * MINUTE))
+    assert len(validity(filled)) == 4

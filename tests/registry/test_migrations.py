@@ -9,7 +9,7 @@ import pytest
 from skybutler.butler.butler import Butler
 from skybutler.butler.repository import migrate_repository
 from skybutler.model.datasets import DatasetType
-from skybutler.model.errors import RepositoryVersionError
+from skybutler.model.errors import RepositoryNotFoundError, RepositoryVersionError
 from skybutler.registry.schema import SCHEMA_VERSION
 
 FROZEN = sorted((Path(__file__).parent / "data").glob("schema_*.sql"))
@@ -91,3 +91,13 @@ def test_a_migrated_repository_keeps_what_it_has_and_takes_calibrations(old):
         made = butler.register_dataset_type(DatasetType("linearity", ["instrument"], "Dict", is_calibration=True))
         assert made
     assert "calib_instrument" in tables(old)
+
+
+def test_what_is_no_registry_is_not_migrated(tmp_path):
+    (tmp_path / "skybutler.yaml").write_text("version: 1\nregistry: registry.sqlite3\n")
+    with pytest.raises(RepositoryNotFoundError, match="is not there"):
+        migrate_repository(tmp_path)
+    for content in (b"", b"no database at all" * 100):
+        (tmp_path / "registry.sqlite3").write_bytes(content)
+        with pytest.raises(RepositoryVersionError, match="holds no SkyButler registry"):
+            migrate_repository(tmp_path)
