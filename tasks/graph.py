@@ -268,7 +268,11 @@ class _Builder:
     def _stored(self, name: str, where: str) -> Index:
         index: Index = {}
         for ref in self.butler.query_datasets(name, collections=self.inputs, where=where):
-            index.setdefault(ref.data_id, ref)
+            if index.setdefault(ref.data_id, ref) != ref:
+                raise PipelineError(
+                    f"several {name!r} for {ref.data_id} are valid at different times in {', '.join(self.inputs)}; a "
+                    "task takes the one of its exposure or visit by a PrerequisiteInput, not by an Input."
+                )
         return index
 
     def _registered(self, name: str) -> DatasetType | None:

@@ -4,6 +4,7 @@ import pytest
 
 from skybutler import Butler
 from skybutler.model.datasets import DatasetType
+from skybutler.model.errors import PipelineError
 from skybutler.model.timespan import Timespan
 from skybutler.tasks import Input, Output, Pipeline, PipelineTask, PrerequisiteInput, Struct, TaskConnections
 from skybutler.tasks.graph import build_graph
@@ -51,3 +52,21 @@ def test_each_quantum_has_the_calibration_of_its_time(butler):
 def test_collections_before_the_calibrations_win(butler):
     graph = build_graph(butler, Pipeline.of({"subtract": SubtractTask}), inputs=["r2", "calib", "raw"], run="out")
     assert {q.inputs["bias"].run for q in graph.quanta["subtract"]} == {"r2"}
+
+
+class StackTask(PipelineTask):
+    class Connections(TaskConnections, dimensions=("instrument", "detector")):
+        bias = Input("bias", storage_class="Dict", dimensions=("instrument", "detector"))
+        stack = Output("stack", storage_class="Dict", dimensions=("instrument", "detector"))
+
+    def run(self, bias: dict) -> Struct:
+        return Struct(stack={})
+
+
+def test_an_input_that_is_valid_for_a_time_is_not_taken_at_random(butler):
+    pipeline = Pipeline.of({"stack": StackTask})
+    with pytest.raises(PipelineError, match=r"several 'bias' for .* by a PrerequisiteInput, not by an Input"):
+        build_graph(butler, pipeline, inputs=["calib"], run="out")
+    assert len(build_graph(butler, pipeline, inputs=["r1", "calib"], run="out").quanta["stack"]) == 1
+    graph = build_graph(butler, pipeline, inputs=["calib"], run="out", where="exposure = 3")
+    assert [q.inputs["bias"].run for q in graph.quanta["stack"]] == ["r2"]
