@@ -131,8 +131,8 @@ def register_instrument(butler: Butler, instrument: Instrument) -> list[str]:
 
 def ingest_raws(
     butler: Butler,
-    places: Iterable[str | Path],
-    instrument: Instrument | str,
+    places: str | Path | Iterable[str | Path],
+    instrument: Instrument | str | Path,
     *,
     run: str | None = None,
     transfer: str = "auto",
@@ -148,9 +148,9 @@ def ingest_raws(
     butler
         The repository.
     places
-        Files, and folders that are searched for FITS files.
+        Files, and folders that are searched for FITS files; or one of them.
     instrument
-        The camera that took them.
+        The camera that took them: its name where it is shipped, or its YAML file.
     run
         RUN of the raws; ``<instrument>/raw`` where left out.
     transfer
@@ -165,9 +165,9 @@ def ingest_raws(
     ConflictingDefinitionError
         The repository knows the instrument otherwise.
     """
-    if isinstance(instrument, str):
+    if isinstance(instrument, str | Path):
         instrument = Instrument.load(instrument)
-    paths = find_frames(places)
+    paths = find_frames([places] if isinstance(places, str | Path) else places)
     report = IngestReport(run or f"{instrument.name}/raw")
     frames = _read(instrument, paths, report)
     if not frames:  # frames of another camera, perhaps: it does not become known by mistake

@@ -48,7 +48,7 @@ def table(butler: Butler, name: str) -> int:
 
 
 def test_a_night_becomes_exposures_visits_and_raws(empty, night):
-    report = ingest_raws(empty, [night], "simcam")
+    report = ingest_raws(empty, str(night), "simcam")  # one place is as good as a list of it
     assert (len(report.ingested), report.known, report.failed, report.visits) == (10, [], [], 2)
     assert str(report) == "10 raw frames ingested into 'SimCam/raw', 2 visits defined"
     counts = {"exposure": 5, "visit": 2, "visit_definition": 2, "visit_detector_region": 4}
