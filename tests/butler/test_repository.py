@@ -33,7 +33,8 @@ def test_a_new_repository_is_a_folder_with_two_files_and_the_standard_types(tmp_
         assert made.collections.list() == ["defaults", "user"]
         assert made.collections.info("defaults").children == ("user",)
         assert [t.name for t in made.dataset_types()] == [
-            "bias", "calexp", "calexpBackground", "camera", "dark", "flat", "postISRCCD", "raw", "src",
+            "bias", "calexp", "calexpBackground", "camera", "camera_description", "dark", "flat", "postISRCCD", "raw",
+            "src",
         ]  # fmt: skip
     assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["registry.sqlite3", "skybutler.yaml"]
 
