@@ -616,7 +616,8 @@ class Butler(ButlerQueries):
         when = "" if timespan is None else f" valid in {timespan}"
         if dataset_type.is_calibration and (ranks := self.registry.catalog.calibration_ranks(search)):
             validity = self.registry.calibrations.validity(dataset_type, data_id, ranks)
-            hint = f"{'; '.join(validity)}." if validity else f"Nothing is certified for it there. {hint}"
+            elsewhere_hint = hint if elsewhere else ""
+            hint = f"{'; '.join(validity)}." if validity else f"Nothing is certified for it. {elsewhere_hint}".rstrip()
         return DatasetNotFoundError(
             f"no {dataset_type.name} for {data_id}{when} in {', '.join(repr(name) for name in search)}. {hint}"
         )

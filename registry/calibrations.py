@@ -39,6 +39,7 @@ class Calibrations:
 
     def certify(self, collection: str, refs: Iterable[DatasetRef], timespan: Timespan) -> None:
         """Say for which time datasets are valid; see `Collections.certify`."""
+        _check_timespan(timespan)
         if timespan.is_empty:
             raise ConflictingDefinitionError("the timespan is empty: nothing would be valid at any time.")
         registry = self._registry
@@ -107,6 +108,7 @@ class Calibrations:
         data_ids: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
         """Say that nothing is valid at a time any more; see `Collections.decertify`."""
+        _check_timespan(timespan)
         registry = self._registry
         found = registry.dataset_type(dataset_type if isinstance(dataset_type, str) else dataset_type.name)
         group, type_id = found.dimensions, registry.catalog.type_ids[found.name]
@@ -160,6 +162,8 @@ class Calibrations:
         CalibrationLookupError
             The first collection that has any has several that are valid at some time of it.
         """
+        if timespan is not None:
+            _check_timespan(timespan)
         group, catalog = dataset_type.dimensions, self._registry.catalog
         prepared = self._finds.get(group)
         if prepared is None:
@@ -280,6 +284,13 @@ class Calibrations:
         elements = [universe[name] for members in universe.temporal_families.values() for name in members]
         named = {name.partition(".")[0] for name in given}
         return next((element for element in elements if element.name in named), None)
+
+
+def _check_timespan(given: object) -> None:
+    if not isinstance(given, Timespan):
+        raise TypeError(
+            f"a span of time is wanted, such as Timespan(begin, end) or Timespan(None, None); not {given!r}."
+        )
 
 
 def _overlaps(table: sa.Table, begin: Any, end: Any) -> sa.ColumnElement[bool]:

@@ -151,6 +151,24 @@ def test_a_calibration_is_found_for_the_time_of_the_data(filled):
         get(exposure=9)
 
 
+def test_what_was_never_certified_is_said_to_be_elsewhere(filled):
+    with pytest.raises(DatasetNotFoundError, match=r"Nothing is certified for it\. It is in 'r1', 'r2'"):
+        filled.get("bias", exposure=1, detector=0, collections="calib")
+    with pytest.raises(DatasetNotFoundError, match=r"Nothing is certified for it\.$"):
+        filled.get("bias", exposure=1, detector=2, collections="calib")
+
+
+def test_a_span_of_time_is_a_timespan(filled):
+    filled.collections.certify("calib", biases(filled, "r1"), minutes(0, 1))
+    for act in (
+        lambda: filled.collections.certify("calib", biases(filled, "r1"), "2020"),
+        lambda: filled.collections.decertify("calib", "bias", None),
+        lambda: filled.find_dataset("bias", detector=0, collections="calib", timespan=2020),
+    ):
+        with pytest.raises(TypeError, match="a span of time is wanted"):
+            act()
+
+
 def test_without_a_time_the_only_calibration_is_found_and_several_are_an_error(filled):
     filled.collections.certify("calib", biases(filled, "r1"), minutes(0, 1))
     assert filled.find_dataset("bias", detector=0, collections="calib").run == "r1"
