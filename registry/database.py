@@ -23,7 +23,6 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from ..model.dimensions import DimensionUniverse
 from ..model.errors import ConfigError, ReadOnlyError, RepositoryBusyError
 from . import postgres
 
@@ -385,10 +384,8 @@ class Database:
         """Turn what the driver gives into a dataset's id."""
         return uuid.UUID(bytes=value) if isinstance(value, bytes) else value
 
-    def make_schema(self, connection: Connection, universe: DimensionUniverse) -> None:
-        """Make the schema that will hold a registry of these dimensions, where the database has such."""
-        if self.dialect_name != "sqlite":
-            postgres.check_names(universe)
+    def make_schema(self, connection: Connection) -> None:
+        """Make the schema that will hold a registry, where the database has such."""
         if self.schema is not None:
             self._schema_was_there = postgres.make_schema(connection, self.schema)
 

@@ -26,12 +26,10 @@ from ..model.errors import (
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
-    from ..model.dimensions import DimensionUniverse
 
 __all__ = [
     "LONGEST_NAME",
     "busy",
-    "check_names",
     "clear_schema",
     "copy_rows",
     "is_postgresql",
@@ -197,6 +195,8 @@ def translated(error: Exception, where: object, timeout: float) -> SkyButlerErro
         return InvalidQueryError(f"PostgreSQL cannot hold or compute a value: {first}.")
     if isinstance(error, sa.exc.TimeoutError) or state[:2] in ("08", "53", "57"):
         return RegistryUnavailableError(f"{where} does not answer: {first}.")
+    if isinstance(cause, psycopg.ProgrammingError) and "connection option" in first:
+        return ConfigError(f"the URL of {where} cannot be used: {first}.")
     if isinstance(cause, psycopg.OperationalError) and state[:2] in ("", "28", "3D"):
         return RegistryUnavailableError(f"{where} cannot be reached: {first}.")
     return None
@@ -229,17 +229,6 @@ def make_schema(connection: Connection, schema: str) -> bool:
             f"repository, or none: it is then named after the repository."
         )
     return True
-
-
-def check_names(universe: DimensionUniverse) -> None:
-    """Raise `ConflictingDefinitionError` where a dimension element, or a column of it, has too long a name."""
-    for element in universe.elements:
-        longest = LONGEST_NAME - len("_pixels_key")
-        for name, most in [(element.name, longest), *((column.name, LONGEST_NAME) for column in element.columns)]:
-            if len(name.encode()) > most:
-                raise ConflictingDefinitionError(
-                    f"{name!r} has {len(name.encode())} bytes; in PostgreSQL {most} are the most for it."
-                )
 
 
 def clear_schema(connection: Connection, schema: str, *, keep: bool) -> None:

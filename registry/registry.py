@@ -75,9 +75,8 @@ class Registry:
         database = Database(url)
         try:
             with database.write() as connection:
-                universe = universe or default_universe()
-                database.make_schema(connection, universe)
-                create_schema(database, universe)
+                database.make_schema(connection)
+                create_schema(database, universe or default_universe())
                 made = cls(database)
                 if repository_id is not None:
                     made._set_id(connection, repository_id)

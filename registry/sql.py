@@ -20,7 +20,8 @@ _PRAGMAS = frozenset({"table_info", "table_xinfo", "table_list", "index_list", "
 
 _WOULD_WRITE = frozenset({"25006", "0A000", "42P11", "25001", "2D000"})
 """SQLSTATEs of what a transaction that reads only, or a cursor, cannot do."""
-_DESCRIBES = re.compile(r"\s*(EXPLAIN|SHOW)\b", re.IGNORECASE)
+_CURSOR = "DECLARE reader NO SCROLL CURSOR FOR "
+_EXPLAIN = re.compile(r"EXPLAIN\b\s*(\([^)]*\)|(ANALYZE|VERBOSE|\s)*)", re.IGNORECASE)
 _TOKENS = re.compile(
     r"""[eE]'(?:[^'\\]|\\.|'')*' | '[^']*' | "[^"]*" | --[^\n]* | /\*.*?\*/ | (?P<tag>\$\w*\$).*?(?P=tag)
       | :: | := | :(?P<name>[A-Za-z_]\w*)""",
@@ -103,8 +104,7 @@ def _run_postgresql(
         try:
             cursor = psycopg.RawCursor(connection)
             is_query = _is_cursor_query(connection, statement)
-            prefix = "DECLARE reader NO SCROLL CURSOR FOR " if is_query else ""
-            cursor.execute(f"{prefix}{statement}", values, prepare=True)
+            cursor.execute(f"{_CURSOR if is_query else ''}{statement}", values, prepare=True)
             if is_query:
                 cursor.execute("FETCH ALL FROM reader")
             rows = cursor.fetchall() if cursor.description is not None else []
@@ -122,15 +122,20 @@ def _is_cursor_query(connection: Any, statement: str) -> bool:
     """Whether a statement is read by a cursor; EXPLAIN and SHOW are not. What else is valid is refused."""
     from psycopg import pq
 
-    server, text = connection.pgconn, statement.encode()
+    def parses(text: str) -> bool:
+        result = connection.pgconn.prepare(b"", text.encode())
+        connection.execute("ROLLBACK TO parsed")
+        return bool(result.status == pq.ExecStatus.COMMAND_OK)
+
+    bare = _TOKENS.sub(lambda found: " " if found[0][:2] in ("--", "/*") else found[0], statement).strip(" \t\r\n;")
+    if not bare:
+        raise InvalidQueryError(f"there is no statement in: {statement}")
     connection.execute("SAVEPOINT parsed")
-    result = server.prepare(b"", b"DECLARE reader NO SCROLL CURSOR FOR " + text)
-    connection.execute("ROLLBACK TO parsed")
-    if result.status == pq.ExecStatus.COMMAND_OK:
+    if parses(_CURSOR + statement):
         return True
-    alone = server.prepare(b"", text)
-    connection.execute("ROLLBACK TO parsed")
-    if alone.status == pq.ExecStatus.COMMAND_OK and not _DESCRIBES.match(statement):
+    explained = _EXPLAIN.sub("", bare)
+    is_harmless = bare.upper().startswith("SHOW") or (explained != bare and parses(_CURSOR + explained))
+    if not is_harmless and parses(statement):
         raise ReadOnlyError(f"SQL is for reading only here; this would do more: {statement}")
     return False
 
