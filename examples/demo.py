@@ -216,7 +216,7 @@ def picture(butler: Butler, root: Path) -> Path:
     """Draw a calibrated exposure with its sources."""
     ref = next(iter(butler.query_datasets("calexp", order_by=["visit", "detector"])))
     calexp = butler.get("calexp", ref.data_id)
-    figure = Figure(figsize=(9, 9), layout="constrained")
+    figure = Figure(figsize=(10, 8.6), layout="constrained")
     axes = figure.add_subplot()
     calexp.plot(catalog=butler.get("src", ref.data_id), ax=axes)
     path = root / "calexp.png"

@@ -154,9 +154,15 @@ def plot(
         ax.set_ylim(extent[2], extent[3])
     ax.set_xlabel("x")
     ax.set_ylabel("y")
-    if exposure.filter is not None:
-        ax.set_title(str(exposure.filter))
+    ax.set_title(_title(exposure))
     return ax
+
+
+def _title(exposure: Exposure) -> str:
+    """Return what tells one exposure from another: visit, detector, filter, as far as they are known."""
+    visit = exposure.visit_info.id if exposure.visit_info is not None else 0
+    parts = [f"visit {visit}" if visit else "", f"detector {exposure.detector.name}" if exposure.detector else ""]
+    return ", ".join(part for part in (*parts, str(exposure.filter or "")) if part)
 
 
 def _mask_overlay(exposure: Exposure) -> tuple[NDArray[np.float64], dict[str, str]]:
