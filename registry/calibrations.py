@@ -83,14 +83,14 @@ class Calibrations:
                 )
         own, there, dataset = tables.tag(dataset_type.dimensions), tables.calib(dataset_type.dimensions), tables.dataset
         other = dataset.alias()
-        joined = there.join(other, other.c.id == there.c.dataset_id)
         same = [there.c.collection_id == row.id, *(there.c[n] == own.c[n] for n in ("dataset_type_id", *names))]
         by_id = {ref.id: ref for ref in refs}
         for chunk in chunks(refs):
-            query = in_own_run(
-                self._registry, dataset_type, chunk, joined, same,
-                there.c.dataset_id, other.c.run_id, there.c.timespan_begin, there.c.timespan_end,
-            ).where(_overlaps(there, timespan.begin_ns, timespan.end_ns))  # fmt: skip
+            query = in_own_run(self._registry, dataset_type, chunk).join(there, sa.and_(*same))
+            query = query.join(other, other.c.id == there.c.dataset_id).add_columns(
+                there.c.dataset_id.label("other"), other.c.run_id, there.c.timespan_begin, there.c.timespan_end
+            )
+            query = query.where(_overlaps(there, timespan.begin_ns, timespan.end_ns))
             found = connection.execute(query.order_by(there.c.timespan_begin).limit(1)).first()
             if found is not None:
                 mine, id_, run, begin, end = found

@@ -82,15 +82,12 @@ def chunks(refs: Sequence[DatasetRef]) -> Iterator[Sequence[DatasetRef]]:
         yield refs[start : start + _CHUNK]
 
 
-def in_own_run(registry: Registry, dataset_type: DatasetType, refs: Sequence[DatasetRef], also: sa.FromClause | None,
-               on: Sequence[Any], *columns: Any) -> sa.Select[Any]:  # fmt: skip
-    """Return the query of columns beside the tag that each of some datasets has in the RUN that owns it."""
+def in_own_run(registry: Registry, dataset_type: DatasetType, refs: Sequence[DatasetRef]) -> sa.Select[Any]:
+    """Return the query of the tags that some datasets have in the RUNs that own them, to be joined with others."""
     own, dataset = registry.tables.tag(dataset_type.dimensions), registry.tables.dataset
-    joined = own.join(dataset, sa.and_(dataset.c.id == own.c.dataset_id, dataset.c.run_id == own.c.collection_id))
-    if also is not None:
-        joined = joined.join(also, sa.and_(*on))
+    of_run = sa.and_(dataset.c.id == own.c.dataset_id, dataset.c.run_id == own.c.collection_id)
     ids = [ref.id for ref in refs]
-    return sa.select(own.c.dataset_id, *columns).select_from(joined).where(own.c.dataset_id.in_(ids))
+    return sa.select(own.c.dataset_id).join_from(own, dataset, of_run).where(own.c.dataset_id.in_(ids))
 
 
 def check_registered(
@@ -108,9 +105,8 @@ def check_registered(
     own = registry.tables.tag(dataset_type.dimensions)
     names = dataset_type.dimensions.required
     for chunk in chunks(refs):
-        query = in_own_run(registry, dataset_type, chunk, None, (), *(own.c[n] for n in names)).where(
-            own.c.dataset_type_id == registry.catalog.type_ids[dataset_type.name]
-        )
+        query = in_own_run(registry, dataset_type, chunk).add_columns(*(own.c[n] for n in names))
+        query = query.where(own.c.dataset_type_id == registry.catalog.type_ids[dataset_type.name])
         known = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
         for ref in chunk:
             if ref.id not in known:
@@ -131,7 +127,8 @@ def _not_tagged(
     same = [there.c.collection_id == row.id, *(there.c[n] == own.c[n] for n in ("dataset_type_id", *names))]
     taken: dict[Any, Any] = {}
     for chunk in chunks(refs):
-        query = in_own_run(registry, dataset_type, chunk, there, same, there.c.dataset_id.label("other"))
+        query = in_own_run(registry, dataset_type, chunk).join(there, sa.and_(*same))
+        query = query.add_columns(there.c.dataset_id.label("other"))
         taken.update((mine, other) for mine, other in connection.execute(query))
     new, seen = [], dict[tuple[Any, ...], DatasetRef]()
     for ref in refs:
