@@ -104,6 +104,7 @@ class DimensionRecords:
                 old = self._same_key(connection, record)  # another process was faster
             if old is None:  # what is in the way has another key
                 connection.execute(sa.insert(table), [row_from_record(record)])
+                self._insert_pixels(connection, [record])
                 return True
             changed = {k: v for k, v in old.to_dict().items() if v != getattr(record, k)}
             if changed and not update:
