@@ -103,8 +103,8 @@ for _new in [
     StorageClass("Image", f"{_IMAGING}.Image", _PLANE_COMPONENTS, _IMAGE_PARAMETERS),
     StorageClass("Mask", f"{_IMAGING}.Mask", _PLANE_COMPONENTS, _IMAGE_PARAMETERS),
     *(StorageClass(name, f"{_IMAGING}.{name}") for name in
-      ("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList", "ApCorrMap", "Polygon", "VisitInfo", "Filter", "Detector", "Camera",
-       "Header")),
+      ("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList", "ApCorrMap", "Polygon", "VisitInfo", "Filter",
+       "Detector", "Camera", "Header")),
     StorageClass("Box", f"{_IMAGING}.Box2I"),
     StorageClass("Point", f"{_IMAGING}.Point2I"),
     StorageClass("Extent", f"{_IMAGING}.Extent2I"),
