@@ -26,6 +26,7 @@ _COMMANDS = {
     "query-data-ids": ("query", "List data IDs for which an expression holds."),
     "query-records": ("query", "List dimension records (visits, detectors, …)."),
     "sql": ("query", "Run an SQL query on the registry, read-only."),
+    "shell": ("shell", "Open a Python prompt on a repository."),
     "migrate": ("migrate", "Bring a repository that an older version wrote up to date."),
 }
 
