@@ -70,6 +70,13 @@ class VisitInfo(LsstNames):
 
     VERSION: ClassVar[int] = 1
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the same is known of both: what is unknown, NaN, is equal here."""
+        return self.to_dict() == other.to_dict() if isinstance(other, VisitInfo) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.to_dict().items()))
+
     @property
     def timespan(self) -> Timespan | None:
         """From `begin`, as long as the exposure; None without a begin."""

@@ -64,6 +64,13 @@ class _Cursor(Protocol):
     def fetchall(self) -> Sequence[Any]: ...
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that is closed with the last reference to it: one need not close a Butler that one drops."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Prepared:
     """A statement compiled once, run straight on the driver's cursor, for the few that every get or put needs.
 
@@ -147,6 +154,7 @@ class Database:
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
+            factory=_Connection,
         )
         try:
             if writes:

@@ -77,6 +77,10 @@ def code_digest(task_class: type[Task]) -> str:
     return digest.hexdigest()
 
 
+_OF_THE_PLACE = frozenset({"__firstlineno__", "__static_attributes__"})
+"""What Python 3.13 notes in a class that is not of its code."""
+
+
 def _source_digest(task_class: type[Task]) -> bytes:
     """Digest a class's module, with its neighbours where it is in a package: a task calls functions of theirs.
 
@@ -86,6 +90,8 @@ def _source_digest(task_class: type[Task]) -> bytes:
     file = getattr(sys.modules.get(task_class.__module__), "__file__", None)
     if file is None:
         for name, value in sorted(vars(task_class).items()):
+            if name in _OF_THE_PLACE:
+                continue
             digest.update(f"{name} {_code_text(getattr(inspect.unwrap(value), '__code__', value))}\n".encode())
         return digest.digest()
     source = Path(file)

@@ -33,9 +33,19 @@ class WaitingTask(PipelineTask):
 '''
 
 
+def heed_interrupts():
+    """Undo in a new process what a shell does to its background jobs: let Ctrl-C reach it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(program, *words, **options):
     return subprocess.Popen(
-        [*program, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [*program, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no other thread runs here
+        **options,
     )
 
 
@@ -156,7 +166,9 @@ def test_ctrl_c_elsewhere_is_told_in_a_word(shared_repository):
         "query.print_rows = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         f"main.main(['sql', {str(shared_repository)!r}, 'SELECT 1'])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, preexec_fn=heed_interrupts
+    )
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "skybutler: interrupted")
 
 
