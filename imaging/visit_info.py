@@ -70,7 +70,7 @@ class VisitInfo(LsstNames):
 
     VERSION: ClassVar[int] = 1
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: Any) -> bool:
         """Whether the same is known of both: what is unknown, NaN, is equal here."""
         return self.to_dict() == other.to_dict() if isinstance(other, VisitInfo) else NotImplemented
 
