@@ -13,6 +13,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import settings
+
+from skybutler.butler.butler import Butler
+from skybutler.model.datasets import DatasetType
+from skybutler.testing.small_repository import fill_repository
+
+# A slow machine is no failure, and CI is to fail for what has changed only: it tries the same examples each time.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 BACKENDS = [
@@ -150,3 +160,30 @@ def _start_debian(folder: Path, stack: ExitStack) -> Callable[[str], str]:
     run(f"{control} -w -D {data} -l {folder / 'log'} -o '{options}' start > {folder / 'start'}")
     stack.callback(run, f"{control} -w -D {data} -m immediate stop")
     return lambda database: f"postgresql://postgres@/{database}?host={folder}"
+
+
+@pytest.fixture(scope="session")
+def small_repository(backend, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with 4 visits, 3 detectors and a dataset type ``note`` (Dict), to be copied."""
+    root = tmp_path_factory.mktemp("small") / "repo"
+    with Butler.create(root, registry=None if backend.is_sqlite else backend.new()) as made:
+        fill_repository(made)
+        made.register_dataset_type(DatasetType("note", ["visit", "detector"], "Dict"))
+    return root
+
+
+@pytest.fixture
+def root(backend, small_repository: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the small repository, for one test."""
+    copied = Path(shutil.copytree(small_repository, tmp_path / "repo"))
+    database = backend.give_own_database(copied)
+    yield copied
+    if database is not None:
+        backend.drop(database)
+
+
+@pytest.fixture
+def butler(root: Path) -> Iterator[Butler]:
+    """A Butler on a copy of the small repository."""
+    with Butler(root) as opened:
+        yield opened
