@@ -158,7 +158,6 @@ class _Builder:
         self.reading = reading
         self.searches = found
         self.dialect = dialect
-        self.level = registry.universe[registry.universe.common_pixels].pixels[1]  # type: ignore[index]
         self.holds_values = False
         """Whether the SQL depends on values: pixels of constant regions do."""
         self.is_snapshot = False
@@ -219,7 +218,7 @@ class _Builder:
         self.holds_values = True
         pixels = self.registry.tables.pixels[element.name].alias()
         candidates = sa.select(*(pixels.c[d] for d in element.required)).where(
-            covering(region, pixels.c.pixel, self.level)
+            covering(region, pixels.c.pixel, self.universe.common_pixelization)
         )
         self.tests.append((self._region_index(overlap.column), region))
         return sa.tuple_(*(self.joins.keys[d] for d in element.required)).in_(candidates)
@@ -228,7 +227,7 @@ class _Builder:
         """Return an overlap with a constant region that is exact in SQL, as one within OR or NOT must be."""
         element = self.universe[field.owner]
         self.holds_values = self.is_snapshot = True
-        keys = members(self.registry, element, self.reading.values[index], self.level)
+        keys = members(self.registry, element, self.reading.values[index])
         self.reading.values.append(json.dumps(keys))
         kinds = [key_kind(self.universe, d) for d in element.required]
         rows = self.dialect.rows(f"v{len(self.reading.values) - 1}", kinds)
@@ -376,11 +375,35 @@ class _Builder:
             select = sa.select(*columns or [sa.literal_column("1")]).select_from(self.joins.from_clause).where(where)
         if self._repeats():
             select = select.distinct()
+        if self.request.limit is None or self.tests:
+            return self._sorted(select, order)
+        limit = sa.bindparam("limit", type_=sa.BigInteger())
+        if order and self.request.kind == "datasets" and self.searches[0].is_direct:
+            return self._with_late_ids(select, results, order, limit)
+        return self._sorted(select, order).limit(limit)
+
+    def _sorted(self, select: sa.Select[Any], order: Iterable[ColumnElement[Any]]) -> sa.Select[Any]:
         for column, wanted in zip(order, self.reading.order, strict=True):
             select = select.order_by(self.dialect.sorted(column, wanted.descending))
-        if self.request.limit is not None and not self.tests:
-            select = select.limit(sa.bindparam("limit", type_=sa.BigInteger()))
         return select
+
+    def _with_late_ids(
+        self,
+        select: sa.Select[Any],
+        results: Sequence[ColumnElement[Any]],
+        order: Sequence[ColumnElement[Any]],
+        limit: ColumnElement[Any],
+    ) -> sa.Select[Any]:
+        """Sort data IDs alone, which an index lists, and look up the few datasets that are wanted."""
+        names = self.request.dimensions.required
+        few = self._sorted(
+            select.with_only_columns(*(self.joins.keys[name].label(name) for name in names), *order), order
+        )
+        few = few.limit(limit).subquery()
+        tag, same = self.searches[0].again(self.joins.tables, 0, {name: few.c[name] for name in names})
+        columns = [tag.c[column.name].label(f"c{i}") for i, column in enumerate(results)]
+        sorting = [few.c[column.name] for column in order]
+        return self._sorted(sa.select(*columns, *sorting).join_from(few, tag, same), sorting)
 
     def _repeats(self) -> bool:
         """Whether one result may come in several rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +100,20 @@ class Search:
         else:
             searched = tag.c.collection_id == sa.bindparam(f"collection{number}", type_=integer)
             joins.add(tag, columns, also=[of_type, searched])
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether one RUN is searched, so that type, data ID and RUN are the key of a dataset's tag."""
+        return self.runs_only and not self.is_ranked
+
+    def again(
+        self, tables: Tables, number: int, keys: Mapping[str, ColumnElement[Any]]
+    ) -> tuple[FromClause, ColumnElement[bool]]:
+        """Return the table of tags once more, and the condition by which a data ID is found there directly."""
+        tag, integer = tables.tag(self.dataset_type.dimensions).alias(), sa.BigInteger()
+        of_type = tag.c.dataset_type_id == sa.bindparam(f"type{number}", type_=integer)
+        searched = tag.c.collection_id == sa.bindparam(f"collection{number}", type_=integer)
+        return tag, sa.and_(of_type, *(tag.c[name] == key for name, key in keys.items()), searched)
 
     def _source(self, tables: Tables, number: int) -> FromClause:
         """Return the table of tags, of validities, or of both where collections of both kinds are searched."""
