@@ -48,19 +48,19 @@ class Image(Plane):
 
     def scaled_plus(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
         """Add a multiple: ``l + factor * r``."""
-        self._operate(kernels.SCALED_PLUS, other, factor)
+        self._operate(kernels.PLUS, other, factor)
 
     def scaled_minus(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
         """Subtract a multiple: ``l - factor * r``."""
-        self._operate(kernels.SCALED_PLUS, other, -factor)
+        self._operate(kernels.PLUS, other, -factor)
 
     def scaled_multiplies(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
         """Multiply by a multiple: ``l * (factor * r)``."""
-        self._operate(kernels.SCALED_MULTIPLIES, other, factor)
+        self._operate(kernels.MULTIPLIES, other, factor)
 
     def scaled_divides(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
         """Divide by a multiple: ``l / (factor * r)``."""
-        self._operate(kernels.SCALED_DIVIDES, other, factor)
+        self._operate(kernels.DIVIDES, other, factor)
 
     def __iadd__(self, other: "Image | NDArray[Any] | float") -> Self:
         return self._operate(kernels.PLUS, other)
@@ -74,9 +74,9 @@ class Image(Plane):
     def __itruediv__(self, other: "Image | NDArray[Any] | float") -> Self:
         return self._operate(kernels.DIVIDES, other)
 
-    def _operate(self, arithmetic: kernels.Arithmetic, other: Any, factor: float = 1.0) -> Self:
+    def _operate(self, arithmetic: kernels.Arithmetic, other: Any, factor: float | None = None) -> Self:
         right = operand_pixels(other, self)
-        kernels.require_castable(arithmetic, self.dtype, right)
+        kernels.require_castable(arithmetic, self.dtype, right, scaled=factor is not None)
         if isinstance(right, np.ndarray):
             right = kernels.safe_operand(right, self._array)
         kernels.run(arithmetic, kernels.Operands(self._array, right, factor=factor))

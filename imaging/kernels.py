@@ -1,139 +1,97 @@
 # ruff: noqa: E741 - the formulas are written with the letters of their definition, l and r
-"""Fused arithmetic on the planes of images: block by block, so that every pixel is fetched from memory once.
+"""Arithmetic on the planes of images, fused: every pixel is fetched from memory once, and written once.
 
-Each formula is a ufunc or a small function of arrays, which numpy runs on blocks that stay in the cache, with a thread
-for each core where an image is large (numpy lets go of the interpreter meanwhile). numexpr was tried, and no faster.
-Nothing as large as an image is ever allocated, unless operands overlap in memory in a way that needs a copy.
+Each formula is one function, of numbers as of arrays. Where numba is installed (``skybutler[fast]``) and the image is
+large, loops over the pixels are compiled from it (`compiled`); otherwise numpy evaluates it on blocks that stay in the
+cache. Both give the same bits. Nothing as large as an image is ever allocated, unless operands overlap in memory in a
+way that needs a copy.
 
-Results of one operation on float32 are computed in float32 (they are rounded once either way), everything else in
-float64, so no intermediate value overflows where the result fits.
+Formulas are computed in float64, so that no intermediate value overflows where the result fits; one operation on two
+numbers of the same type in that type, which rounds to the same.
 """
 
-import math
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import compiled
+from .blocks import BLOCK_PIXELS, Block, for_blocks
 from .mask_schema import renumbered
 
-__all__ = ["Arithmetic", "Block", "Operands", "blocks", "for_blocks", "require_castable", "run", "safe_operand"]
+__all__ = ["Arithmetic", "Operands", "require_castable", "run", "safe_operand"]
 
 Pixels: TypeAlias = NDArray[Any]
-Block: TypeAlias = tuple[slice, slice]
 Formula: TypeAlias = Callable[..., Any]
-
-BLOCK_PIXELS = 32_768  # four buffers of float64 of this size fit a second-level cache
-_PARALLEL_PIXELS = 1_048_576  # below this, starting threads takes longer than they save
 
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """What an operation does to each plane: l is the left pixel, r the right one, v their variances, c the factor.
+    """What an operation does to each plane: l is the left pixel, r the right one, v their variances, c the factor."""
 
-    A formula that is no ufunc may write into its arrays: they are copies.
-    """
-
+    name: str
+    """What `compiled` calls it."""
+    single: np.ufunc
+    """New image of (l, r) where there is no factor."""
     image: Formula
-    """New image of (l, r), or of (l, r, c) in a scaled operation."""
+    """New image of (l, r, c)."""
     variance: Formula
-    """New variance of (l, r, vl, vr), with c in a scaled operation; a ufunc is of (vl, vr) alone."""
+    """New variance of (l, r, vl, vr, c)."""
     variance_exact: Formula | None
-    """New variance of (r, vl) where the right side has none; None where it stays as it is."""
+    """New variance of (r, vl, c) where the right side has none; None where it stays as it is."""
     divides: bool = False
     """Whether a zero on the right leaves no data."""
-    scaled: bool = False
-    """Whether there is a factor c."""
 
 
 # Variances are multiplied one factor at a time, since no partial product is then outside of the range from the variance
 # to the result: l²·vr as (vr·l)·l, for instance, where l² alone may overflow.
-def _sum_scaled(l: Any, r: Any, c: float) -> Any:
-    r *= c
-    l += r
-    return l
+def sum_image(l: Any, r: Any, c: Any) -> Any:
+    """Return l + c·r."""
+    return l + r * c
 
 
-def _sum_scaled_variance(vl: Any, vr: Any, c: float) -> Any:
-    vr *= c
-    vr *= c
-    vl += vr
-    return vl
+def sum_variance(_l: Any, _r: Any, vl: Any, vr: Any, c: Any) -> Any:
+    """Return vl + c²·vr."""
+    return vl + vr * c * c
 
 
-def _product_scaled(l: Any, r: Any, c: float) -> Any:
-    r *= c
-    l *= r
-    return l
+def product_image(l: Any, r: Any, c: Any) -> Any:
+    """Return l·(c·r)."""
+    return l * (r * c)
 
 
-def _product_variance(l: Any, r: Any, vl: Any, vr: Any, c: float = 1.0) -> Any:
-    """l²·vr + r²·vl, times c²."""
-    vr *= l
-    vr *= l
-    vl *= r
-    vl *= r
-    vl += vr
-    return _times_squared(vl, c)
+def product_variance(l: Any, r: Any, vl: Any, vr: Any, c: Any) -> Any:
+    """Return c²·(l²·vr + r²·vl)."""
+    return (vl * r * r + vr * l * l) * c * c
 
 
-def _product_variance_exact(r: Any, vl: Any, c: float = 1.0) -> Any:
-    """r²·vl, times c²."""
-    vl *= r
-    vl *= r
-    return _times_squared(vl, c)
+def product_variance_exact(r: Any, vl: Any, c: Any) -> Any:
+    """Return c²·r²·vl."""
+    return vl * r * r * c * c
 
 
-def _quotient_scaled(l: Any, r: Any, c: float) -> Any:
-    r *= c
-    l /= r
-    return l
+def quotient_image(l: Any, r: Any, c: Any) -> Any:
+    """Return l/(c·r)."""
+    return l / (r * c)
 
 
-def _quotient_variance(l: Any, r: Any, vl: Any, vr: Any, c: float = 1.0) -> Any:
-    """(vl + (l/r)²·vr)/r², over c²."""
-    l /= r
-    l /= r
-    vr *= l
-    vr *= l
-    vl /= r
-    vl /= r
-    vl += vr
-    return _over_squared(vl, c)
+def quotient_variance(l: Any, r: Any, vl: Any, vr: Any, c: Any) -> Any:
+    """Return (vl + (l/r)²·vr)/r², over c²."""
+    q = l / r / r
+    return (vl / r / r + vr * q * q) / c / c
 
 
-def _quotient_variance_exact(r: Any, vl: Any, c: float = 1.0) -> Any:
-    """vl/r², over c²."""
-    vl /= r
-    vl /= r
-    return _over_squared(vl, c)
+def quotient_variance_exact(r: Any, vl: Any, c: Any) -> Any:
+    """Return vl/r², over c²."""
+    return vl / r / r / c / c
 
 
-def _times_squared(vl: Any, c: float) -> Any:
-    if c != 1.0:
-        vl *= c
-        vl *= c
-    return vl
-
-
-def _over_squared(vl: Any, c: float) -> Any:
-    if c != 1.0:
-        vl /= c
-        vl /= c
-    return vl
-
-
-PLUS = Arithmetic(np.add, np.add, None)
-MINUS = Arithmetic(np.subtract, np.add, None)
-SCALED_PLUS = Arithmetic(_sum_scaled, _sum_scaled_variance, None, scaled=True)
-MULTIPLIES = Arithmetic(np.multiply, _product_variance, _product_variance_exact)
-SCALED_MULTIPLIES = Arithmetic(_product_scaled, _product_variance, _product_variance_exact, scaled=True)
-DIVIDES = Arithmetic(np.divide, _quotient_variance, _quotient_variance_exact, divides=True)
-SCALED_DIVIDES = Arithmetic(_quotient_scaled, _quotient_variance, _quotient_variance_exact, divides=True, scaled=True)
+PLUS = Arithmetic("plus", np.add, sum_image, sum_variance, None)
+MINUS = Arithmetic("plus", np.subtract, sum_image, sum_variance, None)
+MULTIPLIES = Arithmetic("multiplies", np.multiply, product_image, product_variance, product_variance_exact)
+DIVIDES = Arithmetic("divides", np.divide, quotient_image, quotient_variance, quotient_variance_exact, divides=True)
 
 
 @dataclass(slots=True)
@@ -154,20 +112,10 @@ class Operands:
     """mr"""
     right_moves: list[tuple[int, int]] | None = None
     """How the bits of mr become those of ml (`MaskSchema.moves_from`); None where they are the same"""
-    factor: float = 1.0
-    """c"""
+    factor: float | None = None
+    """c, in a scaled operation"""
     no_data: int = 0
     """The bit to set in ml where r is zero and the operation divides."""
-
-
-def blocks(shape: tuple[int, ...], pixels: int = BLOCK_PIXELS) -> Iterator[Block]:
-    """Yield ``(rows, columns)`` of blocks of about so many pixels that together cover an image."""
-    height, width = shape
-    columns = min(width, pixels)
-    rows = max(1, pixels // columns) if columns else 1
-    for y in range(0, height, rows):
-        for x in range(0, width, columns or 1):
-            yield slice(y, y + rows), slice(x, x + columns)
 
 
 def safe_operand(operand: Pixels, twin: Pixels, *others: Pixels | None) -> Pixels:
@@ -202,9 +150,9 @@ def _overlap(left: Pixels, right: Pixels) -> bool:
         return True
 
 
-def require_castable(arithmetic: Arithmetic, image: np.dtype[Any], right: Any) -> None:
+def require_castable(arithmetic: Arithmetic, image: np.dtype[Any], right: Any, *, scaled: bool = False) -> None:
     """Refuse an operation whose result the pixels of an image cannot hold, such as quotients in integers."""
-    result = np.result_type(image, right) if not arithmetic.scaled else np.result_type(image, right, 1.0)
+    result = np.result_type(image, right, 1.0) if scaled else np.result_type(image, right)
     if arithmetic.divides and result.kind in "biu":
         result = np.dtype(np.float64)
     if not np.can_cast(result, image, "same_kind"):
@@ -217,53 +165,56 @@ def run(arithmetic: Arithmetic, operands: Operands) -> None:
     The variance uses l from before the operation. Where `arithmetic` divides and r (or c) is zero, the result is
     inf or NaN and the mask gains ``operands.no_data``.
     """
-    for_blocks(operands.image.shape, BLOCK_PIXELS, lambda some: _run_blocks(arithmetic, operands, some))
-
-
-def for_blocks(shape: tuple[int, ...], pixels: int, work: Callable[[list[Block]], None]) -> None:
-    """Have all blocks of an image worked on, a share of them by each core where the image is large."""
-    everything = list(blocks(shape, pixels))
-    workers = min(_cores(), len(everything)) if math.prod(shape) >= _PARALLEL_PIXELS else 1
-    if workers <= 1:
-        work(everything)
+    o = operands
+    masks = o.right_mask is not None or arithmetic.divides
+    for written in (o.image, o.variance, o.mask if masks else None):
+        if written is not None and not written.flags.writeable:
+            raise ValueError("the pixels are read-only; clone() gives some that are not")
+    factor = (-1.0 if arithmetic is MINUS else 1.0) if o.factor is None else o.factor
+    planes = (o.image, o.right, o.variance, o.right_variance, o.mask, o.right_mask)
+    same_bits = o.right_mask is None or (
+        o.right_moves is None and o.mask is not None and o.mask.dtype == o.right_mask.dtype
+    )
+    if same_bits and compiled.serves(planes):
+        compiled.run(arithmetic.name, planes, factor, o.no_data)
         return
-    share = -(-len(everything) // workers)
-    parts = [everything[start : start + share] for start in range(0, len(everything), share)]
-    with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(work, part) for part in parts]:
-            done.result()
+    for_blocks(o.image.shape, BLOCK_PIXELS, lambda some: _run_blocks(arithmetic, o, factor, some))
 
 
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _run_blocks(arithmetic: Arithmetic, o: Operands, some: list[Block]) -> None:
+def _run_blocks(arithmetic: Arithmetic, o: Operands, factor: float, some: list[Block]) -> None:
     """Carry out an operation on some of the blocks."""
     with np.errstate(all="ignore"):
-        image_type = _work_type(o, arithmetic.scaled)
-    variance_type = np.result_type(image_type, np.float64)
-    formula: Formula | None = None
-    if o.variance is not None:
-        formula = arithmetic.variance_exact if o.right_variance is None else arithmetic.variance
-    scratch = _Scratch()
-    with np.errstate(all="ignore"):
+        single = _single_type(o)
+        wide = np.result_type(o.image, np.float64)
         for block in some:
-            values = {"l": o.image[block], "r": o.right[block] if isinstance(o.right, np.ndarray) else o.right}
-            if arithmetic.scaled:
-                values["c"] = o.factor
-            if formula is not None and o.variance is not None:  # before the image, whose old values it needs
-                variances = {"vl": o.variance[block]}
-                if o.right_variance is not None:
-                    variances["vr"] = o.right_variance[block]
-                if isinstance(formula, np.ufunc):
-                    variance_type = _sum_type(variances["vl"], variances["vr"])
-                    variances = {"l": variances["vl"], "r": variances["vr"]}
-                scratch.compute(formula, values | variances, variance_type, o.variance[block])
+            l, r = o.image[block], o.right[block] if isinstance(o.right, np.ndarray) else o.right
+            if o.variance is not None:  # before the image, whose old values it needs
+                _combine_variances(arithmetic, o, block, factor)
             if o.mask is not None:
-                _combine_masks(arithmetic, o, block, values["r"])
-            scratch.compute(arithmetic.image, values, image_type, o.image[block])
+                _combine_masks(arithmetic, o, block, r)
+            if single is not None:
+                arithmetic.single(l, r, out=l, dtype=single, casting="same_kind")
+            else:
+                exact = [np.asarray(value).astype(wide, copy=False) for value in (l, r)]
+                np.copyto(l, arithmetic.image(*exact, factor), casting="same_kind")
+
+
+def _combine_variances(arithmetic: Arithmetic, o: Operands, block: Block, factor: float) -> None:
+    """Propagate the variances of a block."""
+    assert o.variance is not None  # noqa: S101 - for the type checker; the caller has asked
+    wide = np.result_type(o.image, o.variance, np.float64)
+    r = (o.right[block] if isinstance(o.right, np.ndarray) else np.asarray(o.right)).astype(wide, copy=False)
+    vl = o.variance[block]
+    if o.right_variance is None:
+        if arithmetic.variance_exact is not None:
+            np.copyto(vl, arithmetic.variance_exact(r, vl.astype(wide, copy=False), factor), casting="same_kind")
+        return
+    vr = o.right_variance[block]
+    if arithmetic.divides or arithmetic.name == "multiplies" or o.factor is not None or vl.dtype != vr.dtype:
+        values = [array.astype(wide, copy=False) for array in (o.image[block], r, vl, vr)]
+        np.copyto(vl, arithmetic.variance(*values, factor), casting="same_kind")
+    else:
+        vl += vr
 
 
 def _combine_masks(arithmetic: Arithmetic, o: Operands, block: Block, right: Any) -> None:
@@ -276,51 +227,20 @@ def _combine_masks(arithmetic: Arithmetic, o: Operands, block: Block, right: Any
             right_mask = renumbered(right_mask, o.right_moves, mask.dtype)
         mask |= right_mask.astype(mask.dtype, copy=False)
     if arithmetic.divides and o.no_data:
-        zero = np.equal(right, 0) if o.factor else np.True_
+        zero = np.equal(right, 0) if o.factor != 0 else np.True_
         if zero.any():
             mask |= np.where(zero, o.mask.dtype.type(o.no_data), o.mask.dtype.type(0))
 
 
-def _work_type(o: Operands, scaled: bool) -> np.dtype[Any]:
-    """Return the type in which the image is computed: float64, unless a narrower one gives the same answer."""
+def _single_type(o: Operands) -> np.dtype[Any] | None:
+    """Return the type in which numpy's own operation on l and r is as good as one in float64; None: not in any."""
     left, right = o.image.dtype, o.right
+    if o.factor is not None:
+        return None
     if isinstance(right, np.ndarray):
-        if not scaled and left == right.dtype and (left == np.float32 or left.kind in "biu"):
-            return left
-        return np.result_type(left, right.dtype, np.float64)
+        if left.kind in "biu":
+            return np.result_type(left, right)
+        return left if left == right.dtype == np.float32 else None
     if left.kind in "biu":
         return left
-    if left == np.float32 and not scaled and np.float32(right) == right:
-        return left
-    return np.result_type(left, np.float64)
-
-
-class _Scratch:
-    """Arrays for one block's operands, used again for every block: fresh ones cost more than the arithmetic."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[str, Pixels] = {}
-
-    def compute(self, formula: Formula, values: dict[str, Any], dtype: np.dtype[Any], out: Pixels) -> None:
-        """Evaluate a formula on one block in a given type, and store the result in `out`."""
-        if isinstance(formula, np.ufunc):
-            formula(values["l"], values["r"], out=out, dtype=dtype, casting="same_kind")
-            return
-        names = formula.__code__.co_varnames[: formula.__code__.co_argcount]
-        copies = [self._copy(name, values[name], dtype) for name in names if name in values]
-        np.copyto(out, formula(*copies), casting="same_kind")
-
-    def _copy(self, name: str, value: Any, dtype: np.dtype[Any]) -> Any:
-        """Return a copy of a block in a given type; numbers as they are."""
-        if not isinstance(value, np.ndarray):
-            return dtype.type(value)
-        array = self._arrays.get(name)
-        if array is None or array.shape != value.shape or array.dtype != dtype:
-            array = self._arrays[name] = np.empty(value.shape, dtype)
-        np.copyto(array, value)
-        return array
-
-
-def _sum_type(left: Pixels, right: Pixels) -> np.dtype[Any]:
-    """Return the type in which a sum is computed: that of both terms, else float64 at least."""
-    return left.dtype if left.dtype == right.dtype else np.result_type(left, right, np.float64)
+    return left if left == np.float32 and np.float32(right) == right else None

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Never, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .blocks import blocks
 from .geometry import Box2I, Extent2I, Point2I
-from .kernels import blocks, safe_operand
+from .kernels import safe_operand
 from .mask_schema import MaskSchema, renumbered
 from .plane import Plane, as_box
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import kernels
+from .blocks import blocks
 from .geometry import Box2I, Extent2I, Point2I
 from .image import Image, operand_pixels, refuse_binary
 from .mask import Mask
@@ -196,19 +197,19 @@ class MaskedImage(Placed):
 
     def scaled_plus(self, factor: float, other: Any) -> None:
         """Add a multiple of a masked image, an image or a number."""
-        self._operate(kernels.SCALED_PLUS, other, factor)
+        self._operate(kernels.PLUS, other, factor)
 
     def scaled_minus(self, factor: float, other: Any) -> None:
         """Subtract a multiple of a masked image, an image or a number."""
-        self._operate(kernels.SCALED_PLUS, other, -factor)
+        self._operate(kernels.PLUS, other, -factor)
 
     def scaled_multiplies(self, factor: float, other: Any) -> None:
         """Multiply by a multiple of a masked image, an image or a number."""
-        self._operate(kernels.SCALED_MULTIPLIES, other, factor)
+        self._operate(kernels.MULTIPLIES, other, factor)
 
     def scaled_divides(self, factor: float, other: Any) -> None:
         """Divide by a multiple of a masked image, an image or a number."""
-        self._operate(kernels.SCALED_DIVIDES, other, factor)
+        self._operate(kernels.DIVIDES, other, factor)
 
     def __iadd__(self, other: Any) -> Self:
         return self._operate(kernels.PLUS, other)
@@ -222,12 +223,12 @@ class MaskedImage(Placed):
     def __itruediv__(self, other: Any) -> Self:
         return self._operate(kernels.DIVIDES, other)
 
-    def _operate(self, arithmetic: kernels.Arithmetic, other: Any, factor: float = 1.0) -> Self:
+    def _operate(self, arithmetic: kernels.Arithmetic, other: Any, factor: float | None = None) -> Self:
         """Validate everything, make operands safe that share memory, then let the kernel change the three planes."""
         image, mask, variance = self.arrays
         masked = other if isinstance(other, MaskedImage) else None
         right = operand_pixels(masked._image if masked else other, self._image)
-        kernels.require_castable(arithmetic, image.dtype, right)
+        kernels.require_castable(arithmetic, image.dtype, right, scaled=factor is not None)
         if variance.dtype.kind != "f":
             raise TypeError(f"the variance is {variance.dtype}; arithmetic needs one of floats")
         schema = self._mask.schema
@@ -236,7 +237,7 @@ class MaskedImage(Placed):
         if arithmetic.divides and "NO_DATA" not in schema and _has_zero(right, factor):
             schema = schema.with_plane("NO_DATA")
         self._mask.adopt_planes(schema)
-        operands = kernels.Operands(image, right, variance, mask, factor=float(factor))
+        operands = kernels.Operands(image, right, variance, mask, factor=factor)
         operands.no_data = schema.bit_mask("NO_DATA") if "NO_DATA" in schema else 0
         if isinstance(right, np.ndarray):
             operands.right = kernels.safe_operand(right, image, mask, variance)
@@ -260,11 +261,11 @@ class MaskedImage(Placed):
         return f"{type(self).__name__}({self.width}x{self.height} {self.dtype}, xy0=({x}, {y}), {planes} mask planes)"
 
 
-def _has_zero(right: NDArray[Any] | float, factor: float) -> bool:
+def _has_zero(right: NDArray[Any] | float, factor: float | None) -> bool:
     """Whether an operand of a division is zero anywhere."""
     if not isinstance(right, np.ndarray):
-        return right * factor == 0
-    return factor == 0 or any(not right[block].all() for block in kernels.blocks(right.shape))
+        return right == 0 or factor == 0
+    return factor == 0 or any(not right[block].all() for block in blocks(right.shape))
 
 
 def make_masked_image(image: Image, mask: Mask | None = None, variance: Image | None = None) -> MaskedImage:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels import blocks
+from .blocks import blocks
 
 __all__ = ["IQR_TO_STDEV", "Moments", "Sample", "interpolate", "moments", "quantiles", "select"]
 

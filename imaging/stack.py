@@ -12,8 +12,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import Block, for_blocks
 from .image import Image
-from .kernels import Block, for_blocks
 from .mask import Mask
 from .mask_schema import MaskSchema, renumbered
 from .masked_image import MaskedImage

@@ -2,13 +2,28 @@
 
 import copy
 import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skybutler.imaging import LOCAL, Box2I, Extent2I, Image, Mask, MaskedImage, MaskSchema, Point2I, kernels
+from skybutler.imaging import (
+    LOCAL,
+    Box2I,
+    Extent2I,
+    Image,
+    Mask,
+    MaskedImage,
+    MaskSchema,
+    Point2I,
+    blocks,
+    compiled,
+    kernels,
+)
 
 BOX = Box2I(Point2I(0, 0), Extent2I(20, 15))
 
@@ -262,13 +277,112 @@ def test_every_operation_gives_what_separate_copies_give(seed, operation, factor
     assert np.array_equal(left.mask.array, mask)
 
 
+@pytest.fixture(params=["numpy", "numba"])
+def engine(request, monkeypatch):
+    """Have arithmetic done by one engine, whatever the size of the image."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+        monkeypatch.setattr(compiled, "_IMPORT_PIXELS", 1)
+        monkeypatch.setattr(compiled, "_CALL_PIXELS", 1)
+    else:
+        monkeypatch.setattr(compiled, "serves", lambda _planes: False)
+    return request.param
+
+
+def compute_with(use_numba, operation, factor, left, right):
+    with pytest.MonkeyPatch.context() as patch:
+        if use_numba:
+            patch.setattr(compiled, "_IMPORT_PIXELS", 1)
+            patch.setattr(compiled, "_CALL_PIXELS", 1)
+        else:
+            patch.setattr(compiled, "serves", lambda _planes: False)
+        if factor is None:
+            names = {"plus": "__iadd__", "minus": "__isub__", "multiplies": "__imul__", "divides": "__itruediv__"}
+            getattr(left, names[operation])(right)
+        else:
+            getattr(left, f"scaled_{operation}")(factor, right)
+    return left
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    operation=st.sampled_from(["plus", "minus", "multiplies", "divides"]),
+    factor=st.sampled_from([None, -1.0, 2.5, 1e-30, 0.0]),
+    kind=st.sampled_from(["masked", "image", "number", "itself", "own image", "shifted"]),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_numba_and_numpy_give_the_same_bits(seed, operation, factor, kind, dtype):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(seed)
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e-42, 3e38, 1.0])
+    planes = rng.normal(0, 1, (4, 6, 7)) * 10.0 ** rng.integers(-30, 30, (4, 6, 7))
+    chosen = rng.random(planes.shape) < 0.2
+    planes[chosen] = rng.choice(special, np.count_nonzero(chosen))
+    li, lv, ri, rv = planes.astype(dtype)
+    number = float(ri[0, 0])
+    results = []
+    for use_numba in (False, True):
+        left = MaskedImage(li.copy(), np.zeros((6, 7), "int32"), lv.copy())
+        right = MaskedImage(ri, np.arange(42, dtype="int32").reshape(6, 7), rv)
+        target = left
+        if kind == "shifted":
+            target, right = left[1:7, 1:5], left[0:6, 0:4]
+        operand = {"image": right.image, "number": number, "itself": left, "own image": left.image}.get(kind, right)
+        compute_with(use_numba, operation, factor, target, operand)
+        results.append(left)
+    for one, other in zip(results[0].arrays, results[1].arrays, strict=True):
+        same = one.view(f"i{one.itemsize}") == other.view(f"i{one.itemsize}")
+        assert np.all(same | (np.isnan(one) & np.isnan(other)))
+
+
+def test_threads_may_compute_at_once(engine):
+    images = [MaskedImage.full((300, 400), (float(n + 1), "EDGE", 1.0)) for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda image: image.__imul__(image.clone()), images))
+    assert [float(image.image[0, 0]) for image in images] == [1, 4, 9, 16]
+
+
+def test_pixels_that_cannot_be_written_are_refused_before_any_plane_is_touched(engine):
+    variance = np.ones((3, 4), "float32")
+    variance.flags.writeable = False
+    mi = MaskedImage(np.full((3, 4), 6, "float32"), None, variance)
+    with pytest.raises(ValueError, match=r"read-only; clone\(\)"):
+        mi *= 2
+    assert mi.image[0, 0] == 6
+
+
+@pytest.mark.parametrize("order", [">", "<"])
+def test_pixels_in_any_byte_order_are_combined(engine, order):
+    mi = MaskedImage(
+        np.full((3, 4), 6, f"{order}f4"), Mask(np.ones((3, 4), f"{order}i4")), np.full((3, 4), 4, f"{order}f4")
+    )
+    mi /= MaskedImage.full((4, 3), (2.0, 4, 1.0))
+    assert mi[0, 0] == (3, 5, (4 + 9) / 4)
+
+
+def test_integers_of_several_widths_are_combined(engine):
+    image = Image(np.full((3, 4), 6, "int32"))
+    image += np.full((3, 4), 2, "int16")
+    image *= np.full((3, 4), 3, "uint8")
+    assert image[0, 0] == 24
+
+
+def test_numba_is_imported_for_large_images_alone():
+    code = (
+        "import sys; from skybutler.imaging import Image\n"
+        "image = Image.full((1000, 1000), 1.0); image *= image; assert 'numba' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_blocks_and_threads_give_the_same_answers_as_one_pass(monkeypatch):
     rng = np.random.default_rng(3)
     planes = [rng.uniform(1, 9, (130, 170)).astype("float32") for _ in range(4)]
     results = []
     for block, parallel in ((1 << 30, 1 << 30), (100, 1 << 30), (1000, 1)):
         monkeypatch.setattr(kernels, "BLOCK_PIXELS", block)
-        monkeypatch.setattr(kernels, "_PARALLEL_PIXELS", parallel)
+        monkeypatch.setattr(blocks, "PARALLEL_PIXELS", parallel)
         mi = MaskedImage(planes[0].copy(), None, planes[1].copy())
         mi /= MaskedImage(planes[2], None, planes[3])
         results.append(mi)
