@@ -5,13 +5,14 @@ Everything is accumulated in float64, block by block, around a centre near the m
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import blocks
+from .blocks import blocks, share
 
 __all__ = ["IQR_TO_STDEV", "Moments", "Sample", "interpolate", "moments", "quantiles", "select"]
 
@@ -19,6 +20,8 @@ IQR_TO_STDEV = 0.741301109252802
 """The standard deviation of a normal distribution, in units of its interquartile range."""
 
 _BLOCK = 32_768
+_BRACKET_PIXELS = 1_048_576  # from how many on drawing _DRAWN of them is worth it
+_DRAWN = 65_536
 
 
 @dataclass(slots=True)
@@ -123,34 +126,37 @@ class Moments:
 
 def moments(sample: Sample, center: float, half_width: float = math.inf) -> Moments:
     """Sum over the pixels with ``abs(x - center) <= half_width``, in one pass."""
-    n = 0
-    w = ww = wd = wdd = wv = wwv = 0.0
-    clipped = math.isfinite(half_width)
     origin = center if math.isfinite(center) else 0.0
-    with np.errstate(all="ignore"):
-        for start in range(0, sample.values.size, _BLOCK):
-            part = slice(start, start + _BLOCK)
-            d = np.subtract(sample.values[part], origin, dtype=np.float64)
-            inside = np.abs(d) <= half_width if clipped else None
-            if sample.weights is None and sample.variances is None:
-                if inside is not None and not inside.all():
-                    np.copyto(d, 0.0, where=~inside)
-                count = d.size if inside is None else int(np.count_nonzero(inside))
-                n += count
-                w, ww = w + count, ww + count
-                wd += float(d.sum())
-                wdd += float(np.einsum("i,i->", d, d))
-                continue
-            keep = slice(None) if inside is None else inside
-            d = d[keep]
-            n += d.size
-            weight = np.ones_like(d) if sample.weights is None else sample.weights[part][keep].astype(np.float64)
-            w, ww = w + float(weight.sum()), ww + float(np.square(weight).sum())
-            wd, wdd = wd + float((weight * d).sum()), wdd + float((weight * d * d).sum())
-            if sample.variances is not None:
-                v = sample.variances[part][keep].astype(np.float64)
-                wv, wwv = wv + float((weight * v).sum()), wwv + float((weight * weight * v).sum())
-    return Moments(origin, n, w, ww, wd, wdd, wv, wwv)
+    parts = range(0, sample.values.size, _BLOCK)
+    sums = np.zeros((len(parts), 7))  # of each part, so that no answer depends on how many cores there are
+
+    def work(some: list[tuple[int, int]]) -> None:
+        with np.errstate(all="ignore"):
+            for place, start in some:
+                sums[place] = _part_sums(sample, slice(start, start + _BLOCK), origin, half_width)
+
+    share(sample.values.size, list(enumerate(parts)), work)
+    n, *rest = sums.sum(axis=0).tolist()
+    return Moments(origin, int(n), *rest)
+
+
+def _part_sums(sample: Sample, part: slice, origin: float, half_width: float) -> tuple[float, ...]:
+    """Return n, w, ww, wd, wdd, wv and wwv of a part of a sample (see `Moments`)."""
+    d = np.subtract(sample.values[part], origin, dtype=np.float64)
+    inside = np.abs(d) <= half_width if math.isfinite(half_width) else None
+    if sample.weights is None and sample.variances is None:
+        if inside is not None and not inside.all():
+            np.copyto(d, 0.0, where=~inside)
+        count = d.size if inside is None else int(np.count_nonzero(inside))
+        return count, count, count, float(d.sum()), float(np.einsum("i,i->", d, d)), 0.0, 0.0
+    keep = slice(None) if inside is None else inside
+    d = d[keep]
+    w = np.ones_like(d) if sample.weights is None else sample.weights[part][keep].astype(np.float64)
+    wv = wwv = 0.0
+    if sample.variances is not None:
+        v = sample.variances[part][keep].astype(np.float64)
+        wv, wwv = float((w * v).sum()), float((w * w * v).sum())
+    return d.size, float(w.sum()), float((w * w).sum()), float((w * d).sum()), float((w * d * d).sum()), wv, wwv
 
 
 def quantiles(sample: Sample, fractions: Sequence[float]) -> list[float]:
@@ -161,19 +167,87 @@ def quantiles(sample: Sample, fractions: Sequence[float]) -> list[float]:
     n = sample.values.size
     if not n:
         return [math.nan] * len(fractions)
-    aligned = sample.weights is not None or sample.variances is not None
-    values = sample.values.copy() if aligned else sample.values
     places = [fraction * (n - 1) for fraction in fractions]
-    ranks = sorted({rank for place in places for rank in (math.floor(place), math.ceil(place))} | {n - 1})
-    values.partition(ranks if values.dtype.kind == "f" else ranks[:-1] or ranks)
-    if values.dtype.kind == "f" and np.isnan(values[n - 1]):  # NaN sorts last
+    ranks = sorted({rank for place in places for rank in (math.floor(place), math.ceil(place))})
+    if sample.values.dtype.kind == "f" and np.isnan(sample.values.max()):
         return [math.nan] * len(fractions)
+    values = _ranked(sample, ranks)
     result = []
     for place in places:
         low = math.floor(place)
-        left, right = float(values[low]), float(values[math.ceil(place)])
+        left, right = values[low], values[math.ceil(place)]
         result.append(float(interpolate(np.float64(left), np.float64(right), place - low)))
     return result
+
+
+def _ranked(sample: Sample, ranks: list[int]) -> dict[int, float]:
+    """Return the values that sorting would bring to these places."""
+    found = _bracketed(sample.values, ranks) if sample.values.size >= _BRACKET_PIXELS else {}
+    missing = [rank for rank in ranks if rank not in found]
+    if missing:
+        aligned = sample.weights is not None or sample.variances is not None
+        values = sample.values.copy() if aligned else sample.values
+        values.partition(missing)
+        found |= {rank: float(values[rank]) for rank in missing}
+    return found
+
+
+def _bracketed(values: NDArray[Any], ranks: list[int]) -> dict[int, float]:
+    """Find values by rank in one pass: random ones tell between which two each lies, and only what is there is sorted.
+
+    What the bounds miss (bad luck), or where too much lies between them, is left out of the answer.
+    """
+    n = values.size
+    drawn = np.sort(values[np.random.default_rng(0).integers(0, n, _DRAWN)])
+    brackets: dict[tuple[Any, Any], _Bracket] = {}
+    for rank in ranks:
+        middle, fraction = int(rank / n * _DRAWN), rank / n
+        margin = int(6 * math.sqrt(_DRAWN * fraction * (1 - fraction))) + 2  # six standard deviations
+        low, high = drawn[max(0, middle - margin)], drawn[min(_DRAWN - 1, middle + margin)]
+        brackets.setdefault((low, high), _Bracket(n // 16)).ranks.append(rank)
+    lock = Lock()
+
+    def work(some: list[int]) -> None:
+        for start in some:
+            part = values[start : start + _BLOCK]
+            for (low, high), bracket in brackets.items():
+                beyond = part >= low
+                below = part.size - int(np.count_nonzero(beyond))
+                beyond &= part <= high
+                inside = part[beyond] if bracket.room > 0 and low < high else part[:0]
+                with lock:
+                    bracket.below += below
+                    bracket.size += int(np.count_nonzero(beyond))
+                    bracket.room -= inside.size
+                    bracket.inside.append(inside)
+
+    share(n, list(range(0, n, _BLOCK)), work)
+    found: dict[int, float] = {}
+    for (low, high), bracket in brackets.items():
+        places = {rank: rank - bracket.below for rank in bracket.ranks if 0 <= rank - bracket.below < bracket.size}
+        if low == high:
+            found |= dict.fromkeys(places, float(low))
+        elif places and bracket.room > 0:
+            inside = np.concatenate(bracket.inside)
+            inside.partition(list(places.values()))
+            found |= {rank: float(inside[place]) for rank, place in places.items()}
+    return found
+
+
+@dataclass(slots=True)
+class _Bracket:
+    """What one pass over the values finds out about those between two bounds."""
+
+    room: int
+    """How many more may be copied; none are left where this many were."""
+    ranks: list[int] = field(default_factory=list)
+    """Which places in the order of all are sought."""
+    below: int = 0
+    """How many lie below."""
+    size: int = 0
+    """How many lie between."""
+    inside: list[NDArray[Any]] = field(default_factory=list)
+    """These, unless the bounds are equal."""
 
 
 def interpolate(left: Any, right: Any, fraction: Any) -> Any:

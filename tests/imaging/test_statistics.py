@@ -239,3 +239,31 @@ def test_the_pixels_stay_as_they_are():
     make_statistics(Image(pixels), EVERYTHING)
     make_statistics(Image(pixels), EVERYTHING, weights=np.ones_like(pixels))
     assert np.array_equal(pixels, before)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(1).normal(1000, 12, 1_500_000).astype("float32"),
+        np.random.default_rng(2).integers(0, 4, 1_200_000),
+        np.random.default_rng(3).integers(990, 1010, 1_200_000).astype("uint16"),
+        np.r_[np.full(1_100_000, 5.0), np.arange(100.0)],
+        np.arange(1_300_000.0),
+        np.sort(np.random.default_rng(4).standard_cauchy(1_100_001)),
+    ],
+    ids=["normal", "few values", "counts", "constant", "ramp", "heavy tails"],
+)
+def test_quantiles_of_many_pixels_are_those_of_numpy(values):
+    stats = make_statistics(values.reshape(1, -1).copy(), MEDIAN | IQRANGE)
+    q25, median, q75 = np.quantile(values.astype("float64"), [0.25, 0.5, 0.75])
+    assert stats[MEDIAN] == median
+    assert stats[IQRANGE] == pytest.approx(q75 - q25, rel=1e-15)
+
+
+def test_quantiles_of_many_pixels_are_nan_where_one_is():
+    values = np.ones((1100, 1000))
+    values[70, 5] = np.nan
+    stats = make_statistics(values, MEDIAN | IQRANGE, StatisticsControl(nan_safe=False))
+    assert np.isnan(stats[MEDIAN])
+    assert np.isnan(stats[IQRANGE])
+    assert make_statistics(values, MEDIAN)[MEDIAN] == 1
