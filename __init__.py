@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         RepositoryVersionError,
         SkyButlerError,
         StorageClassError,
+        StoreUnavailableError,
         TaskError,
     )
     from .model.records import DimensionRecord
@@ -59,7 +60,8 @@ _ERRORS = (
     "ConflictingDefinitionError", "DataIdError", "DatasetExistsError", "DatasetNotFoundError",
     "DatasetTypeNotFoundError", "FileFormatError", "FileIntegrityError", "HeaderError", "InvalidQueryError",
     "NoWorkFound", "PipelineError", "ReadOnlyError", "RegistryUnavailableError", "RepositoryBusyError",
-    "RepositoryNotFoundError", "RepositoryVersionError", "SkyButlerError", "StorageClassError", "TaskError",
+    "RepositoryNotFoundError", "RepositoryVersionError", "SkyButlerError", "StorageClassError", "StoreUnavailableError",
+    "TaskError",
 )  # fmt: skip
 _PLACES = {
     "Butler": "butler",
@@ -115,6 +117,7 @@ __all__ = [
     "SkyButlerError",
     "StorageClass",
     "StorageClassError",
+    "StoreUnavailableError",
     "TaskError",
     "Timespan",
     "ingest_raws",

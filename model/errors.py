@@ -16,6 +16,7 @@
      ├── StorageClassError           an object is not what its storage class takes, or cannot be read as another
      ├── FileFormatError             a file is not of the format that it should be
      ├── FileIntegrityError          a stored file is gone, or is not what was written
+     ├── StoreUnavailableError       where files are kept cannot be reached, is full, or refuses
      ├── HeaderError                 a raw frame's header lacks a key, or says what cannot be
      ├── RepositoryNotFoundError     a folder is not a repository
      ├── RepositoryVersionError      a repository is of a schema that this version does not read
@@ -57,6 +58,7 @@ __all__ = [
     "RepositoryVersionError",
     "SkyButlerError",
     "StorageClassError",
+    "StoreUnavailableError",
     "TaskError",
     "closest",
 ]
@@ -116,6 +118,10 @@ class FileFormatError(SkyButlerError, ValueError):
 
 class FileIntegrityError(SkyButlerError, OSError):
     """A stored file is gone, or is not what was written."""
+
+
+class StoreUnavailableError(SkyButlerError, OSError):
+    """Where files are kept cannot be reached, is full, or refuses."""
 
 
 class HeaderError(SkyButlerError, ValueError):

@@ -1,14 +1,28 @@
 """Files that are whole or absent: written beside their place, flushed to the disk, then renamed into it."""
 
+import errno
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
+from pathlib import Path
 from secrets import token_hex
 from threading import Thread
 from typing import Any
 
-__all__ = ["TEMPORARY_PREFIX", "HashingFile", "make_folder", "remove_empty_folders", "write_whole"]
+from ..model.errors import ReadOnlyError, StoreUnavailableError
+
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "HashingFile",
+    "make_folder",
+    "place",
+    "remove_empty_folders",
+    "spooled",
+    "why_not_written",
+    "write_whole",
+]
 
 TEMPORARY_PREFIX = ".skybutler-"
 """How the name of a file begins that is not whole yet; followed by the writer's process id and a random number."""
@@ -99,7 +113,7 @@ class HashingFile:
         return False
 
 
-def write_whole(path: str, write: Callable[[HashingFile], None]) -> tuple[int, str]:
+def write_whole(path: str, write: Callable[[HashingFile], None], *, replace: bool = True) -> tuple[int, str]:
     """Make a file that appears under its name only when all of it is on the disk.
 
     Parameters
@@ -108,11 +122,18 @@ def write_whole(path: str, write: Callable[[HashingFile], None]) -> tuple[int, s
         Where the file shall lie; folders are made as needed.
     write
         What writes its content; whatever it raises removes all that it has written.
+    replace
+        Whether it takes the place of a file that is there already, or of one that comes to be there meanwhile.
 
     Returns
     -------
     size, checksum : `int`, `str`
         Of the file's content: bytes, and blake2b digest.
+
+    Raises
+    ------
+    FileExistsError
+        If there is such a file, and it is not to be replaced.
     """
     folder = os.path.dirname(path)  # noqa: PTH120 - this is the path of every put: strings, not Path objects
     temporary, descriptor = _open_beside(folder)
@@ -123,13 +144,99 @@ def write_whole(path: str, write: Callable[[HashingFile], None]) -> tuple[int, s
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)  # noqa: PTH105
+        if replace:
+            os.replace(temporary, path)  # noqa: PTH105
+        else:
+            _rename_new(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108
         raise
     _flush_folder(folder)
     return sink.size, sink.checksum
+
+
+def place(source: Path, path: str) -> None:
+    """Give a file of the same file system its name, whatever is there, once it is flushed to the disk.
+
+    Raises
+    ------
+    OSError
+        If it lies on another file system.
+    """
+    folder = os.path.dirname(path)  # noqa: PTH120
+    make_folder(folder)
+    with source.open("rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(source, path)  # noqa: PTH105
+    _flush_folder(folder)
+
+
+@contextmanager
+def spooled(write: Callable[[HashingFile], None], folder: Path | None = None) -> Iterator[tuple[Path, int, str]]:
+    """Write a temporary file, from which bytes go elsewhere; it is gone afterwards unless it has been moved.
+
+    Parameters
+    ----------
+    write
+        What writes its content.
+    folder
+        Where it lies; the system's folder for temporary files where left out.
+
+    Yields
+    ------
+    path, size, checksum : `~pathlib.Path`, `int`, `str`
+        The file, its length in bytes and its blake2b digest.
+
+    Raises
+    ------
+    StoreUnavailableError, ReadOnlyError
+        If there is no room for it there, or nothing may be written.
+    """
+    temporary, descriptor = _open_beside(str(folder or tempfile.gettempdir()))
+    path = Path(temporary)
+    try:
+        try:
+            sink = HashingFile(descriptor)
+            write(sink)
+        except OSError as error:
+            told = why_not_written(error, temporary)
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            os.close(descriptor)
+        yield path, sink.size, sink.checksum
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def why_not_written(error: OSError, path: str) -> OSError:
+    """Return the error that says what hinders writing to a disk, or the same one where it is none of those."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreUnavailableError(
+            f"{path} cannot be written: {error.strerror}. Nothing of it was kept; make room, and do it again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and not isinstance(error, ReadOnlyError):
+        return ReadOnlyError(
+            f"{path} cannot be written: {error.strerror}. Its folder's owner can allow it, or files can be kept "
+            "elsewhere (datastore in skybutler.yaml)."
+        )
+    return error
+
+
+def _rename_new(temporary: str, path: str) -> None:
+    """Give a file a name that no file has; two who want the same name are not both served."""
+    try:
+        os.link(temporary, path)  # unlike a rename, refuses a name that is taken
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "there is a file already", path) from None
+        os.replace(temporary, path)  # noqa: PTH105
+    else:
+        os.unlink(temporary)  # noqa: PTH108
 
 
 def _open_beside(folder: str) -> tuple[str, int]:

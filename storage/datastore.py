@@ -1,48 +1,76 @@
-"""A folder of datasets: objects go in as whole files or not at all, and come out only as what went in.
+"""The files of a repository: objects go in as whole files or not at all, and come out only as what went in.
 
 The datastore keeps no list of its own. `write` says in a `StoredFile` what it has made, the registry remembers that,
-and `read` and `remove` are told it again.
+and `read` and `remove` are told it again. Where files lie is its stores' affair (`stores`): mostly one folder.
 """
 
+import logging
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 from ..model.datasets import StoredFile
-from ..model.errors import FileIntegrityError
-from .atomic import HashingFile, make_folder, remove_empty_folders, write_whole
+from ..model.errors import FileFormatError, FileIntegrityError, ReadOnlyError, SkyButlerError
+from .atomic import HashingFile, spooled
+from .formatters import Formatter, formatter_for
 from .formatters import formatter as formatter_named
-from .formatters import formatter_for
 from .paths import dataset_path, file_suffix
+from .stores import Store, is_uri, store_of
+from .stores.local import LocalStore, copier, measure
+from .stores.root import Root
 
 if TYPE_CHECKING:
     from ..model.datasets import DatasetRef
     from ..model.storage_class import StorageClass
+    from .stores.cache import FileCache
 
 __all__ = ["Datastore"]
 
-_COPY_BLOCK = 1 << 22
 TRANSFER_MODES = ("auto", "direct", "link", "copy", "move", "in_place")
+_ATTEMPTS = 5  # to find a name that no file has
+_WHOLE = 1 << 20  # bytes up to which a file far away is fetched whole, rather than read in parts
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class Datastore:
-    """The files of a repository, below one local folder.
+    """The files of a repository.
 
     Parameters
     ----------
-    root
-        The folder; it is made when the first file is written.
+    roots
+        Where they lie: a folder, which is made when the first file is written; a store; or several, of which a file is
+        read from the first that has it, and written to the first that takes its dataset type.
+    cache
+        Keeps copies of what is not on this machine.
+
+    Attributes
+    ----------
+    roots : `tuple` [`Root`]
+        Where files lie.
+    root : `~pathlib.Path` or `None`
+        The first of the roots that is a folder.
     """
 
-    def __init__(self, root: Path | str) -> None:
-        self.root = Path(root).absolute()
-        self._root = str(self.root)
+    def __init__(self, roots: Path | str | Store | Sequence[Root], cache: "FileCache | None" = None) -> None:
+        if isinstance(roots, str | Path):
+            roots = LocalStore(roots)
+        self.roots = (Root(roots),) if isinstance(roots, Store) else tuple(roots)
+        self.cache = cache
+        folders = [root.store.folder for root in self.roots if isinstance(root.store, LocalStore)]
+        self.root = folders[0] if folders else None
+        self._machine = LocalStore("/")
+        self._elsewhere: dict[str, Store] = {}
+        self._locations = " ".join(root.store.location for root in self.roots)
 
     def __repr__(self) -> str:
-        return f"Datastore({self._root!r})"
+        return f"Datastore({self._locations!r})"
 
     def check(self, obj: Any, storage_class: "StorageClass") -> None:
         """Refuse an object that its storage class does not take, as `write` does; nothing is written.
@@ -57,8 +85,8 @@ class Datastore:
     def write(self, obj: Any, ref: "DatasetRef", storage_class: "StorageClass") -> StoredFile:
         """Write an object as the file of a dataset.
 
-        The file appears under its name only when all of it is on the disk: it is written beside its place under a
-        hidden name, flushed, renamed, and the folder flushed too. What fails leaves nothing behind.
+        The file appears under its name only when all of it is there and, on a disk, flushed to it. It replaces none.
+        What fails leaves nothing behind.
 
         Parameters
         ----------
@@ -78,13 +106,20 @@ class Datastore:
         ------
         StorageClassError
             If the storage class does not take such an object; nothing has been written then.
+        ReadOnlyError
+            If nothing may be written there.
+        StoreUnavailableError
+            If the place is full, or cannot be reached.
         """
         chosen = formatter_for(storage_class)
         chosen.check(obj, storage_class)
         provenance = {"dataset_type": ref.dataset_type.name, "data_id": ref.data_id, "run": ref.run, "id": str(ref.id)}
-        path = self._free_path(ref, chosen.suffix)
-        size, checksum = write_whole(
-            f"{self._root}/{path}", lambda sink: chosen.write(obj, sink, storage_class, provenance)
+        path, (size, checksum) = self._named(
+            ref,
+            chosen.suffix,
+            lambda store, name: self._write(
+                store, name, lambda sink: chosen.write(obj, sink, storage_class, provenance)
+            ),
         )
         return StoredFile(
             path=path, formatter=chosen.name, storage_class=storage_class.name, size=size, checksum=checksum
@@ -113,44 +148,59 @@ class Datastore:
         Raises
         ------
         FileIntegrityError
-            If the file is gone, or is not as long as it was.
+            If the file is gone, or is not as long as it was; of one that is fetched, if it differs in anything.
         FileFormatError
             If the file cannot be understood.
         StorageClassError
             If the storage class has no such component or parameter.
+        StoreUnavailableError
+            If the file is elsewhere, and cannot be had now.
         """
-        path = self._sized_path(stored)
-        return formatter_named(stored.formatter).read(path, storage_class, component, parameters or {})
+        chosen = formatter_named(stored.formatter)
+        path = self._on_disk(stored)
+        if path is not None:
+            return chosen.read(path, storage_class, component, parameters or {})
+        part = component is not None or bool(parameters)
+        with self._brought(stored, chosen, part) as source:
+            try:
+                return chosen.read(source, storage_class, component, parameters or {})
+            except FileFormatError as error:  # names a copy; the reader knows the file itself
+                raise FileFormatError(str(error).replace(str(source), self.uri(stored))) from error
 
-    def _free_path(self, ref: "DatasetRef", suffix: str) -> str:
-        """Return a dataset's path, or, where a file lies there already, one beside it.
-
-        Such a file is what a crash has left, or another writer's of the same id (raw frames have ids that follow from
-        their data IDs), whose dataset may stand. Either way it is not this writer's to replace.
-        """
-        path = dataset_path(ref, suffix)
-        if os.path.lexists(f"{self._root}/{path}"):
-            return dataset_path(ref, f"-{token_hex(4)}{suffix}")
-        return path
-
-    def _sized_path(self, stored: StoredFile) -> Path:
-        """Return where a file lies; FileIntegrityError where it is gone, or not as long as it was."""
-        path = self.path(stored)
-        try:
-            size = os.stat(path).st_size  # noqa: PTH116 - a third of the time of Path.stat
-        except FileNotFoundError:
-            raise FileIntegrityError(f"the file {path} is gone; {stored.size} bytes were recorded for it") from None
-        if size != stored.size:
-            raise FileIntegrityError(f"the file {path} has {size} bytes, but {stored.size} were recorded for it")
-        return path
+    def exists(self, stored: StoredFile) -> bool:
+        """Whether a file lies where it should."""
+        return any(store.size(name) is not None for store, name in self._places(stored))
 
     def path(self, stored: StoredFile) -> Path:
-        """Return where a file lies, as an absolute path."""
-        return Path(self._root, stored.path)
+        """Return where a file lies on this machine, as an absolute path.
+
+        Raises
+        ------
+        ValueError
+            If it lies elsewhere.
+        """
+        paths = [store.local_path(name) for store, name in self._places(stored)]
+        for path in paths:
+            if path is not None and (len(paths) == 1 or os.path.lexists(path)):
+                return Path(path)
+        raise ValueError(f"{self.uri(stored)} is not on this machine; its URI names it, and get() reads it")
 
     def uri(self, stored: StoredFile) -> str:
-        """Return where a file lies, as a ``file://`` URI."""
-        return self.path(stored).as_uri()
+        """Return where a file lies, as a URI: ``file://``, ``s3://``, ``https://``, ..."""
+        if is_uri(stored.path):
+            return stored.path
+        places = self._places(stored)
+        store, name = places[0]
+        if len(places) > 1:
+            store, name = next(((s, n) for s, n in places if s.size(n) == stored.size), places[0])
+        return store.uri(name)
+
+    def lies_at(self, stored: StoredFile, place: Path | str) -> bool:
+        """Whether a stored file is the one at a path or URI."""
+        if isinstance(place, str) and is_uri(place):
+            return any(store.uri(name) == place for store, name in self._places(stored))
+        path = str(Path(place).absolute())
+        return any(store.local_path(name) == path for store, name in self._places(stored))
 
     def verify(self, stored: StoredFile) -> None:
         """Compare the whole of a file with what was recorded when it was written.
@@ -160,24 +210,37 @@ class Datastore:
         FileIntegrityError
             If the file is gone, or differs in size or checksum.
         """
-        path = self._sized_path(stored)
-        _, checksum = _measure(path)
-        if stored.checksum and checksum != stored.checksum:
-            raise FileIntegrityError(
-                f"the file {path} has the checksum {checksum}, but {stored.checksum} was recorded for it"
-            )
+        self._fetch(stored, HashingFile(None))
 
     def remove(self, stored: StoredFile) -> None:
-        """Remove a file and the folders that it leaves empty; a file outside the root, ingested "direct", stays.
+        """Remove a file; see `remove_many`."""
+        self.remove_many([stored])
+
+    def remove_many(self, files: Iterable[StoredFile]) -> None:
+        """Remove files, and the folders that they leave empty; those outside the roots, ingested "direct", stay.
 
         Removing what is gone already is no error, so that an interrupted removal can be repeated.
         """
-        if stored.path.startswith("/"):
-            return
-        path = f"{self._root}/{stored.path}"
-        with suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108
-        remove_empty_folders(os.path.dirname(path), self._root)  # noqa: PTH120
+        names = [file.path for file in files if not (is_uri(file.path) or os.path.isabs(file.path))]  # noqa: PTH117
+        for root in self.roots:
+            if root.changes:
+                root.store.remove_many(names)
+
+    def check_transfer(self, path: Path | str, transfer: str) -> None:
+        """Refuse a way to ingest a file that there is not.
+
+        Raises
+        ------
+        ValueError
+            If `transfer` is no known mode, or not one for a URI.
+        """
+        if transfer not in TRANSFER_MODES:
+            raise ValueError(f"transfer={transfer!r} is not one of {', '.join(TRANSFER_MODES)}")
+        if transfer in ("link", "move") and is_uri(path):
+            raise ValueError(
+                f"{path} cannot be ingested with transfer={transfer!r}: what a URI names is copied, or left where it "
+                "is (direct)"
+            )
 
     def ingest_file(
         self, path: Path | str, ref: "DatasetRef", transfer: str = "auto", formatter: str | None = None
@@ -187,20 +250,20 @@ class Datastore:
         Parameters
         ----------
         path
-            The file.
+            The file; or its URI.
         ref
             The dataset that it is to be.
         transfer
-            ``direct`` and ``in_place`` leave the file where it is (``in_place`` wants it below the root); ``copy`` and
+            ``direct`` and ``in_place`` leave the file where it is (``in_place`` wants it below a root); ``copy`` and
             ``move`` do what they say; ``link`` makes a hard link, or a symbolic one to another file system; ``auto``
-            leaves a file below the root where it is, and hard-links any other or copies it.
+            leaves a file below a root where it is, and hard-links any other or copies it.
         formatter
             Name of the formatter that reads it; by default the one that writes the storage class.
 
         Returns
         -------
         StoredFile
-            Its path, formatter, size and checksum.
+            Its path, formatter, size and checksum; no checksum of what is left where it is and is not on this machine.
 
         Raises
         ------
@@ -209,65 +272,201 @@ class Datastore:
         FileFormatError
             If there is no such formatter.
         ValueError
-            If `transfer` is no known mode, or ``in_place`` is asked for a file outside the root.
+            If `transfer` is no known mode, or ``in_place`` is asked for a file outside the roots.
         """
-        source = Path(path).absolute()
-        if transfer not in TRANSFER_MODES:
-            raise ValueError(f"transfer={transfer!r} is not one of {', '.join(TRANSFER_MODES)}")
-        if not source.is_file():
-            raise FileNotFoundError(f"there is no file {source} to ingest")
+        self.check_transfer(path, transfer)
         storage_class = ref.dataset_type.storage_class
         name = (formatter_for(storage_class) if formatter is None else formatter_named(formatter)).name
-        inside = source.is_relative_to(self.root)
-        if transfer == "in_place" and not inside:
-            raise ValueError(f"{source} cannot be ingested in place: it is not below {self.root}")
-        if transfer == "direct":
-            kept = str(source)
-        elif transfer == "in_place" or (transfer == "auto" and inside):
-            kept = source.relative_to(self.root).as_posix()
+        if is_uri(path) and not str(path).startswith("file://"):
+            kept, (size, checksum) = self._ingest_uri(str(path), ref, transfer)
         else:
-            kept = self._free_path(ref, file_suffix(source.name))
-            size, checksum = _transfer(source, Path(self._root, kept), transfer)
-            return StoredFile(kept, name, storage_class.name, size, checksum)
-        size, checksum = _measure(source)
+            source = Path(store_of(str(path), {})[1] if is_uri(path) else path).absolute()
+            kept, (size, checksum) = self._ingest_path(source, ref, transfer)
         return StoredFile(kept, name, storage_class.name, size, checksum)
 
+    def _ingest_path(self, source: Path, ref: "DatasetRef", transfer: str) -> tuple[str, tuple[int, str | None]]:
+        """Ingest a file of this machine; return the path that is kept, and its size and checksum."""
+        if not source.is_file():
+            raise FileNotFoundError(f"there is no file {source} to ingest")
+        folders = [root.store.folder for root in self.roots if isinstance(root.store, LocalStore)]
+        inside = next((folder for folder in folders if source.is_relative_to(folder)), None)
+        if transfer == "direct":
+            return str(source), measure(source)
+        if inside is not None and transfer in ("in_place", "auto"):
+            return source.relative_to(inside).as_posix(), measure(source)
+        if transfer == "in_place":
+            raise ValueError(f"{source} cannot be ingested in place: it is not below {self._locations}")
 
-def _transfer(source: Path, target: Path, transfer: str) -> tuple[int, str]:
-    """Bring a file to its place in the datastore; return its size and checksum."""
-    if transfer == "copy":
-        return write_whole(str(target), _copier(source))
-    measured = _measure(source)
-    make_folder(str(target.parent))
-    linked = source.resolve()  # a link to a symbolic link would lead from its new place to nowhere
-    try:
-        if transfer == "move":
-            source.rename(target)
-        else:
-            os.link(linked, target)
-    except OSError:  # another file system, or one without hard links
-        if transfer == "link":
-            target.symlink_to(linked)
-            return measured
-        measured = write_whole(str(target), _copier(source))
-        if transfer == "move":
-            source.unlink()
-    return measured
+        def take(store: Store, name: str) -> tuple[int, str]:
+            if isinstance(store, LocalStore):
+                return store.take(name, source, transfer)
+            if transfer == "link":
+                raise ValueError(f"{source} cannot be linked into {store.location}; copy it")
+            done = self._write(store, name, copier(source))
+            if transfer == "move":
+                source.unlink()
+            return done
 
+        return self._named(ref, file_suffix(source.name), take)
 
-def _copier(source: Path) -> Callable[[HashingFile], None]:
-    """Return what copies a file into a sink, block by block."""
+    def _ingest_uri(self, uri: str, ref: "DatasetRef", transfer: str) -> tuple[str, tuple[int, str | None]]:
+        """Ingest a file that lies elsewhere; return the path or URI that is kept, and its size and checksum."""
+        store, name = self._store_of(uri)
+        size = store.size(name)
+        if size is None:
+            raise FileNotFoundError(f"there is no file {uri} to ingest")
+        locations = (f"{root.store.location}/" for root in self.roots)
+        inside = next((uri[len(location) :] for location in locations if uri.startswith(location)), None)
+        if transfer == "direct":
+            return uri, (size, None)
+        if inside is not None and transfer in ("in_place", "auto"):
+            return (unquote(inside) if uri.startswith("http") else inside), (size, None)
+        if transfer == "in_place":
+            raise ValueError(f"{uri} cannot be ingested in place: it is not below {self._locations}")
 
-    def copy(sink: HashingFile) -> None:
-        with source.open("rb", buffering=0) as stream:
-            while block := stream.read(_COPY_BLOCK):
+        def copy(sink: HashingFile) -> None:
+            for block in store.stream(name):
                 sink.write(block)
+            if sink.size != size:
+                raise FileIntegrityError(f"{uri} gave {sink.size} bytes, but its server says that it has {size}")
 
-    return copy
+        suffix = file_suffix(name.partition("?")[0])
+        return self._named(ref, suffix, lambda target, kept: self._write(target, kept, copy))
 
+    def _named(self, ref: "DatasetRef", suffix: str, keep: Callable[[Store, str], _T]) -> tuple[str, _T]:
+        """Keep a file under the name of a dataset, or, where a file has it already, under one like it.
 
-def _measure(path: Path) -> tuple[int, str]:
-    """Return the size and checksum of a file."""
-    sink = HashingFile(None)
-    _copier(path)(sink)
-    return sink.size, sink.checksum
+        Such a file is what a crash has left, or another writer's of the same id (raw frames have ids that follow from
+        their data IDs), whose dataset may stand. Either way it is not this writer's to replace.
+        """
+        kind = ref.dataset_type.name
+        root = next((root for root in self.roots if root.takes(kind)), None)
+        if root is None:
+            places = ", ".join(root.store.location for root in self.roots)
+            raise ReadOnlyError(
+                f"no file of {kind!r} can be written: none of {places} takes it. The datastore in skybutler.yaml says "
+                "what is written where."
+            )
+        name = dataset_path(ref, suffix)
+        for _ in range(_ATTEMPTS):
+            if len(self.roots) == 1 or not any(r.store.size(name) is not None for r in self.roots if r is not root):
+                try:
+                    return name, keep(root.store, name)
+                except FileExistsError:
+                    pass
+            name = dataset_path(ref, f"-{token_hex(8)}{suffix}")
+        return name, keep(root.store, name)
+
+    def _write(self, store: Store, name: str, write: Callable[[HashingFile], None]) -> tuple[int, str]:
+        """Write a file; of one that goes elsewhere, a copy stays in the cache."""
+        if self.cache is None or store.local_path(name) is not None:
+            return store.write(name, write)
+        with self.cache.spooled(write) as (path, size, checksum):
+            store.put(name, path)
+            try:
+                if size <= self.cache.size:
+                    self.cache.adopt(self._key(name, size, checksum), file_suffix(name), path)
+            except OSError as error:  # the file is where it belongs
+                _log.warning("%s keeps no copy of %s: %s", self.cache.folder, store.uri(name), error)
+        return size, checksum
+
+    def _places(self, stored: StoredFile) -> Sequence[tuple[Store, str]]:
+        """Return the stores that a file may be in, in order, and its name there."""
+        if is_uri(stored.path):
+            return [self._store_of(stored.path)]
+        if os.path.isabs(stored.path):  # noqa: PTH117
+            return [(self._machine, stored.path)]
+        return [(root.store, stored.path) for root in self.roots]
+
+    def _store_of(self, uri: str) -> tuple[Store, str]:
+        """Return the store of a URI, which is reached as a root of its kind is, and the file's name there."""
+        scheme = uri.partition(":")[0]
+        options = next((r.options for r in self.roots if r.store.location.partition(":")[0] == scheme), {})
+        store, name = store_of(uri, options)
+        return self._elsewhere.setdefault(store.location, store), name
+
+    def _on_disk(self, stored: StoredFile) -> Path | None:
+        """Return where on this machine a file lies; None where it may be elsewhere.
+
+        Raises
+        ------
+        FileIntegrityError
+            If it is gone, or not as long as it was.
+        """
+        found = None
+        for store, name in self._places(stored):
+            path = store.local_path(name)
+            if path is None:
+                return None
+            try:
+                size = os.stat(path).st_size  # noqa: PTH116 - a third of the time of Path.stat
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if size == stored.size:
+                return Path(path)
+            found = f"the file {path} has {size} bytes, but {stored.size} were recorded for it"
+        raise FileIntegrityError(found or self._gone(stored))
+
+    def _gone(self, stored: StoredFile) -> str:
+        where = ", ".join(store.local_path(name) or store.uri(name) for store, name in self._places(stored))
+        return f"the file {where} is gone; {stored.size} bytes were recorded for it"
+
+    @contextmanager
+    def _brought(self, stored: StoredFile, reader: Formatter, part: bool) -> Iterator[Any]:
+        """Give a formatter a file that is not on this machine: a copy, or, of a part, what reads that alone."""
+        suffix, key = file_suffix(stored.path), self._key(stored.path, stored.size, stored.checksum)
+        cache = self.cache if self.cache is not None and stored.size <= self.cache.size else None
+        if part and reader.reads_ranges and stored.size > _WHOLE and not (cache and cache.holds(key, suffix)):
+            yield self._remote(stored)
+            return
+        fill = partial(self._fetch, stored)
+        with ExitStack() as stack:
+            path = None
+            if cache is not None:
+                try:
+                    path = stack.enter_context(cache.opened(key, suffix, stored.size, fill))
+                except SkyButlerError:
+                    raise
+                except OSError as error:  # full, or not ours to write to: one can read without
+                    _log.warning("the cache %s cannot be used: %s", cache.folder, error)
+            yield path or stack.enter_context(spooled(fill))[0]
+
+    def _remote(self, stored: StoredFile) -> Any:
+        """Return what reads a file where it lies."""
+        from .stores.ranges import RemoteFile
+
+        for store, name in self._places(stored):
+            size = store.size(name)
+            if size == stored.size:
+                return RemoteFile(store, name, size)
+            if size is not None:
+                raise FileIntegrityError(
+                    f"the file {store.uri(name)} has {size} bytes, but {stored.size} were recorded for it"
+                )
+        raise FileIntegrityError(self._gone(stored))
+
+    def _fetch(self, stored: StoredFile, sink: HashingFile) -> None:
+        """Read a whole file, and compare it with what is recorded; FileIntegrityError where it differs."""
+        for store, name in self._places(stored):
+            where = store.local_path(name) or store.uri(name)
+            if store.local_path(name) is not None and len(self.roots) > 1 and store.size(name) != stored.size:
+                continue
+            try:
+                for block in store.stream(name):
+                    sink.write(block)
+            except FileNotFoundError:
+                continue
+            if sink.size != stored.size:
+                raise FileIntegrityError(
+                    f"the file {where} has {sink.size} bytes, but {stored.size} were recorded for it"
+                )
+            if stored.checksum and sink.checksum != stored.checksum:
+                raise FileIntegrityError(
+                    f"the file {where} has the checksum {sink.checksum}, but {stored.checksum} was recorded for it"
+                )
+            return
+        raise FileIntegrityError(self._gone(stored))
+
+    def _key(self, path: str, size: int, checksum: str | None) -> str:
+        """Return what tells the content of a file from that of any other, in this repository or another one."""
+        return f"{path if is_uri(path) else f'{self._locations}/{path}'} {size} {checksum}"

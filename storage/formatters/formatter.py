@@ -33,6 +33,9 @@ class Formatter(ABC):
     suffix: ClassVar[str]
     """How the names of its files end, with the dot."""
 
+    reads_ranges: ClassVar[bool] = False
+    """Whether `read` takes a `RemoteFile` instead of a path, too, of which it reads only what it needs."""
+
     def check(self, obj: Any, storage_class: "StorageClass") -> None:
         """Refuse an object that the storage class does not take, before anything is written.
 

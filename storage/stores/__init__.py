@@ -1,0 +1,104 @@
+"""Where files are kept: folders, buckets, web servers, memory; each store is imported when it is first needed."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ...model.errors import ConfigError, closest
+from .store import Store
+
+__all__ = ["Store", "is_uri", "open_store", "store_of"]
+
+_SCHEMES = {
+    "s3": ("s3", "S3Store"),
+    "http": ("http", "HttpStore"),
+    "https": ("http", "HttpStore"),
+}
+"""Scheme -> (module in this package, class) of stores that are elsewhere."""
+
+
+def is_uri(place: str | Path) -> bool:
+    """Whether a place is named by a URI, not by a path of this machine."""
+    return isinstance(place, str) and "://" in place
+
+
+def open_store(location: str, options: Mapping[str, Any], folder: Path) -> Store:
+    """Open the store at a location.
+
+    Parameters
+    ----------
+    location
+        A path, relative ones below `folder`; or ``file://``, ``s3://``, ``http://``, ``https://`` and what follows;
+        or ``memory:``, for a new and empty one.
+    options
+        What the store's class takes beside it, by name.
+    folder
+        Where relative paths begin.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such kind of store, or it has no such option.
+    """
+    scheme = location.partition(":")[0] if is_uri(location) or location == "memory:" else "file"
+    if scheme == "file":
+        from .local import LocalStore
+
+        _check_options(location, options, ())
+        return LocalStore(folder / (_local(location) if is_uri(location) else Path(location).expanduser()))
+    if scheme == "memory":
+        from .memory import MemoryStore
+
+        _check_options(location, options, ())
+        return MemoryStore()
+    if scheme not in _SCHEMES:
+        known = ["file", *_SCHEMES]
+        raise ConfigError(
+            f"no store reads {location!r}: files are kept in a folder, or below "
+            f"{', '.join(f'{name}://' for name in known)}.{closest(scheme, known)}"
+        )
+    module, class_name = _SCHEMES[scheme]
+    kind = getattr(import_module(f".{module}", __name__), class_name)
+    _check_options(location, options, tuple(signature(kind).parameters)[1:])
+    try:
+        made: Store = kind(location, **options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{location} cannot be opened with {dict(options)}: {error}") from error
+    return made
+
+
+def store_of(uri: str, options: Mapping[str, Any]) -> tuple[Store, str]:
+    """Return the store that holds the file of a URI, and the file's name there.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such kind of store.
+    """
+    scheme = uri.partition(":")[0]
+    if scheme == "file":
+        return open_store("/", {}, Path("/")), str(_local(uri))
+    if scheme == "s3":
+        parts = uri.split("/", 3)
+        return open_store("/".join(parts[:3]), options, Path()), parts[3] if len(parts) > 3 else ""
+    if scheme in _SCHEMES:
+        from .http import HttpStore
+
+        return HttpStore(**options), uri
+    return open_store(uri, {}, Path()), ""
+
+
+def _local(uri: str) -> Path:
+    return Path(unquote(urlsplit(uri).path))
+
+
+def _check_options(location: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for name in options:
+        if name not in known:
+            raise ConfigError(
+                f"datastore {location!r} has no option {name!r}; it has {', '.join(known) or 'none'}."
+                f"{closest(name, known)}"
+            )

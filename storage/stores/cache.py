@@ -1,0 +1,190 @@
+"""A folder of copies of files that lie far away, bounded in size and age, for any number of processes at once.
+
+A copy appears under its name only when it is whole and has been compared with what is recorded of it. Who reads one
+holds a lock on it, which the system lets go with the process, however that ends; only what nobody reads is evicted.
+What was used last goes last: the time of change of a copy is that of its last use.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from ..atomic import TEMPORARY_PREFIX, HashingFile, place, spooled, write_whole
+
+try:
+    import fcntl
+except ImportError:  # Windows, which removes no file that is open
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["FileCache"]
+
+_ATTEMPTS = 10  # to keep a copy that others evict as soon as it is there
+_SLACK = 16  # part of the size after which the folder is looked through again
+_ABANDONED = 86400.0  # seconds after which what is not whole is nobody's any more
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    used: float
+    size: int
+    path: str
+
+
+class FileCache:
+    """Copies of files in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder; made when it is first needed. It is one's own, or that of people who trust each other.
+    size
+        Bytes that the copies take at most; each process may go beyond it by a sixteenth before it tidies up.
+    age
+        Seconds after its last use for which a copy is kept; for ever where left out.
+    """
+
+    def __init__(self, folder: Path | str, size: int, age: float | None = None) -> None:
+        self.folder = Path(folder).absolute()
+        self.size = size
+        self.age = age
+        self._added = size  # so that the first file makes this process look what is there
+
+    def __repr__(self) -> str:
+        return f"FileCache({str(self.folder)!r}, size={self.size}, age={self.age})"
+
+    @contextmanager
+    def opened(self, key: str, suffix: str, size: int, fill: Callable[[HashingFile], None]) -> Iterator[Path]:
+        """Give a copy of a file, fetched if need be by one process while others who want it wait.
+
+        Parameters
+        ----------
+        key
+            What tells one content from every other.
+        suffix
+            How the copy's name ends.
+        size
+            Its length in bytes, at most `size` of the cache.
+        fill
+            What writes its content, and raises where that is not what it should be.
+
+        Yields
+        ------
+        path : `~pathlib.Path`
+            The copy, which stays there during the block.
+        """
+        path = self._path(key, suffix)
+        with ExitStack() as stack:
+            lease = _lease(path, size)
+            for _ in range(_ATTEMPTS):
+                if lease is not None:
+                    break
+                with self._fetching(key):
+                    lease = _lease(path, size)
+                    if lease is None:
+                        self._make_room(size)
+                        write_whole(str(path), fill)
+                        lease = _lease(path, size)
+            if lease is None:
+                raise FileNotFoundError(f"{path} vanishes as soon as it is there; is the cache's size enough?")
+            stack.callback(os.close, lease)
+            yield path
+
+    def holds(self, key: str, suffix: str) -> bool:
+        """Whether there is a copy just now."""
+        return self._path(key, suffix).exists()
+
+    def spooled(self, write: Callable[[HashingFile], None]) -> AbstractContextManager[tuple[Path, int, str]]:
+        """Write a temporary file that `adopt` may take; see `atomic.spooled`."""
+        return spooled(write, self.folder / "00")
+
+    def adopt(self, key: str, suffix: str, source: Path) -> None:
+        """Make a file that `spooled` has written a copy, so that it need not be fetched."""
+        self._make_room(source.stat().st_size)
+        place(source, str(self._path(key, suffix)))
+
+    def _path(self, key: str, suffix: str) -> Path:
+        name = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+        return self.folder / name[:2] / f"{name[2:]}{suffix}"
+
+    @contextmanager
+    def _fetching(self, key: str) -> Iterator[None]:
+        """Keep others from fetching the same file meanwhile (and a 256th of all others)."""
+        locks = self.folder / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        slot = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=1).hexdigest()
+        with (locks / slot).open("a") as stream:
+            if fcntl is not None:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def _make_room(self, size: int) -> None:
+        """Evict what is too old, and what was used longest ago, until a file of that size fits."""
+        self._added += size
+        if self._added < self.size // _SLACK and self.age is None:
+            return
+        now = time.time()
+        copies = sorted(self._copies(now), key=lambda copy: copy.used)
+        total = sum(copy.size for copy in copies) + size
+        for copy in copies:
+            too_old = self.age is not None and now - copy.used > self.age
+            if (too_old or total > self.size) and _evict(copy.path):
+                total -= copy.size
+        self._added = 0
+
+    def _copies(self, now: float) -> Iterator[_Copy]:
+        """Yield all copies; remove what processes that were killed have begun."""
+        for folder in [entry.path for entry in os.scandir(self.folder) if len(entry.name) == 2]:
+            with suppress(FileNotFoundError), closing(os.scandir(folder)) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        found = entry.stat()
+                        if not entry.name.startswith(TEMPORARY_PREFIX):
+                            yield _Copy(found.st_mtime, found.st_size, entry.path)
+                        elif now - found.st_mtime > _ABANDONED:
+                            os.unlink(entry.path)  # noqa: PTH108
+
+
+def _lease(path: Path, size: int) -> int | None:
+    """Open and lock a copy, so that nobody evicts it before it is closed; None where there is none, or no whole one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        return None
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        found = os.fstat(descriptor)
+        if found.st_nlink and found.st_size == size:
+            os.utime(path)
+            return descriptor
+    except FileNotFoundError:  # evicted between two lines
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _evict(path: str) -> bool:
+    """Remove a copy that nobody reads; return whether it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_nlink:  # else another was quicker, and what lies there now is a new copy
+            os.unlink(path)  # noqa: PTH108
+    except FileNotFoundError:
+        return True
+    except OSError:  # somebody reads it
+        return False
+    finally:
+        os.close(descriptor)
+    return True

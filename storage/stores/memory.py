@@ -1,0 +1,45 @@
+"""Files in this process's memory: for tests, and for what need not outlive a notebook."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+
+from .store import Store
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore(Store):
+    """Bytes by name, gone with the object."""
+
+    def __init__(self) -> None:
+        super().__init__(f"memory://{token_hex(4)}")
+        self._files: dict[str, memoryview] = {}
+
+    def size(self, name: str) -> int | None:
+        """Return the length of a file; see `Store.size`."""
+        data = self._files.get(name)
+        return None if data is None else len(data)
+
+    def stream(self, name: str, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield a file's bytes; see `Store.stream`."""
+        try:
+            data = self._files[name]
+        except KeyError:
+            raise FileNotFoundError(f"there is no {self.uri(name)}") from None
+        yield bytes(data[begin:end])
+
+    def put(self, name: str, source: Path) -> None:
+        """Copy a file; see `Store.put`."""
+        data = memoryview(source.read_bytes())
+        if self._files.setdefault(name, data) is not data:  # one step: no other thread comes between
+            raise FileExistsError(f"there is a {self.uri(name)} already")
+
+    def remove(self, name: str) -> None:
+        """Remove a file; see `Store.remove`."""
+        self._files.pop(name, None)
+
+    def names(self, below: str = "") -> Iterator[str]:
+        """Yield names; see `Store.names`."""
+        begin = f"{below}/" if below else ""
+        return iter([name for name in self._files if name.startswith(begin)])
