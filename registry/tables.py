@@ -34,6 +34,8 @@ _TYPES: dict[str, Any] = {
 }  # fmt: skip
 _KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """SQLite numbers rows by itself only where the key is spelt INTEGER."""
+CODE_POINTS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text that is compared by its code points, so that an index of it serves every comparison."""
 
 
 class Tables:
@@ -111,6 +113,20 @@ class Tables:
         # Only the dialect in use is named: SQLAlchemy imports each that is, and PostgreSQL's takes 50 ms.
         where: dict[str, Any] = {f"{dialect_name}_where": alone}
         sa.Index("stored_file_alone", self.stored_file.c.path, unique=True, **where)
+        self.annotation = self._table(
+            "annotation",
+            column("dataset_id", DatasetId, key("dataset.id", ondelete="CASCADE"), primary_key=True),
+            column("scope", sa.Text, primary_key=True),
+            column("key", sa.Text, primary_key=True),
+            column("type", sa.Text, nullable=False),
+            column("number", sa.Double),
+            column("text", CODE_POINTS),
+        )
+        """Header values of datasets, and what users have noted of them; one of number and text is NULL."""
+        for name in ("number", "text"):
+            value = self.annotation.c[name]
+            where = {f"{dialect_name}_where": value.is_not(None)}
+            sa.Index(f"annotation_{name}", self.annotation.c.scope, self.annotation.c.key, value, **where)
         self.collection_summary = self._table(
             "collection_summary",
             column("collection_id", _KEY, key("collection.id", ondelete="CASCADE"), primary_key=True),

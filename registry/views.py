@@ -19,9 +19,15 @@ from ..model.timespan import Timespan
 from .postgres import LONGEST_NAME
 from .tables import Tables
 
-__all__ = ["GENERAL_VIEWS", "create_calibration_view", "create_dataset_view", "create_views"]
+__all__ = [
+    "GENERAL_VIEWS",
+    "create_annotation_view",
+    "create_calibration_view",
+    "create_dataset_view",
+    "create_views",
+]
 
-GENERAL_VIEWS = frozenset({"v_calibrations", "v_collections", "v_datasets", "v_quanta"})
+GENERAL_VIEWS = frozenset({"v_annotations", "v_calibrations", "v_collections", "v_datasets", "v_quanta"})
 """The views that every repository has."""
 
 
@@ -77,6 +83,27 @@ def create_views(connection: Connection, tables: Tables) -> None:
             q.fingerprint,
             q.versions,
         ).join_from(t.quantum, t.collection, c.id == q.run_id),
+    )
+
+
+def create_annotation_view(connection: Connection, tables: Tables) -> None:
+    """Create the view of header values and annotations, anew where there is one: a row a dataset, scope and key."""
+    t, a = tables, tables.annotation.c
+    _create(
+        connection,
+        "v_annotations",
+        sa.select(
+            _text(connection, a.dataset_id).label("dataset_id"),
+            t.dataset_type.c.name.label("dataset_type"),
+            t.collection.c.name.label("run"),
+            a.scope,
+            a.key,
+            a.number,
+            a.text,
+        )
+        .join_from(t.annotation, t.dataset, t.dataset.c.id == a.dataset_id)
+        .join(t.dataset_type, t.dataset_type.c.id == t.dataset.c.dataset_type_id)
+        .join(t.collection, t.collection.c.id == t.dataset.c.run_id),
     )
 
 
