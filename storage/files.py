@@ -72,7 +72,7 @@ def read(path: str | os.PathLike[str], storage_class: str | StorageClass | None 
     return formatter(name).read(path, wanted, component, parameters)
 
 
-def write(obj: Any, path: str | os.PathLike[str]) -> None:
+def write(obj: Any, path: str | os.PathLike[str], *, compression: str | None = None) -> None:
     """Write an object to a file that is in no repository; a file that is there already is replaced, whole.
 
     Parameters
@@ -81,11 +81,15 @@ def write(obj: Any, path: str | os.PathLike[str]) -> None:
         Anything that has a storage class.
     path
         The file; its ending says the format where there is a choice (``.json`` or ``.yaml``), and must fit the object.
+    compression
+        How the pixels of exposures, masked images, images and masks are compressed: ``"gzip"`` loses nothing;
+        ``"rice"`` makes smaller files, and rounds floating-point pixels to a 16th of their noise (infinite ones may
+        become NaN). By default they are not compressed, which is the fastest to write and to read.
 
     Raises
     ------
     StorageClassError
-        If nothing writes such an object, or not into a file with this ending.
+        If nothing writes such an object, not into a file with this ending, or not with this compression.
     """
     target = Path(path).absolute()
     kind = storage_class_of(_PLAIN_DATA[type(obj)]) if type(obj) in _PLAIN_DATA else storage_class_for(obj)
@@ -97,6 +101,8 @@ def write(obj: Any, path: str | os.PathLike[str]) -> None:
         raise StorageClassError(
             f"a {kind.name} is written to a file whose name ends in {chosen.suffix}, not to {target.name}"
         )
+    if compression is not None:
+        chosen = chosen.compressing(compression)
     chosen.check(obj, kind)
     write_whole(str(target), lambda sink: chosen.write(obj, sink, kind, {}))
 

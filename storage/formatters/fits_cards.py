@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "BITPIX",
     "ZERO",
     "CardTuple",
+    "as_fits",
     "big_endian",
     "card_text",
     "header_bytes",
@@ -35,7 +37,8 @@ _STANDARD_KEY = re.compile(r"[A-Z0-9_-]{1,8}").fullmatch
 _LONG_KEY = re.compile(r"[!-<>-~]+(?: [!-<>-~]+)*").fullmatch  # printable words, no equals sign
 _TEXT = re.compile(r"[ -~]*").fullmatch
 
-_BITPIX = {"b1": 8, "u1": 8, "i1": 8, "i2": 16, "u2": 16, "i4": 32, "u4": 32, "i8": 64, "u8": 64, "f4": -32, "f8": -64}
+BITPIX = {"b1": 8, "u1": 8, "i1": 8, "i2": 16, "u2": 16, "i4": 32, "u4": 32, "i8": 64, "u8": 64, "f4": -32, "f8": -64}
+"""By numpy's name of a type, without the byte order."""
 ZERO = {"i1": -128, "u2": 1 << 15, "u4": 1 << 31, "u8": 1 << 63}
 """What the standard (5.2.5) has as BZERO for the types that FITS lacks: the sign bit is turned over."""
 
@@ -134,9 +137,9 @@ def pixel_cards(array: "np.ndarray[Any, Any]") -> list[CardTuple]:
         If FITS has no such pixels.
     """
     kind = array.dtype.str[1:]
-    if kind not in _BITPIX:
+    if kind not in BITPIX:
         raise StorageClassError(f"pixels of type {array.dtype} cannot be kept as FITS; convert them with astype")
-    cards: list[CardTuple] = [("XTENSION", "IMAGE", ""), ("BITPIX", _BITPIX[kind], ""), ("NAXIS", array.ndim, "")]
+    cards: list[CardTuple] = [("XTENSION", "IMAGE", ""), ("BITPIX", BITPIX[kind], ""), ("NAXIS", array.ndim, "")]
     cards += [(f"NAXIS{number + 1}", length, "") for number, length in enumerate(reversed(array.shape))]
     cards += [("PCOUNT", 0, ""), ("GCOUNT", 1, "")]
     if kind in ZERO:
@@ -153,15 +156,25 @@ def write_image(sink: ByteSink, cards: Iterable[CardTuple], array: "np.ndarray[A
     write_padding(sink, array.nbytes)
 
 
+def as_fits(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Return values, in this machine's byte order, of a type that FITS has (`ZERO`)."""
+    import numpy as np
+
+    kind = array.dtype.str[1:]
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if kind not in ZERO:
+        return native
+    signed = np.dtype(kind.replace("u", "i") if kind != "i1" else "u1")
+    turned: np.ndarray[Any, Any] = (native ^ native.dtype.type(ZERO[kind])).view(signed)
+    return turned
+
+
 def big_endian(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """Return values as the bytes that FITS keeps of them, one-dimensional, of type uint8."""
     import numpy as np
 
-    kind = array.dtype.str[1:]
-    if kind in ZERO:
-        signed = np.dtype(kind.replace("u", "i") if kind != "i1" else "u1")
-        sign = array.dtype.type(ZERO[kind])
-        array = (array.astype(array.dtype.newbyteorder("="), copy=False) ^ sign).view(signed)
+    if array.dtype.str[1:] in ZERO:
+        array = as_fits(array)
     turned = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
     return turned.reshape(-1).view(np.uint8)
 

@@ -17,11 +17,12 @@ from ...imaging.geometry import Box2I
 from ...imaging.header import Header
 from ...imaging.masked_image import MaskedImage
 from ...imaging.wcs import Wcs
-from ...model.errors import FileFormatError, HeaderError, StorageClassError
+from ...model.errors import FileFormatError, HeaderError, StorageClassError, closest
 from .fits_cards import CardTuple, card_text, header_bytes
 from .fits_file import FitsFile
-from .fits_planes import PlaneReader, describes_file, own_metadata, write_plane
+from .fits_planes import PlaneName, PlaneReader, describes_file, own_metadata, write_plane
 from .fits_table import read_component, write_component
+from .fits_tiles import Compression
 from .formatter import ByteSink, Formatter, check_parameters, no_component
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ VERSION = 1
 _OWN_HDU = {name: component for name, component in COMPONENTS.items() if component.hdu is not None}
 """Components of an exposure that are an HDU of their own."""
 
+_COMPRESSIONS: dict[str | None, Compression | None] = {"gzip": "gzip", "rice": "rice", None: None}
+
 _IMAGES = ("Exposure", "MaskedImage", "Image", "Mask")
 
 
@@ -42,24 +45,48 @@ class FitsFormatter(Formatter):
     """Writes exposures, their planes and their components alone; reads these and anyone's images.
 
     Parameters of `read`, for whatever has pixels: ``bbox`` (a Box2I) and ``origin`` (PARENT, or LOCAL for a box that
-    counts from the first pixel). No pixel outside of the box is read.
+    counts from the first pixel). No pixel outside of the box is read, or, of compressed ones, no tile.
+
+    Parameters
+    ----------
+    compression
+        How pixels are written: ``"gzip"`` (without loss), ``"rice"`` (floating-point pixels are rounded to a 16th of
+        their noise), or not compressed at all (None).
+
+    Raises
+    ------
+    StorageClassError
+        If there is no such compression.
     """
 
     name = "fits"
     suffix = ".fits"
+
+    def __init__(self, compression: str | None = None) -> None:
+        self._compression = _COMPRESSIONS.get(compression)
+        if compression not in _COMPRESSIONS:
+            raise StorageClassError(
+                f"compression={compression!r} is none of {', '.join(map(repr, _COMPRESSIONS))}."
+                f"{closest(str(compression), [name for name in _COMPRESSIONS if name])}"
+            )
+
+    def compressing(self, compression: str) -> "FitsFormatter":
+        """Return the formatter that writes pixels with a compression."""
+        return FitsFormatter(compression)
 
     def write(self, obj: Any, sink: ByteSink, storage_class: "StorageClass", provenance: Mapping[str, Any]) -> None:
         """Write the object."""
         own = [("SKYBUTLER VERSION", VERSION, "of this layout"), ("SKYBUTLER TYPE", storage_class.name, "")]
         own += _provenance_cards(provenance)
         if storage_class.name == "Exposure":
-            _write_exposure(sink, obj, own)
+            _write_exposure(sink, obj, own, self._compression)
         elif storage_class.name == "MaskedImage":
             _write_primary(sink, Header(), own)
-            _write_planes(sink, obj, [], None)
+            _write_planes(sink, obj, [], None, self._compression)
         elif storage_class.name in ("Image", "Mask"):
             _write_primary(sink, Header(), own)
-            write_plane(sink, "IMAGE" if storage_class.name == "Image" else "MASK", obj, [])
+            name: PlaneName = "IMAGE" if storage_class.name == "Image" else "MASK"
+            write_plane(sink, name, obj, [], compression=self._compression)
         elif storage_class.name == "Header":
             _write_primary(sink, obj, own)
         elif storage_class.name == "Wcs":
@@ -92,8 +119,19 @@ class FitsFormatter(Formatter):
                 raise no_component(component, (), storage_class)
             return _read_alone(file, storage_class)
 
+    def header(self, obj: Any, storage_class: "StorageClass") -> Mapping[str, Any]:
+        """Return the metadata of an exposure."""
+        return obj.metadata if storage_class.name == "Exposure" else {}
 
-def _write_exposure(sink: ByteSink, exposure: Exposure, own: list[CardTuple]) -> None:
+    def read_header(self, path: Path, storage_class: "StorageClass") -> Mapping[str, Any]:
+        """Return the metadata of the exposure in a file."""
+        if storage_class.name != "Exposure":
+            return {}
+        with FitsFile(path) as file:
+            return _metadata(PlaneReader(file))
+
+
+def _write_exposure(sink: ByteSink, exposure: Exposure, own: list[CardTuple], compression: Compression | None) -> None:
     metadata = exposure.metadata
     if exposure.id is not None:
         own = [*own, ("SKYBUTLER EXPOSURE ID", int(exposure.id), "")]
@@ -101,7 +139,8 @@ def _write_exposure(sink: ByteSink, exposure: Exposure, own: list[CardTuple]) ->
     masked_image = exposure.masked_image
     wcs_cards = [] if exposure.wcs is None else _wcs_cards(exposure.wcs, tuple(masked_image.image.xy0))
     unit = metadata.get("BUNIT")
-    _write_planes(sink, masked_image, wcs_cards, unit if isinstance(unit, str) and unit.isascii() else None)
+    said = unit if isinstance(unit, str) and unit.isascii() else None
+    _write_planes(sink, masked_image, wcs_cards, said, compression)
     for name, component in _OWN_HDU.items():
         value = getattr(exposure, name)
         if value is not None:
@@ -110,11 +149,17 @@ def _write_exposure(sink: ByteSink, exposure: Exposure, own: list[CardTuple]) ->
         write_component(sink, "METADATA", {"cards": kept_apart}, [])
 
 
-def _write_planes(sink: ByteSink, masked_image: MaskedImage, wcs_cards: list[CardTuple], unit: str | None) -> None:
+def _write_planes(
+    sink: ByteSink,
+    masked_image: MaskedImage,
+    wcs_cards: list[CardTuple],
+    unit: str | None,
+    compression: Compression | None,
+) -> None:
     squared = None if unit is None else f"{unit}**2" if unit.isalnum() else f"({unit})**2"
-    write_plane(sink, "IMAGE", masked_image.image, wcs_cards, unit)
-    write_plane(sink, "MASK", masked_image.mask, wcs_cards)
-    write_plane(sink, "VARIANCE", masked_image.variance, wcs_cards, squared)
+    write_plane(sink, "IMAGE", masked_image.image, wcs_cards, unit, compression)
+    write_plane(sink, "MASK", masked_image.mask, wcs_cards, None, compression)
+    write_plane(sink, "VARIANCE", masked_image.variance, wcs_cards, squared, compression)
 
 
 def _write_primary(sink: ByteSink, metadata: Header, own: list[CardTuple]) -> list[list[Any]]:

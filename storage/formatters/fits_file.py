@@ -1,11 +1,12 @@
 """Reading FITS: what HDUs a file has, and of their pixels only what is asked for.
 
 Headers are read one after the other, as far as needed; pixels of plain images come straight from the file, in the byte
-order of this machine. Tile-compressed images go through astropy.
+order of this machine. Of tile-compressed images only the tiles that are touched are unpacked (see `fits_tiles`).
 """
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -27,6 +28,7 @@ __all__ = ["FitsFile", "Hdu"]
 
 _BLOCK = 2880
 _CARD = 80
+_OF_IMAGE = re.compile(r"ZBITPIX|ZNAXIS\d*").fullmatch
 _LONGEST_HEADER = 64 << 20  # bytes without END in which no more of a header is looked for
 _TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _SIGN_TURNED = {(8 * int(kind[1]), float(zero)): kind for kind, zero in ZERO.items()}
@@ -61,7 +63,10 @@ class Hdu:
         self.number = number
         self.offset = offset
         self.is_compressed = self._stored.get("ZIMAGE") is True
-        self.values: Mapping[str, HeaderValue] = dict(self.header) if self.is_compressed else self._stored
+        self.values: Mapping[str, HeaderValue] = self._stored
+        if self.is_compressed:
+            of_image = {key[1:]: value for key, value in self._stored.items() if _OF_IMAGE(key)}
+            self.values = {**self._stored, "XTENSION": "IMAGE", **of_image}
         names = (self.values.get(key) for key in ("EXTNAME", "EXTTYPE"))
         self.names = frozenset(name.upper() for name in names if isinstance(name, str) and name)
 
@@ -71,6 +76,11 @@ class Hdu:
         return (
             read_headers(self._file.path, self.number + 1)[self.number] if self.is_compressed else Header(self._cards)
         )
+
+    @property
+    def cards(self) -> list[tuple[str, HeaderValue, str]]:
+        """Keyword, value and comment of each card as it stands; of a tile-compressed image, its table's own, too."""
+        return self._cards
 
     @property
     def is_image(self) -> bool:
@@ -113,7 +123,7 @@ class Hdu:
         height, width = self.shape
         whole = rows.indices(height)[:2], columns.indices(width)[:2]
         if self.is_compressed:
-            return self._uncompressed(slice(*whole[0]), slice(*whole[1]))
+            return self._unpacked(slice(*whole[0]), slice(*whole[1]))
         (top, bottom), (left, right) = whole
         stored = _TYPES.get(self._number("BITPIX"))
         if stored is None:
@@ -141,21 +151,30 @@ class Hdu:
             made[stored == blank] = np.nan
         return made
 
-    def _uncompressed(self, rows: slice, columns: slice) -> "NDArray[Any]":
-        """Read a tile-compressed image by astropy."""
-        from astropy.io import fits
+    def _unpacked(self, rows: slice, columns: slice) -> "NDArray[Any]":
+        """Read a tile-compressed image, or a part; by astropy where it is of a rarer kind."""
+        from .fits_tiles import read_tiles
 
-        height, width = self.shape
         try:
-            with self._file.for_astropy() as source, fits.open(source, lazy_load_hdus=True) as hdus:
-                hdu = hdus[self.number]
-                everything = rows == slice(0, height) and columns == slice(0, width)
-                extra = (0,) * (self._number("NAXIS") - 2)
-                array = hdu.data[extra] if everything else hdu.section[(*extra, rows, columns)]
+            stored = read_tiles(
+                self._stored, lambda place, size: self._file.read(self.offset + place, size), rows, columns
+            )
+            return self._by_astropy(rows, columns) if stored is None else self._scaled(stored)
         except (OSError, ValueError, TypeError, RuntimeError, IndexError) as error:
             raise FileFormatError(f"{self._file.path}: HDU {self.number} cannot be uncompressed: {error}") from error
-        made = np.asarray(array)
+
+    def _by_astropy(self, rows: slice, columns: slice) -> "NDArray[Any]":
+        from astropy.io import fits
+
+        with self._file.for_astropy() as source, fits.open(source, lazy_load_hdus=True) as hdus:
+            hdu = hdus[self.number]
+            everything = rows == slice(0, self.shape[0]) and columns == slice(0, self.shape[1])
+            extra = (0,) * (self._number("NAXIS") - 2)
+            made = np.asarray(hdu.data[extra] if everything else hdu.section[(*extra, rows, columns)])
         return np.ascontiguousarray(made, dtype=made.dtype.newbyteorder("="))
+
+    def _data(self, place: int, size: int) -> bytes:
+        return self._file.read(self.offset + place, size)
 
     def bytes(self) -> bytes:
         """Read all of its data as they are."""

@@ -22,6 +22,7 @@ from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError, StorageClassError
 from .fits_cards import CardTuple, pixel_cards, write_image
 from .fits_file import FitsFile, Hdu
+from .fits_tiles import Compression, can_be_tiled, write_tiles
 from .formatter import ByteSink
 
 __all__ = ["PlaneReader", "describes_file", "write_plane"]
@@ -41,7 +42,12 @@ _PLACE = re.compile(
 
 
 def write_plane(
-    sink: ByteSink, name: PlaneName, plane: Image | Mask, wcs_cards: Iterable[CardTuple], unit: str | None = None
+    sink: ByteSink,
+    name: PlaneName,
+    plane: Image | Mask,
+    wcs_cards: Iterable[CardTuple],
+    unit: str | None = None,
+    compression: Compression | None = None,
 ) -> None:
     """Write one plane as an image HDU.
 
@@ -57,10 +63,12 @@ def write_plane(
         The sky WCS, for an array that begins at the plane's `xy0`.
     unit
         Unit of the pixels (BUNIT).
+    compression
+        How the pixels are compressed, tile by tile; by default they are not, and the empty and 64-bit integers never.
     """
     x0, y0 = plane.xy0
-    cards = pixel_cards(plane.array)
-    cards += [("EXTNAME", name, ""), ("EXTTYPE", name, "")]
+    array = plane.array
+    cards: list[CardTuple] = [("EXTNAME", name, ""), ("EXTTYPE", name, "")]
     if unit:
         cards.append(("BUNIT", unit, "unit of the pixels"))
     cards += wcs_cards
@@ -71,7 +79,10 @@ def write_plane(
     if name == "MASK":
         cards += [(f"MP_{mask.name}", mask.bit, mask.doc) for mask in plane.schema]  # type: ignore[union-attr]
     try:
-        write_image(sink, cards, plane.array)
+        if compression is not None and can_be_tiled(array):
+            write_tiles(sink, cards, array, compression)
+        else:
+            write_image(sink, [*pixel_cards(array), *cards], array)
     except ValueError as error:
         raise StorageClassError(f"this {name.lower()} cannot be kept as FITS: {error}") from error
 
@@ -257,16 +268,16 @@ def _mask_schema(hdu: Hdu) -> MaskSchema | None:
     bits: dict[str, int] = {}
     docs: dict[str, str] = {}
     header = hdu.values
-    for card in hdu.header.cards:
-        if card.keyword.startswith("MP_") and isinstance(card.value, int):
-            bits[card.keyword[3:]] = card.value
-            docs[card.keyword[3:]] = card.comment
-        elif card.keyword.startswith("MSKN") and isinstance(card.value, str):
-            number = card.keyword[4:]
-            value = header.get(f"MSKM{number}")
-            if isinstance(value, int) and value > 0:
-                bits[card.value] = value.bit_length() - 1
-                docs[card.value] = str(header.get(f"MSKD{number}", ""))
+    for key, value, comment in hdu.cards:
+        if key.startswith("MP_") and isinstance(value, int):
+            bits[key[3:]] = value
+            docs[key[3:]] = comment
+        elif key.startswith("MSKN") and isinstance(value, str):
+            number = key[4:]
+            bitmask = header.get(f"MSKM{number}")
+            if isinstance(bitmask, int) and bitmask > 0:
+                bits[value] = bitmask.bit_length() - 1
+                docs[value] = str(header.get(f"MSKD{number}", ""))
     if not bits:
         return None
     known = {plane.name: plane.doc for plane in MaskSchema.default()}

@@ -46,6 +46,16 @@ class Formatter(ABC):
         """
         storage_class.check(obj)
 
+    def compressing(self, compression: str) -> "Formatter":
+        """Return the formatter that writes as this one does, with a compression.
+
+        Raises
+        ------
+        StorageClassError
+            If files of this format are not compressed so.
+        """
+        raise StorageClassError(f"{self.name} files take no compression={compression!r}: only pixels in FITS files do")
+
     @abstractmethod
     def write(self, obj: Any, sink: ByteSink, storage_class: "StorageClass", provenance: Mapping[str, Any]) -> None:
         """Write an object that `check` has let pass.
@@ -76,6 +86,20 @@ class Formatter(ABC):
         StorageClassError
             If the storage class has no such component or parameter.
         """
+
+    def header(self, obj: Any, storage_class: "StorageClass") -> Mapping[str, Any]:
+        """Return what an object's header says, for a registry to keep what datasets are found by; mostly nothing."""
+        return {}
+
+    def read_header(self, path: Path, storage_class: "StorageClass") -> Mapping[str, Any]:
+        """Return what `header` would of the object in a file, of which no more is read than that takes.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is not what this formatter reads.
+        """
+        return {}
 
 
 def check_parameters(parameters: Mapping[str, Any], known: tuple[str, ...], storage_class: "StorageClass") -> None:
