@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.errors import FileFormatError, StorageClassError
 from .schema import Field, Schema
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from astropy.table import Table
 
+    from .arrow_columns import NumpyColumn
     from .catalog import SourceCatalog
 
 __all__ = ["as_astropy", "from_arrow", "from_astropy", "from_pandas", "to_arrow", "to_pandas"]
@@ -98,26 +100,17 @@ def from_pandas(kind: type[CatalogT], frame: pd.DataFrame, schema: Schema | None
 
 def to_arrow(catalog: SourceCatalog) -> pa.Table:
     """Return a `pyarrow.Table`; numbers and arrays are shared, booleans and texts are packed anew."""
-    import pyarrow as pa
+    from .arrow_columns import LENGTH, OWN, ArrowColumns
 
-    fields, arrays = [], []
-    lsst = {"lsst::arrow::rowcount": str(len(catalog))}
+    columns = ArrowColumns(metadata={b"lsst::arrow::rowcount": str(len(catalog)).encode()})
     for field in catalog.schema:
-        values = catalog[field]
-        if field.shape:
-            arrow = pa.array(np.ascontiguousarray(values).ravel())
-            arrow = pa.FixedSizeListArray.from_arrays(arrow, math.prod(field.shape))
-            lsst[f"lsst::arrow::shape::{field.name}"] = str(tuple(field.shape))
-        else:
-            arrow = pa.array(values)
-        if field.type == "String":
-            lsst[f"lsst::arrow::len::{field.name}"] = str(field.size or values.dtype.itemsize // 4)
-        described = {"unit": field.units, "description": field.doc, "skybutler": _field_extra(field)}
-        arrays.append(arrow)
-        fields.append(pa.field(field.name, arrow.type, metadata={k: v for k, v in described.items() if v}))
+        texts = {"unit": field.units, "description": field.doc, "skybutler": _field_extra(field)}
+        columns.add(field.name, catalog[field], texts=texts)
+        if field.type == "String" and field.size:
+            columns.metadata[f"{LENGTH}{field.name}".encode()] = str(field.size).encode()
     own = {"version": ARROW_VERSION, "aliases": dict(catalog.schema.aliases), "metadata": catalog.metadata}
-    metadata = lsst | {"skybutler": json.dumps(own, default=_jsonable)}
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+    columns.metadata[OWN] = json.dumps(own, default=_jsonable).encode()
+    return columns.table()
 
 
 def from_arrow(kind: type[CatalogT], table: pa.Table) -> CatalogT:
@@ -128,25 +121,27 @@ def from_arrow(kind: type[CatalogT], table: pa.Table) -> CatalogT:
     TypeError
         If a column is of a type that catalogs do not hold, such as lists of varying length.
     ValueError
-        If the table was written by a newer version.
+        If the table was written by a newer version, or its description is none that SkyButler wrote.
     """
-    own = json.loads((table.schema.metadata or {}).get(b"skybutler", b"{}"))
-    if own.get("version", ARROW_VERSION) > ARROW_VERSION:
-        raise ValueError(
-            f"The table's catalog description is of version {own['version']}, and this program reads up to "
+    from .arrow_columns import numpy_columns, own_metadata
+
+    own = own_metadata(table.schema.metadata)
+    version, aliases, metadata = (
+        own.get(key, other) for key, other in (("version", 1), ("aliases", {}), ("metadata", {}))
+    )
+    if not isinstance(version, int) or version > ARROW_VERSION:
+        raise FileFormatError(
+            f"The table's catalog description is of version {version!r}, and this program reads up to "
             f"{ARROW_VERSION}; a newer SkyButler reads it."
         )
-    schema, columns = Schema(aliases=own.get("aliases", {})), {}
-    for arrow_field, column in zip(table.schema, table.columns, strict=True):
-        described = {key.decode(): value.decode() for key, value in (arrow_field.metadata or {}).items()}
-        extra = json.loads(described.get("skybutler", "{}"))
-        values = _from_arrow_array(arrow_field.name, column)
-        if "shape" in extra:
-            values = values.reshape(len(table), *extra["shape"])
-        columns[arrow_field.name] = values
-        unit, doc = described.get("unit", ""), described.get("description", "")
-        _add_field(schema, arrow_field.name, values, unit, doc, extra.get("size", 0))
-    return kind(schema, columns, metadata=own.get("metadata", {}))
+    if not isinstance(metadata, dict) or not isinstance(aliases, dict):
+        raise FileFormatError("the table's metadata 'skybutler' are not what SkyButler writes for a catalog")
+    schema, columns = Schema(aliases=aliases), {}
+    for column in numpy_columns(table):
+        values = columns[column.name] = _with_defaults(column)
+        size = _extra_size(column.texts.get("skybutler"))
+        _add_field(schema, column.name, values, column.texts.get("unit", ""), column.texts.get("description", ""), size)
+    return kind(schema, columns, metadata=metadata)
 
 
 def _add_field(
@@ -163,40 +158,34 @@ def _add_field(
 
 def _field_extra(field: Field) -> str:
     """Return what Arrow's own type does not say of a column, as JSON, or nothing."""
-    extra: dict[str, Any] = {}
-    if field.type == "String" and field.size:
-        extra["size"] = field.size
-    if len(field.shape) > 1:
-        extra["shape"] = list(field.shape)
-    return json.dumps(extra) if extra else ""
+    return json.dumps({"size": field.size}) if field.type == "String" and field.size else ""
 
 
-def _from_arrow_array(name: str, column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
-    """Return a column's values; nulls as 0, NaN, False, no text or NaT."""
-    import pyarrow as pa
-    from pyarrow import types
+def _extra_size(text: str | None) -> int:
+    """Return how many characters a text may have, by what `_field_extra` wrote; 0 for any number."""
+    try:
+        size = json.loads(text or "{}").get("size", 0)
+    except (ValueError, AttributeError, RecursionError):
+        return 0
+    return size if isinstance(size, int) and 0 <= size < 1 << 16 else 0
 
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    kind = column.type
-    if types.is_dictionary(kind):
-        return _from_arrow_array(name, column.cast(kind.value_type))
-    if types.is_fixed_size_list(kind):
-        start, size = column.offset, kind.list_size
-        values = _from_arrow_array(name, column.values.slice(start * size, len(column) * size))
-        rows = values.reshape(len(column), size, *values.shape[1:])
-        if column.null_count:
-            rows = rows.copy()
-            rows[column.is_null().to_numpy(zero_copy_only=False)] = np.nan if rows.dtype.kind == "f" else 0
-        return rows
-    if types.is_string(kind) or types.is_large_string(kind) or kind == pa.string_view():
-        return np.asarray(["" if text is None else text for text in column.to_pylist()], dtype="U")
-    if column.null_count and not types.is_temporal(kind):
-        column = column.fill_null(float("nan") if types.is_floating(kind) else False if types.is_boolean(kind) else 0)
-    values = column.to_numpy(zero_copy_only=False)
+
+def _with_defaults(column: NumpyColumn) -> NDArray[Any]:
+    """Return the values of a column, what is missing being 0, NaN, False, no text or NaT."""
+    values = column.values
+    if values.dtype.kind == "S":
+        try:
+            values = np.char.decode(values, "utf-8")
+        except UnicodeDecodeError:
+            raise StorageClassError(f"The column {column.name!r} holds bytes that are no text.") from None
     if values.dtype.kind == "O":
-        raise TypeError(f"The column {name!r} is of Arrow's type {kind}, which catalogs do not hold.")
-    return np.asarray(values)
+        raise StorageClassError(
+            f"The column {column.name!r} is of Arrow's type {column.kind}, which catalogs do not hold."
+        )
+    if column.mask is None:
+        return values
+    default = {"f": np.nan, "c": np.nan, "b": False, "U": ""}.get(values.dtype.kind, 0)
+    return np.where(column.mask, np.asarray(default, values.dtype), values)
 
 
 def _from_series(series: pd.Series[Any]) -> NDArray[Any]:
@@ -205,7 +194,10 @@ def _from_series(series: pd.Series[Any]) -> NDArray[Any]:
         return series.to_numpy()
     import pyarrow as pa
 
-    return _from_arrow_array(str(series.name), pa.array(series, from_pandas=True))
+    from .arrow_columns import numpy_columns
+
+    table = pa.table({str(series.name): pa.array(series, from_pandas=True)})
+    return _with_defaults(next(numpy_columns(table)))
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,17 +1,18 @@
 """Between pandas and Arrow: indexes, missing integers, columns of arrays, units."""
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pyarrow import types
 
-from .tables import FEW_ROWS, META, cell_shape, column_to_arrow, column_to_numpy, meta_json, table_meta
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from ..imaging.arrow_columns import OWN, ArrowColumns, cell_shape, numpy_columns
+from ..model.errors import StorageClassError
+from .tables import FEW_ROWS, PANDAS, index_columns, meta_json, pandas_metadata, table_meta
 
 __all__ = ["from_pandas", "to_pandas"]
 
@@ -23,33 +24,57 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """Return a DataFrame as an Arrow table.
 
     Units and descriptions are taken from ``frame.attrs["units"]`` and ``["descriptions"]`` (column -> text), the
-    table's metadata from the other attributes. Columns whose cells are numpy arrays of one shape become FixedSizeLists.
+    table's metadata from the other attributes. Columns whose cells are numpy arrays of one shape (masked ones and None
+    among them) become lists of one size.
+
+    Raises
+    ------
+    StorageClassError
+        If columns have the same name, or are named by numbers and text, or hold what a table cannot.
     """
-    attributes = dict(frame.attrs)
-    said = {key: attributes.pop(name, {}) for key, name in _FIELD_ATTRIBUTES.items()}
     if (plain := _from_plain_numbers(frame)) is not None:
         return plain
+    _check_names(frame)
+    attributes = dict(frame.attrs)
+    said = {key: attributes.pop(name, {}) for key, name in _FIELD_ATTRIBUTES.items()}
     arrays = _array_columns(frame)
-    bare = frame
-    if arrays or frame.attrs:
-        bare = frame.copy(deep=False)
-        bare.attrs = {}  # pyarrow would store them a second time
-    for number in arrays:
-        bare.isetitem(number, np.zeros(len(bare), np.int8))
-    table = pa.Table.from_pandas(bare)
+    bare = frame.copy(deep=False)
+    bare.attrs = {}  # pyarrow would store them a second time
+    for number, dtype in enumerate(frame.dtypes):
+        if number in arrays:
+            bare.isetitem(number, np.full(len(bare), None, object))
+        elif isinstance(dtype, np.dtype) and not dtype.isnative:
+            bare.isetitem(number, frame.iloc[:, number].to_numpy().astype(dtype.newbyteorder("=")))
+    try:
+        table = pa.Table.from_pandas(bare)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise StorageClassError(f"this DataFrame cannot become a table: {error}") from error
     for number, dtype in enumerate(frame.dtypes):
         if isinstance(dtype, np.dtype) and dtype.kind == "f" and table.column(number).null_count:
-            arrays[number] = frame.iloc[:, number].to_numpy()  # pyarrow makes null of NaN, which is another thing
-    schema_said: dict[bytes, bytes] = {}
-    for number, values in arrays.items():
-        array, extra = column_to_arrow(table.column_names[number], values)
-        table = table.set_column(number, table.column_names[number], array)
-        schema_said.update(extra)
+            arrays[number] = frame.iloc[:, number].to_numpy(), None  # pyarrow makes null of NaN, which is another thing
+    made = ArrowColumns()
+    for number, (values, mask) in arrays.items():
+        made.add(table.column_names[number], values, mask)
+        table = table.set_column(number, made.fields[-1], made.arrays[-1])
     metadata = dict(table.schema.metadata or {})
-    table = table.cast(_with_field_metadata(table.schema, said)) if any(said.values()) else table
+    if any(said.values()):
+        table = table.cast(_with_field_metadata(table.schema, said))
     if attributes:
-        metadata[META] = meta_json({str(key): value for key, value in attributes.items()})
-    return table.replace_schema_metadata({**metadata, **schema_said})
+        metadata[OWN] = meta_json({str(key): value for key, value in attributes.items()})
+    return table.replace_schema_metadata({**metadata, **made.metadata})
+
+
+def _check_names(frame: pd.DataFrame) -> None:
+    """Refuse names of columns that a file cannot give back."""
+    columns = frame.columns
+    if not columns.is_unique:
+        twice = columns[columns.duplicated()][0]
+        raise StorageClassError(f"this DataFrame has several columns {twice!r}; a table keeps columns of one name each")
+    if columns.inferred_type.startswith("mixed") and not isinstance(columns, pd.MultiIndex):
+        raise StorageClassError(
+            "this DataFrame names its columns by values of several types, which a table cannot: frame.columns = "
+            "frame.columns.astype(str) makes them text"
+        )
 
 
 def _from_plain_numbers(frame: pd.DataFrame) -> pa.Table | None:
@@ -58,20 +83,20 @@ def _from_plain_numbers(frame: pd.DataFrame) -> pa.Table | None:
     if not isinstance(index, pd.RangeIndex) or index.name is not None or columns.name is not None or frame.attrs:
         return None
     names, dtypes = tuple(columns), tuple(frame.dtypes)
-    if not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes) or len(set(names)) < len(
-        names
+    if not names or not all(
+        isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.isnative for dtype in dtypes
     ):
         return None
-    if not all(isinstance(name, str) for name in names):
+    if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
         return None
     if len(set(dtypes)) == 1:
         block = frame.to_numpy()  # a view, where the frame is one block
         arrays = [pa.array(block[:, number]) for number in range(len(names))]
     else:
         arrays = [pa.array(column.to_numpy()) for _, column in frame.items()]
-    schema, pandas_metadata = _plain_schema(names, dtypes)
+    schema, remembered = _plain_schema(names, dtypes)
     rows = {"kind": "range", "name": None, "start": index.start, "stop": index.stop, "step": index.step}
-    said = json.dumps(pandas_metadata | {"index_columns": [rows]})
+    said = json.dumps(remembered | {"index_columns": [rows]})
     return pa.Table.from_arrays(arrays, schema=schema.with_metadata({"pandas": said}))
 
 
@@ -86,26 +111,35 @@ def _plain_schema(names: tuple[str, ...], dtypes: "tuple[np.dtype[Any], ...]") -
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """Make a DataFrame of an Arrow table; indexes that pandas had recorded are restored.
 
-    Numbers and booleans with nulls become pandas' nullable types, whose floats take NaN for null. Units, descriptions
-    and the table's metadata are in ``attrs``.
+    Integers, booleans and floats with nulls become pandas' nullable types, in which NaN stays beside null (float16,
+    which pandas has no such type of, takes NaN for null). Cells of arrays are numpy arrays, masked where an element is
+    null. Units, descriptions and the table's metadata are in ``attrs``.
     """
-    frame: pd.DataFrame = table.to_pandas(use_threads=table.num_rows > FEW_ROWS)
-    stored = (table.schema.pandas_metadata if table.schema.metadata else None) or {}
-    types = {said["field_name"]: said["numpy_type"] for said in stored.get("columns", ())}
-    for field in table.schema:
-        column = table.column(field.name)
-        shape = cell_shape(table, field.name)
-        if shape is not None and len(shape) > 1 and not column.null_count and field.name in frame.columns:
-            cells, _ = column_to_numpy(column, shape, None)
-            frame[field.name] = pd.Series(list(cells), index=frame.index, dtype=object)
-        if not column.null_count or field.name not in frame.columns or not _has_nullable(field.type):
-            continue
-        if isinstance(frame[field.name].dtype, np.dtype) and not types.get(field.name, "").startswith("float"):
-            frame[field.name] = _nullable(column, frame.index)
+    stored = pandas_metadata(table.schema)
+    of_column = {said.get("field_name"): said for said in stored.get("columns", ()) if isinstance(said, dict)}
+    frame = _framed(table, stored)
+    index = set(index_columns(table.schema))
+    positions = [number for number, name in enumerate(table.column_names) if name not in index]
+    if len(positions) != frame.shape[1]:  # what is said of the index is not so
+        positions = []
+    arrays = {column.name: column for column in numpy_columns(table.select(_arrays_to_shape(table)))}
+    for place, number in enumerate(positions):
+        field, column = table.field(number), table.column(number)
+        was = str(of_column.get(field.name, {}).get("numpy_type", ""))
+        if was.endswith("[pyarrow]"):
+            frame.isetitem(place, pd.arrays.ArrowExtensionArray(column))
+        elif field.name in arrays:
+            frame.isetitem(place, _cells(arrays[field.name].values, arrays[field.name].mask, column))
+        elif column.null_count and _has_nullable(field.type):
+            dtype = frame.dtypes.iloc[place]
+            if isinstance(dtype, pd.Float32Dtype | pd.Float64Dtype) or (
+                isinstance(dtype, np.dtype) and not was.startswith("float")
+            ):
+                frame.isetitem(place, _nullable(column))
     attributes: dict[str, Any] = table_meta(table)
     for key, name in _FIELD_ATTRIBUTES.items():
         texts = {
-            field.name: field.metadata[key.encode()].decode()
+            field.name: field.metadata[key.encode()].decode("utf-8", "replace")
             for field in table.schema
             if field.metadata and key.encode() in field.metadata
         }
@@ -115,36 +149,112 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _array_columns(frame: pd.DataFrame) -> "dict[int, np.ndarray[Any, Any]]":
-    """Find the columns whose cells are all numpy arrays of one shape and type, and stack each."""
-    found = {}
+def _framed(table: pa.Table, stored: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the table as pyarrow and pandas' metadata make a DataFrame of it, whatever a stranger wrote there."""
+    threads = table.num_rows > FEW_ROWS
+    if not stored:
+        frame: pd.DataFrame = table.to_pandas(use_threads=threads, ignore_metadata=True)
+        return frame
+    if b"[pyarrow]" in table.schema.metadata[PANDAS]:  # types that pandas does not find by their names
+        plain = [{**said, "numpy_type": "object"} if str(said.get("numpy_type")).endswith("[pyarrow]") else said
+                 for said in stored["columns"]]  # fmt: skip
+        text = json.dumps({**stored, "columns": plain}).encode()
+        table = table.replace_schema_metadata({**table.schema.metadata, PANDAS: text})
+    try:
+        frame = table.to_pandas(use_threads=threads)
+    except Exception:  # noqa: BLE001 - whatever is wrong in what a file says of pandas: its columns are there
+        frame = table.to_pandas(use_threads=threads, ignore_metadata=True)
+    if not table.num_columns and (rows := _range_index(stored)) is not None:
+        frame = frame.reindex(rows)
+    return frame
+
+
+def _range_index(stored: Mapping[str, Any]) -> pd.RangeIndex | None:
+    """Return the row numbers of a DataFrame without columns."""
+    match stored.get("index_columns"):
+        case [{"kind": "range", "start": int(start), "stop": int(stop), "step": int(step), "name": name}] if step:
+            return pd.RangeIndex(start, stop, step, name=name)
+    return None
+
+
+def _arrays_to_shape(table: pa.Table) -> list[str]:
+    """Return the columns of arrays and complex numbers whose cells pyarrow would give otherwise than numpy has them."""
+    said = table.schema.metadata or {}
+    found = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        shape = cell_shape(said, field.name.encode())
+        if types.is_list(field.type) and shape is not None and 0 in shape:
+            found.append(field.name)
+        if not types.is_fixed_size_list(field.type):
+            continue
+        is_other = types.is_nested(field.type.value_type) or (field.metadata is not None and b"numpy" in field.metadata)
+        if is_other or (shape is not None and (len(shape) > 1 or any(c.values.null_count for c in column.chunks))):
+            found.append(field.name)
+    return found
+
+
+def _cells(
+    values: "np.ndarray[Any, Any]", mask: "np.ndarray[Any, Any] | None", column: pa.ChunkedArray
+) -> "np.ndarray[Any, Any]":
+    """Return a column of arrays as objects, a cell each; complex numbers as they are."""
+    if values.ndim == 1 and mask is None:
+        return values
+    cells = np.empty(len(values), object)
+    if values.ndim == 1:
+        cells[:] = [None if gone else value for value, gone in zip(values, mask, strict=True)]  # type: ignore[arg-type]
+        return cells
+    for number, cell in enumerate(values):
+        cells[number] = cell if mask is None or not mask[number].any() else np.ma.MaskedArray(cell, mask[number])
+    if column.null_count:
+        cells[column.is_null().to_numpy()] = None
+    return cells
+
+
+def _array_columns(frame: pd.DataFrame) -> "dict[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]]":
+    """Find the columns whose cells are all numpy arrays of one shape and type, and stack each; and complex numbers."""
+    found: dict[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]] = {}
     for number, dtype in enumerate(frame.dtypes):
-        if dtype.kind != "O" or not len(frame):
+        if isinstance(dtype, np.dtype) and dtype.kind == "c":
+            found[number] = frame.iloc[:, number].to_numpy(), None
+        if dtype.kind != "O":
             continue
         cells = frame.iloc[:, number].to_numpy()
-        first = cells[0]
-        if not isinstance(first, np.ndarray) or first.dtype.kind not in "biuf" or not first.size:
+        first = next((cell for cell in cells if cell is not None), None)
+        if isinstance(first, complex | np.complexfloating) and all(c is None or isinstance(c, complex) for c in cells):
+            missing = np.array([cell is None for cell in cells])
+            found[number] = np.array([0 if gone else cell for cell, gone in zip(cells, missing, strict=True)]), missing
+        if not isinstance(first, np.ndarray) or first.dtype.kind not in "biufc":
             continue
-        if all(isinstance(c, np.ndarray) and c.shape == first.shape and c.dtype == first.dtype for c in cells):
-            found[number] = np.stack(list(cells))
+        kind, shape = first.dtype, first.shape
+        if not all(c is None or (isinstance(c, np.ndarray) and c.shape == shape and c.dtype == kind) for c in cells):
+            continue
+        values = np.zeros((len(cells), *shape), kind)
+        mask = None
+        for row, cell in enumerate(cells):
+            if type(cell) is np.ndarray:
+                values[row] = cell
+                continue
+            mask = np.zeros(values.shape, bool) if mask is None else mask
+            mask[row] = True if cell is None else np.ma.getmaskarray(cell)
+            values[row] = 0 if cell is None else np.ma.getdata(cell)
+        found[number] = values, mask
     return found
 
 
 def _has_nullable(kind: pa.DataType) -> bool:
     return bool(
-        pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind)
-    )
+        types.is_integer(kind) or types.is_boolean(kind) or types.is_float32(kind) or types.is_float64(kind)
+    )  # fmt: skip
 
 
-def _nullable(column: pa.ChunkedArray, index: "pd.Index[Any]") -> "pd.Series[Any]":
+def _nullable(column: pa.ChunkedArray) -> pd.api.extensions.ExtensionArray:
     """Return a column of numbers or booleans with nulls as pandas' nullable type."""
     mask = column.is_null().to_numpy()
-    if pa.types.is_boolean(column.type):
-        values = column.fill_null(False).to_numpy()
-        return pd.Series(pd.arrays.BooleanArray(values.astype(bool), mask), index=index)
+    if types.is_boolean(column.type):
+        return pd.arrays.BooleanArray(column.fill_null(False).to_numpy().astype(bool), mask)
     values = column.fill_null(0).to_numpy().copy()
     kind = pd.arrays.FloatingArray if values.dtype.kind == "f" else pd.arrays.IntegerArray
-    return pd.Series(kind(values, mask), index=index)
+    return kind(values, mask)
 
 
 def _with_field_metadata(schema: pa.Schema, said: "Mapping[str, Mapping[str, str]]") -> pa.Schema:

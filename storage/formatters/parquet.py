@@ -1,6 +1,7 @@
 """Tables of every kind as Parquet, read by columns, row filters and slices."""
 
 import json
+from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -9,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...imaging.arrow_columns import LENGTH, OWN, SHAPE, own_metadata
 from ...model.errors import FileFormatError, InvalidQueryError, StorageClassError, closest
 from ..filters import row_filter
-from ..tables import FEW_ROWS, LENGTH, META, ROW_COUNT, SHAPE, from_arrow, is_table, to_arrow
+from ..tables import FEW_ROWS, from_arrow, index_columns, is_table, pandas_metadata, to_arrow
 from .formatter import ByteSink, Formatter, check_parameters, no_component
+from .parquet_types import as_parquet_has_it, as_was_written
 
 if TYPE_CHECKING:
     from ...model.storage_class import StorageClass
 
 __all__ = ["ParquetFormatter"]
 
+_ROW_COUNT = b"lsst::arrow::rowcount"
 _OF_A_DATASET = ("dataset_type", "data_id", "run", "id")
 
 _COMPONENTS = ("schema", "columns", "rowcount")
@@ -32,6 +36,7 @@ class ParquetFormatter(Formatter):
     Parameters of `read`:
 
     * ``columns``: a name or a list of names and globs (``"psf_*"``), in the order wanted; a DataFrame keeps its index.
+      Of columns with several levels, tuples, or a mapping from levels to values (a level left out: all of it).
     * ``filters``: see `skybutler.storage.filters`; row groups that cannot match are not read.
     * ``rows``: a slice of the rows (of those that the filters leave).
     """
@@ -50,13 +55,14 @@ class ParquetFormatter(Formatter):
 
     def write(self, obj: Any, sink: ByteSink, storage_class: "StorageClass", provenance: Mapping[str, Any]) -> None:
         """Write the table."""
-        table = to_arrow(obj)
+        table = as_parquet_has_it(to_arrow(obj))
         metadata = _fresh_metadata(table)
-        own = {key: value for key, value in json.loads(metadata.pop(META, b"{}")).items() if key not in _OF_A_DATASET}
+        own = {key: value for key, value in own_metadata(metadata).items() if key not in _OF_A_DATASET}
+        metadata.pop(OWN, None)
         if provenance:
             own |= {**provenance, "data_id": dict(provenance["data_id"])}
         if own:
-            metadata[META] = json.dumps(own, default=str).encode()
+            metadata[OWN] = json.dumps(own, default=str).encode()
         try:
             # A small table leaves in one piece: Arrow writes each page of each column alone.
             small = table.nbytes < _SMALL
@@ -64,7 +70,7 @@ class ParquetFormatter(Formatter):
             pq.write_table(table.replace_schema_metadata(metadata), target, use_dictionary=_repetitive(table.schema))
             if small:
                 sink.write(target.getvalue())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise StorageClassError(f"this table cannot be kept as Parquet: {error}") from error
 
     def read(
@@ -77,11 +83,14 @@ class ParquetFormatter(Formatter):
                 if component is not None:
                     return _component(file, component, storage_class)
                 table = _read_table(file, path, storage_class, parameters)
-        except (pa.ArrowInvalid, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError) as error:
             raise FileFormatError(f"{path} is not a Parquet file that can be read: {error}") from error
-        return from_arrow(table, storage_class.name)
+        try:
+            return from_arrow(table, storage_class.name)
+        except FileFormatError as error:
+            raise FileFormatError(f"{path}: {error}") from error
 
 
 def _repetitive(schema: pa.Schema) -> list[str]:
@@ -97,7 +106,7 @@ def _fresh_metadata(table: pa.Table) -> dict[bytes, bytes]:
         prefix = next((prefix for prefix in (SHAPE, LENGTH) if name.startswith(prefix)), None)
         if prefix is None or name.removeprefix(prefix) in table.column_names:
             kept[key] = value
-    kept[ROW_COUNT] = str(table.num_rows).encode()
+    kept[_ROW_COUNT] = str(table.num_rows).encode()
     return kept
 
 
@@ -107,12 +116,13 @@ def _component(file: pq.ParquetFile, component: str, storage_class: "StorageClas
         case "rowcount":
             return file.metadata.num_rows
         case "columns":
-            index = _index_columns(file.schema_arrow)
+            index = index_columns(file.schema_arrow)
             return [name for name in file.schema_arrow.names if name not in index]
         case "schema":
-            if storage_class.name == "SourceCatalog":
-                return from_arrow(file.schema_arrow.empty_table(), "SourceCatalog").schema
-            return file.schema_arrow
+            empty = as_was_written(file.schema_arrow.empty_table(), file.metadata.metadata)
+            return (
+                from_arrow(empty, storage_class.name).schema if storage_class.name == "SourceCatalog" else empty.schema
+            )
     raise no_component(component, _COMPONENTS, storage_class)
 
 
@@ -125,19 +135,22 @@ def _read_table(
     if parameters.get("columns") is not None:
         columns = _wanted(parameters["columns"], schema, path)
         if storage_class.name == "DataFrame":
-            columns += [name for name in _index_columns(schema) if name not in columns]
+            columns += [name for name in index_columns(schema) if name not in columns]
     rows = parameters.get("rows")
     if rows is not None and not isinstance(rows, slice):
         raise InvalidQueryError(f"rows={rows!r} is not a slice; for the first hundred rows give slice(100)")
     filters = parameters.get("filters")
     if filters is None:
-        return _some_rows(file, columns, rows)
-    expression = row_filter(filters, schema.names)
-    try:
-        table = pq.read_table(path, columns=columns, filters=expression, memory_map=True, partitioning=None)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise InvalidQueryError(f"filters={filters!r} cannot be applied to {path}: {error}") from error
-    return table if rows is None else _sliced(table, rows)
+        table = _some_rows(file, columns, rows)
+    else:
+        expression = row_filter(filters, schema.names)
+        try:
+            table = pq.read_table(path, columns=columns, filters=expression, memory_map=True, partitioning=None)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            raise InvalidQueryError(f"filters={filters!r} cannot be applied to {path}: {error}") from error
+        if rows is not None:
+            table = _taken(table, range(table.num_rows)[rows])
+    return as_was_written(table, file.metadata.metadata)
 
 
 def _some_rows(file: pq.ParquetFile, columns: list[str] | None, rows: slice | None) -> pa.Table:
@@ -162,27 +175,20 @@ def _some_rows(file: pq.ParquetFile, columns: list[str] | None, rows: slice | No
     return _taken(table, range(wanted.start - before, wanted.stop - before, wanted.step))
 
 
-def _sliced(table: pa.Table, rows: slice) -> pa.Table:
-    return _taken(table, range(table.num_rows)[rows])
-
-
 def _taken(table: pa.Table, wanted: range) -> pa.Table:
     if wanted.step == 1:
         return table.slice(wanted.start, len(wanted))
     return table.take(pa.array(wanted, pa.int64()))
 
 
-def _index_columns(schema: pa.Schema) -> list[str]:
-    """Return the columns that are a DataFrame's index."""
-    stored = schema.pandas_metadata if schema.metadata else None
-    return [name for name in (stored or {}).get("index_columns", ()) if isinstance(name, str) and name in schema.names]
-
-
-def _wanted(columns: str | Sequence[Any], schema: pa.Schema, path: Path) -> list[str]:
+def _wanted(columns: Any, schema: pa.Schema, path: Path) -> list[str]:
     """Return the names of the columns asked for, in that order and each once."""
+    if isinstance(columns, Mapping):
+        return _of_levels(columns, schema, path)
     found: dict[str, None] = {}
-    for asked in [columns] if isinstance(columns, str | tuple) else columns:
-        pattern = asked if isinstance(asked, str) else str(asked)  # pandas' MultiIndex columns: ('a', 'b')
+    one = isinstance(columns, str) or str(columns) in schema.names  # a tuple is one name, where pandas has levels
+    for asked in [columns] if one or not isinstance(columns, Sequence) else columns:
+        pattern = str(asked)
         if pattern in schema.names:
             found[pattern] = None
             continue
@@ -192,3 +198,25 @@ def _wanted(columns: str | Sequence[Any], schema: pa.Schema, path: Path) -> list
             raise InvalidQueryError(f"{path.name} has no column {pattern!r}.{near} It has: {', '.join(schema.names)}.")
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def _of_levels(asked: Mapping[Any, Any], schema: pa.Schema, path: Path) -> list[str]:
+    """Return the names of those of pandas' columns of several levels that have the values asked for."""
+    levels = [said.get("name") for said in pandas_metadata(schema).get("column_indexes", ()) if isinstance(said, dict)]
+    if unknown := [level for level in asked if level not in levels]:
+        raise InvalidQueryError(f"{path.name} has no level {unknown[0]!r} of columns; it has {levels}.")
+    index, found = index_columns(schema), []
+    for name in schema.names:
+        if name in index:
+            continue
+        try:
+            parts = dict(zip(levels, literal_eval(name) if len(levels) > 1 else [name], strict=True))
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        wanted = {level: [value] if isinstance(value, str) or not isinstance(value, Sequence) else value
+                  for level, value in asked.items()}  # fmt: skip
+        if all(parts[level] in values for level, values in wanted.items()):
+            found.append(name)
+    if not found:
+        raise InvalidQueryError(f"{path.name} has no column with {dict(asked)}. It has: {', '.join(schema.names)}.")
+    return found
