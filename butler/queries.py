@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..model.datasets import DatasetType
+from ..model.errors import InvalidQueryError
 from ..registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ButlerQueries:
         collections: str | Iterable[str] | None = None,
         *,
         find_first: bool = True,
-        where: str = "",
+        where: str | Iterable[str] | None = "",
         bind: Mapping[str, Any] | None = None,
         order_by: str | Iterable[str] = (),
         limit: int | None = None,
@@ -50,13 +51,14 @@ class ButlerQueries:
             collection, all that are valid at a time of which the query speaks, each once. Otherwise each validity of
             a dataset is a result of its own.
         where
-            A query expression, such as ``"visit > 100 AND band = 'r'"`` (``docs/queries.md``).
+            A query expression, such as ``"visit > 100 AND band = 'r'"`` (``docs/queries.md``), or several that must
+            all hold.
         bind
             Values of the ``:names`` in it.
         order_by
             Names to sort by; ``-`` before one reverses it.
         limit
-            How many at most.
+            How many at most; a negative number also tells, by a warning in the log, if there are more.
         **data_id
             Values of dimensions that must hold.
 
@@ -78,7 +80,7 @@ class ButlerQueries:
         *,
         datasets: str | Iterable[str] | None = None,
         collections: str | Iterable[str] | None = None,
-        where: str = "",
+        where: str | Iterable[str] | None = "",
         bind: Mapping[str, Any] | None = None,
         order_by: str | Iterable[str] = (),
         limit: int | None = None,
@@ -92,9 +94,8 @@ class ButlerQueries:
         from ..registry.queries import query_data_ids
 
         return query_data_ids(
-            self.registry, [dimensions] if isinstance(dimensions, str) else list(dimensions), datasets=datasets,
-            collections=self._search(collections), where=where, bind=bind, order_by=order_by, limit=limit,
-            data_id=self._constraint(data_id),
+            self.registry, dimensions, datasets=datasets, collections=self._search(collections), where=where,
+            bind=bind, order_by=order_by, limit=limit, data_id=self._constraint(data_id),
         )  # fmt: skip
 
     def query_dimension_records(
@@ -103,7 +104,7 @@ class ButlerQueries:
         *,
         datasets: str | Iterable[str] | None = None,
         collections: str | Iterable[str] | None = None,
-        where: str = "",
+        where: str | Iterable[str] | None = "",
         bind: Mapping[str, Any] | None = None,
         order_by: str | Iterable[str] = (),
         limit: int | None = None,
@@ -123,7 +124,7 @@ class ButlerQueries:
         *,
         collections: str | Iterable[str] | None = None,
         find_first: bool = True,
-        where: str = "",
+        where: str | Iterable[str] | None = "",
         bind: Mapping[str, Any] | None = None,
         limit: int | None = None,
         **data_id: Any,
@@ -147,7 +148,11 @@ class ButlerQueries:
                     return self.search[1:]
                 self._awaits_run = False
             return self.search
-        return (collections,) if isinstance(collections, str) else tuple(collections)
+        if isinstance(collections, str):
+            return (collections,)
+        if isinstance(collections, Iterable):
+            return tuple(collections)
+        raise InvalidQueryError(f"collections is a name, or a list of names; not {collections!r}.")
 
     def _constraint(self, data_id: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.instrument is not None and "instrument" not in data_id:
@@ -156,4 +161,4 @@ class ButlerQueries:
 
 
 def _type_name(dataset_type: DatasetType | str) -> str:
-    return dataset_type if isinstance(dataset_type, str) else dataset_type.name
+    return dataset_type.name if isinstance(dataset_type, DatasetType) else dataset_type

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...model.datasets import DatasetType
 from ...model.dimensions import DimensionGroup
-from ...model.errors import InvalidQueryError
-from .request import Request, check_limit, names
+from ...model.errors import DatasetTypeNotFoundError, InvalidQueryError
+from ..catalog import is_glob
+from .arguments import Limit, Where, conditions, names
+from .request import Request
 from .results import DataIdQuery, DatasetQuery, DatasetsQuery, Query, RecordQuery
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def query_datasets(
     collections: str | Iterable[str],
     *,
     find_first: bool = True,
-    where: str = "",
+    where: Where = "",
     bind: Mapping[str, Any] | None = None,
     order_by: str | Iterable[str] = (),
     limit: int | None = None,
@@ -56,11 +59,11 @@ def query_datasets(
     find_first
         Whether only the first dataset of each data ID that fits counts.
     where, bind
-        A query expression and the values of the ``:names`` in it.
+        A query expression, or several that must all hold, and the values of the ``:names`` in it.
     order_by
         Columns to sort by; ``-`` before one reverses it.
     limit
-        How many at most.
+        How many at most; a negative number also tells, by a warning in the log, if there are more.
     data_id
         Values of dimensions that must hold.
 
@@ -71,10 +74,16 @@ def query_datasets(
     DatasetTypeNotFoundError, CollectionNotFoundError
         There is none of that name.
     """
-    found = registry.dataset_type(dataset_type)
+    if not isinstance(dataset_type, str):
+        raise InvalidQueryError(
+            f"dataset_type is one dataset type's name, not {dataset_type!r}; see query_all_datasets."
+        )
+    if is_glob(dataset_type):
+        raise DatasetTypeNotFoundError(f"no dataset type {dataset_type!r}: query_all_datasets takes globs.")
+    found, cut = registry.dataset_type(dataset_type), Limit.of(limit)
     request = Request(
-        "datasets", found.dimensions, None, (found,), names(collections), find_first, ((where, bind or {}),),
-        data_id or {}, names(order_by), check_limit(limit),
+        "datasets", found.dimensions, None, (found,), names(collections, "collections"), find_first,
+        conditions(where, bind), data_id or {}, names(order_by, "order_by"), cut.most, cut.tells,
     )  # fmt: skip
     return DatasetQuery(registry, request)
 
@@ -85,7 +94,7 @@ def query_data_ids(
     *,
     datasets: str | Iterable[str] | None = None,
     collections: str | Iterable[str] | None = None,
-    where: str = "",
+    where: Where = "",
     bind: Mapping[str, Any] | None = None,
     order_by: str | Iterable[str] = (),
     limit: int | None = None,
@@ -105,10 +114,10 @@ def query_data_ids(
     query_datasets : The other parameters.
     """
     group = _group(registry, dimensions)
-    types = tuple(registry.dataset_type(name) for name in names(datasets))
+    types, cut = _types(registry, datasets), Limit.of(limit)
     request = Request(
-        "data_ids", group, None, types, names(collections), False, ((where, bind or {}),), data_id or {},
-        names(order_by), check_limit(limit),
+        "data_ids", group, None, types, names(collections, "collections"), False, conditions(where, bind),
+        data_id or {}, names(order_by, "order_by"), cut.most, cut.tells,
     )  # fmt: skip
     return DataIdQuery(registry, request)
 
@@ -119,7 +128,7 @@ def query_dimension_records(
     *,
     datasets: str | Iterable[str] | None = None,
     collections: str | Iterable[str] | None = None,
-    where: str = "",
+    where: Where = "",
     bind: Mapping[str, Any] | None = None,
     order_by: str | Iterable[str] = (),
     limit: int | None = None,
@@ -138,14 +147,16 @@ def query_dimension_records(
     DataIdError
         There is no element of that name.
     """
+    if not isinstance(element, str):
+        raise InvalidQueryError(f"element is the name of a dimension element, such as 'visit'; not {element!r}.")
     found = registry.universe[element]
     if not found.has_table:
         source = f"records of {found.union_of} name it" if found.union_of else "they are computed"
         raise InvalidQueryError(f"{element} has no records of its own: {source}. Ask for its data IDs.")
-    types = tuple(registry.dataset_type(name) for name in names(datasets))
+    types, cut = _types(registry, datasets), Limit.of(limit)
     request = Request(
-        "records", registry.universe.conform(found.required), found, types, names(collections), False,
-        ((where, bind or {}),), data_id or {}, names(order_by), check_limit(limit),
+        "records", registry.universe.conform(found.required), found, types, names(collections, "collections"), False,
+        conditions(where, bind), data_id or {}, names(order_by, "order_by"), cut.most, cut.tells,
     )  # fmt: skip
     return RecordQuery(registry, request)
 
@@ -156,21 +167,40 @@ def query_all_datasets(
     *,
     collections: str | Iterable[str],
     find_first: bool = True,
-    where: str = "",
+    where: Where = "",
     bind: Mapping[str, Any] | None = None,
     limit: int | None = None,
     data_id: Mapping[str, Any] | None = None,
 ) -> DatasetsQuery:
-    """Return the datasets of all types whose names match a glob, or one of several; see `query_datasets`."""
-    found = {t.name: t for glob in names(name) for t in registry.dataset_types(glob)}
-    searched = names(collections)
+    """Return the datasets of all types whose names match a glob, or one of several; see `query_datasets`.
+
+    Raises
+    ------
+    DatasetTypeNotFoundError
+        A name without wildcards is of no dataset type.
+    """
+    found: set[str] = set()
+    for glob in names(name, "name"):
+        found.update(
+            [t.name for t in registry.dataset_types(glob)] if is_glob(glob) else [registry.dataset_type(glob).name]
+        )
+    searched, asked = names(collections, "collections"), conditions(where, bind)
+    texts = [text for text, _ in asked]
     queries = [
-        query_datasets(registry, t, searched, find_first=find_first, where=where, bind=bind, data_id=data_id)
+        query_datasets(registry, t, searched, find_first=find_first, where=texts, bind=bind, data_id=data_id)
         for t in sorted(found)
         if registry.catalog.search(searched, t, find_first=find_first)
     ]
-    return DatasetsQuery(queries, check_limit(limit))
+    return DatasetsQuery(queries, Limit.of(limit))
+
+
+def _types(registry: Registry, datasets: str | Iterable[str] | None) -> tuple[DatasetType, ...]:
+    return tuple(registry.dataset_type(name) for name in names(datasets, "datasets"))
 
 
 def _group(registry: Registry, dimensions: str | Iterable[str] | DimensionGroup) -> DimensionGroup:
-    return registry.universe.conform([dimensions] if isinstance(dimensions, str) else dimensions)
+    if isinstance(dimensions, DimensionGroup):
+        return registry.universe.conform(dimensions)
+    if dimensions is None:
+        raise InvalidQueryError("dimensions is a name, or a list of names; not None.")
+    return registry.universe.conform(names(dimensions, "dimensions"))

@@ -158,6 +158,8 @@ class Compiler:
         left, right = (self._number(self.term(side), node.operator) for side in (node.left, node.right))
         kind = Kind.FLOAT if Kind.FLOAT in (left.kind, right.kind) else Kind.INT
         a, b = left.sql, right.sql
+        if kind is Kind.INT and node.operator in "+-*":
+            a = self.dialect.unbounded(a)
         match node.operator:
             case "+":
                 return Term(kind, a + b, node.at)
@@ -202,6 +204,10 @@ class Compiler:
         hint = " Use OVERLAPS, or .begin and .end." if Kind.TIMESPAN in spans else " Use OVERLAPS." if spans else ""
         if {left.kind, right.kind} == {Kind.TIME, Kind.STRING}:
             hint = " A time is written T'2025-01-01T00:00:00'."
+        elif {left.kind, right.kind} == {Kind.UUID, Kind.STRING}:
+            hint = " A UUID is written UUID('…')."
+        elif any(term.field is not None and str(term.field) == "day_obs" for term in (left, right)):
+            hint = " A day is written as an integer: day_obs = 20190503."
         raise self.source.error(at, f"{what} cannot compare {left.kind.value} with {right.kind.value}.{hint}")
 
     @staticmethod
@@ -256,10 +262,11 @@ class Compiler:
     def _stride(self, operand: Term, item: tree.Stride) -> ColumnElement[bool]:
         if operand.kind is not Kind.INT:
             raise self.source.error(item.at, f"A range holds integers, and this is compared with {operand.kind.value}.")
-        start, stop, step = (self._parameter(item.index + i, Kind.INT) for i in range(3))
+        start, stop, *stepped = (self._parameter(item.index + i, Kind.INT) for i in range(5 if item.stepped else 2))
         within: ColumnElement[bool] = operand.sql.between(start, stop)
-        if item.stepped:
-            within = sa.and_(within, (operand.sql - start) % step == sa.literal_column("0"))
+        if item.stepped:  # a remainder has the sign of what is divided; a difference might not fit 64 bits
+            step, *remainders = stepped
+            within = sa.and_(within, (operand.sql % step).in_(remainders))
         return within
 
     def _overlap(self, left: Term, right: Term, at: int) -> ColumnElement[bool]:

@@ -53,6 +53,10 @@ class Dialect:
         """Make a string compare by code points, whatever the database's language is."""
         return operand if self.is_sqlite or kind is not Kind.STRING else operand.collate("C")
 
+    def unbounded(self, operand: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Make an integer one that arithmetic does not take out of its range: SQLite goes on with floats."""
+        return operand if self.is_sqlite else sa.cast(operand, sa.Numeric())
+
     def sorted(self, operand: ColumnElement[Any], descending: bool) -> ColumnElement[Any]:
         """Sort by a column (as `ordered` gives it), NULL being less than everything."""
         if self.is_sqlite:

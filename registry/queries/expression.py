@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from . import tree
+from .kinds import check_text
 from .source import Source
 from .times import parse_time
 
@@ -20,6 +21,9 @@ __all__ = ["parse"]
 
 _SPELLINGS = {"==": "=", "<>": "!="}
 _WIDEST = 2**63
+_DIGITS = 19
+"""Digits that an integer of 64 bits has at most."""
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T[\d:.]*)?", re.IGNORECASE)
 _MEANT = {
     '"': "A string takes single quotes: 'Aa'.",
     "&": "Conditions are joined by AND.",
@@ -79,6 +83,8 @@ def _unexpected(source: Source, token: Token, expected: set[str]) -> Exception:
         )
         return source.error(at, f"Cannot read the expression: it ends where {what}.")
     hint = ""
+    if found := next((d for d in _DATE.finditer(source.text) if d.start() < at < d.end()), None):
+        return source.error(found.start(), _bare_date(found[0]))
     if token.type in ("COMPARISON", "OVERLAPS") and not value_is_missing:
         hint = " Comparisons do not chain: write 1 < detector AND detector < 3."
     elif token.type == "RPAR" and "RANGE" in expected:
@@ -184,7 +190,9 @@ def _builder() -> Any:
             return tree.IsNull(found[0], True, found[1].start_pos)
 
         def arithmetic(self, found: list[Any]) -> tree.Node:
-            return tree.Arithmetic(str(found[1]), found[0], found[2], found[1].start_pos)
+            made = tree.Arithmetic(str(found[1]), found[0], found[2], found[1].start_pos)
+            _check_no_date(made)
+            return made
 
         def positive(self, found: list[Any]) -> tree.Node:
             return found[1]  # type: ignore[no-any-return]
@@ -201,6 +209,10 @@ def _builder() -> Any:
 
         def string(self, found: list[Any]) -> tree.Node:
             token = found[0]
+            try:
+                check_text(token)
+            except ValueError as error:
+                raise _Wrong(token.start_pos, f"This string cannot be: {error}.") from None
             return tree.Literal(token[1:-1].replace("''", "'"), token.start_pos)
 
         def time(self, found: list[Any]) -> tree.Node:
@@ -241,22 +253,45 @@ def _builder() -> Any:
 def _number(token: Token) -> int | float:
     text = str(token)
     if text.isdigit():
-        value = int(text)
-        if value >= _WIDEST:
-            raise _Wrong(token.start_pos or 0, f"The number {text} does not fit 64 bits.")
-        return value
+        return _whole(text, token)
     return float(text)
+
+
+def _whole(text: str, token: Token) -> int:
+    """Return an integer that a database can hold; longer ones are not even looked at."""
+    if len(text.lstrip("+-0")) > _DIGITS or not -_WIDEST <= (value := int(text)) < _WIDEST:
+        shown = text if len(text) <= 2 * _DIGITS else f"{text[:_DIGITS]}…"
+        raise _Wrong(token.start_pos or 0, f"The number {shown} does not fit 64 bits.")
+    return value
+
+
+def _check_no_date(node: tree.Arithmetic) -> None:
+    """Raise where a subtraction is a date that was written without quotes, as in ``day_obs = 2019-05-03``."""
+    match node:
+        case tree.Arithmetic(
+            "-",
+            tree.Arithmetic("-", tree.Literal(int() as year, at=at), tree.Literal(int() as month), at=first),
+            tree.Literal(int() as day),
+            at=second,
+        ) if first == at + 4 and second - first in (2, 3) and year >= 1000 and 1 <= month <= 12 and 1 <= day <= 31:
+            raise _Wrong(at, _bare_date(f"{year}-{month:02}-{day:02}"))
+
+
+def _bare_date(text: str) -> str:
+    day = text[:10].replace("-", "")
+    return (
+        f"{text} without quotes is a subtraction. A day is written as an integer: day_obs = {day}; "
+        f"an instant in quotes: T'{text}'."
+    )
 
 
 def _range(token: Token) -> tree.Range:
     ends, _, stride = str(token).partition(":")
-    start, stop = (int(end) for end in ends.split(".."))
-    step = int(stride or 1)
+    start, stop = (_whole(end.strip(), token) for end in ends.split(".."))
+    step = _whole(stride.strip() or "1", token)
     at = token.start_pos or 0
     if stop < start:
         raise _Wrong(at, f"The range {start}..{stop} runs backwards; its end must not be before its start.")
     if step < 1:
         raise _Wrong(at, f"The stride of a range is 1 or more, not {step}.")
-    if not -_WIDEST <= start <= stop < _WIDEST or step >= _WIDEST:
-        raise _Wrong(at, "The range does not fit 64 bits.")
     return tree.Range(start, stop, step, at)

@@ -6,6 +6,7 @@ As lists they travel as one parameter and let the database use its indexes; noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from . import tree
@@ -15,6 +16,8 @@ __all__ = ["gather"]
 
 FEWEST = 16
 """Alternatives from which on they are worth gathering."""
+_INFINITE = (-math.inf, math.inf)
+"""What the JSON that lists travel in cannot say."""
 _LISTED = (Kind.INT, Kind.FLOAT, Kind.STRING, Kind.TIME)
 
 
@@ -54,7 +57,7 @@ def _equalities(terms: Sequence[tree.Node]) -> Iterable[tuple[tree.Name, Kind, o
         match term:
             case tree.Compare("=", tree.Name() as name, tree.Literal(value)) | tree.Compare(
                 "=", tree.Literal(value), tree.Name() as name
-            ):
+            ) if value not in _INFINITE:
                 yield (name, *classify(value))
             case tree.Compare("=", tree.Name() as name, tree.Time(nanoseconds)):
                 yield name, Kind.TIME, nanoseconds

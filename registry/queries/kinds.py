@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
 from ...model.region import Region
 from ...model.timespan import Timespan, nanoseconds
+from .times import storable
 
-__all__ = ["Kind", "classify", "common_kind"]
+__all__ = ["Kind", "check_text", "classify", "common_kind"]
 
 _WIDEST = 2**63
 
@@ -81,11 +82,19 @@ def classify(value: Any) -> tuple[Kind, Any]:
             raise ValueError(f"{value} does not fit 64 bits")
         if plain is Kind.FLOAT and value != value:
             raise ValueError("not-a-number compares with nothing; NULL is what an empty column holds")
+        if plain is Kind.STRING:
+            check_text(value)
         return plain, value
     if isinstance(value, datetime) or hasattr(value, "tai"):
         if getattr(value, "shape", ()) != ():
             raise ValueError("it is an array of times; give one time, or a list of them to IN")
-        return Kind.TIME, nanoseconds(value)
+        if value != value:  # pandas' NaT is a datetime
+            raise ValueError("not-a-time compares with nothing; NULL is what an empty column holds")
+        return Kind.TIME, storable(nanoseconds(value))
+    if isinstance(value, date):
+        raise ValueError(f"it is a date; an observing day is the integer {value:%Y%m%d}, an instant a datetime")
+    if hasattr(value, "unit"):
+        raise ValueError("it has a unit; give the number alone, in the column's unit")
     if (region := _region(value)) is not None:
         return Kind.REGION, region
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
@@ -94,6 +103,14 @@ def classify(value: Any) -> tuple[Kind, Any]:
         if isinstance(value, plain_type):
             return classify(plain_type(value))
     raise ValueError(f"a {type(value).__name__} is no value of an expression")
+
+
+def check_text(text: str) -> None:
+    """Raise a ValueError where no database's string can be a text."""
+    if "\0" in text:
+        raise ValueError("no string of a database holds the character NUL")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("half of a surrogate pair is no character")
 
 
 _PLAIN: dict[type, Kind] = {

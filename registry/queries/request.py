@@ -16,7 +16,7 @@ from .resolve import Field, Scope, names_in
 from .source import Source
 from .values import Lifter
 
-__all__ = ["Condition", "Order", "Reading", "Request", "check_limit", "names", "read"]
+__all__ = ["Condition", "Order", "Reading", "Request", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Request:
     data_id: Mapping[str, Any] = field(default_factory=dict)
     order_by: tuple[str, ...] = ()
     limit: int | None = None
+    tells_of_more: bool = False
+    """Whether it is told that the limit cut off results."""
 
     @property
     def record_element(self) -> Element:
@@ -126,8 +128,8 @@ def _of_data_id(request: Request, scope: Scope, lifter: Lifter, fields: dict[str
             continue
         source = Source(f"{name}={value!r}", "data_id")
         fields[name] = scope.field(tree.Name(name), source)
-        equal = tree.Compare("=", tree.Name(name), tree.Bind("value", len(name) + 1), len(name))
-        conditions.append(Condition(source, lifter.lift(equal, source, {"value": value})))
+        equal = tree.Compare("=", tree.Name(name), tree.Bind(name, len(name) + 1), len(name))
+        conditions.append(Condition(source, lifter.lift(equal, source, {name: value})))
     return conditions
 
 
@@ -156,9 +158,10 @@ def _order(request: Request, scope: Scope) -> Iterable[Order]:
         name = text.strip()
         descending = name.startswith("-")
         name = name[1:].strip() if descending else name
-        node = parse(name) if name else None
-        if not isinstance(node, tree.Name):
-            raise source.error(0, "A name to sort by is wanted, with '-' before it for descending order.")
+        if not isinstance(_parsed(name), tree.Name):
+            raise source.error(
+                0, "A name to sort by is wanted, with '-' before it for descending order; several are a list."
+            )
         at = text.index(name)
         found = scope.field(tree.Name(name, at), source)
         if not found.kind.is_ordered:
@@ -173,23 +176,8 @@ def _order(request: Request, scope: Scope) -> Iterable[Order]:
         yield Order(found, descending)
 
 
-def names(given: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return one name, or several, as a tuple."""
-    if given is None:
-        return ()
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-def check_limit(limit: int | None) -> int | None:
-    """Return a limit that makes sense.
-
-    Raises
-    ------
-    InvalidQueryError
-        It is negative, or no whole number.
-    """
-    if limit is None:
+def _parsed(text: str) -> tree.Node | None:
+    try:
+        return parse(text)
+    except InvalidQueryError:
         return None
-    if type(limit) is not int or limit < 0:
-        raise InvalidQueryError(f"limit is how many results to return at most: 0 or more, or None; not {limit!r}.")
-    return limit

@@ -21,10 +21,13 @@ DATASET_FIELDS = {
     "ingest_date": Kind.TIME,
     "size": Kind.INT,
     "path": Kind.STRING,
+    "timespan": Kind.TIMESPAN,
 }
-"""What is known of every dataset beside its data ID; size (bytes) and path are those of its file."""
-_OF_CALIBRATIONS = DATASET_FIELDS | {"timespan": Kind.TIMESPAN}
-"""What is known of calibrations: also when each is valid, always where no CALIBRATION collection says."""
+"""What is known of every dataset beside its data ID.
+
+Size (bytes) and path are those of its file; its timespan is when it is valid: always, unless a CALIBRATION collection
+says otherwise.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,31 +141,25 @@ class Scope:
     def _of_dataset(self, dataset_type: str, rest: list[str], name: tree.Name, source: Source) -> Field:
         if all(t.name != dataset_type for t in self.dataset_types):
             raise source.error(name.at, f"Dataset type {dataset_type!r} takes no part in this query.")
-        known_fields = self._dataset_fields(dataset_type)
-        kind = known_fields.get(rest[0])
+        kind = DATASET_FIELDS.get(rest[0])
         if kind is Kind.TIMESPAN and len(rest) == 2:
             end = self._end(rest[1], name, source)
             return Field(dataset_type, f"timespan_{end}", Kind.TIME, of_dataset=True)
         if kind is None or len(rest) > 1:
-            wrong, known = ".".join(rest), ", ".join(known_fields)
+            wrong, known = ".".join(rest), ", ".join(DATASET_FIELDS)
             raise source.error(
                 name.at + len(dataset_type) + 1,
-                f"A dataset has no field {wrong!r}.{closest(wrong, known_fields)} It has {known}.",
+                f"A dataset has no field {wrong!r}.{closest(wrong, DATASET_FIELDS)} It has {known}.",
             )
         return Field(dataset_type, rest[0], kind, of_dataset=True)
-
-    def _dataset_fields(self, dataset_type: str) -> dict[str, Kind]:
-        found = next(t for t in self.dataset_types if t.name == dataset_type)
-        return _OF_CALIBRATIONS if found.is_calibration else DATASET_FIELDS
 
     def _bare(self, first: str, rest: list[str], name: tree.Name, source: Source) -> Field:
         """Resolve a column without its element: the record's own, else one that only one of the elements has."""
         universe = self.dimensions.universe
         owners = [self.element] if self.element is not None and first in self.element.index else []
         owners = owners or [e for e in map(universe.__getitem__, self.dimensions.elements) if first in e.index]
-        fields = self._dataset_fields(self.dataset_types[0].name) if len(self.dataset_types) == 1 else {}
-        # Records have timespans, too, and theirs are the only ones that most queries know of.
-        if first in fields and not (owners and first not in DATASET_FIELDS):
+        # Records have timespans, too, and theirs are what most queries speak of.
+        if first in DATASET_FIELDS and len(self.dataset_types) == 1 and not (owners and first == "timespan"):
             return self._of_dataset(self.dataset_types[0].name, [first, *rest], name, source)
         # A column that gives another dimension's value is that dimension, which would have been found by its name.
         owners = [e for e in owners if e.columns[e.index[first]].role not in ("required", "implied")]
@@ -179,15 +176,19 @@ class Scope:
     def _near(self, text: str) -> str:
         """Return what an unknown name may have been meant to be."""
         universe = self.dimensions.universe
+        first, _, rest = text.partition(".")
+        if first in DATASET_FIELDS and not self.dataset_types and first != "timespan":
+            return " Only datasets have one: ask query_datasets, or name their type in datasets=."
         candidates = {e.name: e.name for e in universe.elements}
         for element in map(universe.__getitem__, self.dimensions.elements):
             candidates |= {name: f"{element.name}.{name}" for name in element.index if name not in candidates}
         if self.dataset_types:
             candidates |= {name: name for name in DATASET_FIELDS}
-        elsewhere = [e.name for e in universe.elements if text in e.index]
-        if elsewhere:
+        if elsewhere := [e.name for e in universe.elements if first in e.index]:
             return f" Did you mean {' or '.join(f'{e}.{text}' for e in elsewhere)}?"
-        meant = closest(text, candidates) or closest(text.lower(), candidates)
+        owners = [*(e.name for e in universe.elements), *(t.name for t in self.dataset_types)] if rest else []
+        nearby = [*(f"{owner}.{rest}" for owner in owners), *candidates]
+        meant = closest(text, nearby) or closest(text.lower(), nearby)
         return meant or f" Known: {', '.join(sorted(candidates))}."
 
 

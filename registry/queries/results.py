@@ -16,9 +16,11 @@ from ...model.data_id import DataId
 from ...model.datasets import DatasetRef
 from ...model.records import DimensionRecord
 from . import rows
+from .arguments import Limit, Where, conditions, names, values_of
+from .display import SHOWN, html_table
 from .explain import explain
 from .plan import Plan, plan
-from .request import Request, check_limit
+from .request import Request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,34 +64,54 @@ class Query(ABC, Generic[T]):
     def _limit(self) -> int | None:
         return self._request.limit
 
-    def where(self, expression: str, bind: Mapping[str, Any] | None = None, **values: Any) -> Self:
+    def where(self, expression: Where = None, bind: Mapping[str, Any] | None = None, **values: Any) -> Self:
         """Return the query for which a further expression holds, too.
 
         Parameters
         ----------
         expression
-            A query expression.
-        bind, **values
+            A query expression, or several.
+        bind
             Values of the ``:names`` in it.
+        **values
+            The same; or, by a name that is not in the expression, a dimension's value that must hold:
+            ``where(visit=3)`` is ``where("visit = :v", v=3)``.
         """
-        term = (expression, {**(bind or {}), **values})
-        return self._changed(where=(*self._request.where, term))
+        asked = conditions(expression, bind)
+        named, required = values_of((text for text, _ in asked), values)
+        asked = tuple((text, {**given, **named}) for text, given in asked)
+        asked += tuple((f"{name} = :{name}", {name: value}) for name, value in required.items())
+        return self._changed(where=(*self._request.where, *asked))
 
-    def order_by(self, *columns: str) -> Self:
+    def order_by(self, *columns: str | Iterable[str]) -> Self:
         """Return the query sorted by columns, ``-`` before one for descending order, instead of as before."""
-        return self._changed(order_by=columns)
+        return self._changed(order_by=tuple(name for given in columns for name in names(given, "order_by")))
 
     def limit(self, count: int | None) -> Self:
-        """Return the query that gives so many results at most."""
-        return self._changed(limit=check_limit(count))
+        """Return the query that gives so many results at most; a negative number also tells if there are more."""
+        wanted = Limit.of(count)
+        return self._changed(limit=wanted.most, tells_of_more=wanted.tells)
 
     def _changed(self, **changes: Any) -> Self:
         return type(self)(self._registry, replace(self._request, **changes))
 
     def __iter__(self) -> Iterator[T]:
         decode = self._decoder()
+        found = 0
         for page in rows.pages(self._registry.database, self._plan(), self._limit()):
+            found += len(page)
             yield from decode(page)
+        self._tell_of_more(found)
+
+    def _tell_of_more(self, found: int) -> None:
+        request = self._request
+        if request.tells_of_more and request.limit is not None and found == request.limit and self._has_more():
+            Limit(request.limit).tell()
+
+    def _has_more(self) -> bool:
+        """Whether there are more results than the limit lets through."""
+        limit = self._request.limit
+        return limit is not None and self._changed(limit=limit + 1, order_by=()).count() > limit
 
     def count(self) -> int:
         """Return how many results there are, exactly."""
@@ -119,7 +141,9 @@ class Query(ABC, Generic[T]):
         Times are TAI (``timestamp[ns]``), regions IVOA text, dataset ids text. All datasets (``find_first=False``) of
         CALIBRATION collections come with the ends of their validity, null where it has none.
         """
-        return rows.arrow_table(self._registry.database, self._plan(), self._limit(), self._columns(), self._run)
+        table = rows.arrow_table(self._registry.database, self._plan(), self._limit(), self._columns(), self._run)
+        self._tell_of_more(table.num_rows)
+        return table
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the results as a pandas DataFrame; see `to_arrow`."""
@@ -147,19 +171,28 @@ class Query(ABC, Generic[T]):
     def _subject(self) -> str:
         """Return what is asked for, for people."""
 
-    def __repr__(self) -> str:
+    def _asked(self) -> list[str]:
+        """Return what is asked of the subject, for people."""
         request = self._request
-        said = [self._subject()]
+        said = []
         if request.collections and request.dataset_types:
             said.append(f"collections={list(request.collections)}")
         if terms := [text for text, _ in request.where if text.strip()]:
-            said.append(f"where={' AND '.join(f'({t})' for t in terms) if len(terms) > 1 else terms[0]!r}")
+            said.append(f"where={(terms[0] if len(terms) == 1 else terms)!r}")
         said += [f"{name}={value!r}" for name, value in request.data_id.items()]
         if request.order_by:
             said.append(f"order_by={list(request.order_by)}")
         if request.limit is not None:
             said.append(f"limit={request.limit}")
-        return f"{type(self).__name__}({', '.join(said)})"
+        return said
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join((self._subject(), *self._asked()))})"
+
+    def _repr_html_(self) -> str:
+        limit = self._request.limit
+        first = self._changed(limit=SHOWN if limit is None else min(limit, SHOWN), tells_of_more=False)
+        return html_table(repr(self), first.to_arrow(), self.count())
 
 
 class DatasetQuery(Query[DatasetRef]):
@@ -223,21 +256,29 @@ class DatasetsQuery:
         How many datasets at most, of all types together.
     """
 
-    def __init__(self, queries: Iterable[DatasetQuery], limit: int | None = None):
+    def __init__(self, queries: Iterable[DatasetQuery], limit: Limit | None = None):
         self._queries = tuple(queries)
-        self._most = limit
+        self._cut = limit or Limit()
 
     def __iter__(self) -> Iterator[DatasetRef]:
         found = (ref for query in self._queries for ref in query)
-        return found if self._most is None else islice(found, self._most)
+        yield from islice(found, self._cut.most)
+        if self._cut.tells and next(found, None) is not None:
+            self._cut.tell()
 
-    def where(self, expression: str, bind: Mapping[str, Any] | None = None, **values: Any) -> DatasetsQuery:
-        """Return the query for which a further expression holds, too."""
-        return DatasetsQuery([query.where(expression, bind, **values) for query in self._queries], self._most)
+    def where(self, expression: Where = None, bind: Mapping[str, Any] | None = None, **values: Any) -> DatasetsQuery:
+        """Return the query for which a further expression holds, too; see `Query.where`."""
+        texts = [text for text, _ in conditions(expression, None)]
+        return DatasetsQuery([query.where(texts, bind, **values) for query in self._queries], self._cut)
+
+    def order_by(self, *columns: str | Iterable[str]) -> DatasetsQuery:
+        """Return the query whose datasets are sorted by columns within each type; see `Query.order_by`."""
+        wanted = [name for given in columns for name in names(given, "order_by")]
+        return DatasetsQuery([query.order_by(wanted) for query in self._queries], self._cut)
 
     def limit(self, count: int | None) -> DatasetsQuery:
-        """Return the query that gives so many datasets at most, of all types together."""
-        return DatasetsQuery(self._queries, check_limit(count))
+        """Return the query that gives so many datasets at most, of all types together; see `Query.limit`."""
+        return DatasetsQuery(self._queries, Limit.of(count))
 
     def by_type(self) -> dict[str, DatasetQuery]:
         """Return the query of each dataset type, by its name; the limit is of all together and not in them."""
@@ -245,16 +286,16 @@ class DatasetsQuery:
 
     def count(self) -> int:
         """Return how many datasets there are, exactly."""
-        found = 0
+        found, most = 0, self._cut.most
         for query in self._queries:
-            if self._most is not None and found >= self._most:
+            if most is not None and found >= most:
                 break
             found += query.count()
-        return found if self._most is None else min(found, self._most)
+        return found if most is None else min(found, most)
 
     def any(self) -> bool:
         """Whether there is a dataset."""
-        return self._most != 0 and any(query.any() for query in self._queries)
+        return self._cut.most != 0 and any(query.any() for query in self._queries)
 
     def explain(self) -> str:
         """Return what `Query.explain` says of each dataset type."""
@@ -263,6 +304,41 @@ class DatasetsQuery:
             or "No dataset type of that name is in the collections."
         )
 
+    def to_arrow(self) -> pa.Table:
+        """Return the results as an Arrow table, the type's name in front, null in dimensions that a type lacks.
+
+        See `Query.to_arrow`.
+        """
+        import pyarrow as pa
+
+        left = self._cut.most
+        tables = []
+        for name, query in self.by_type().items():
+            found = query.limit(left).to_arrow()
+            tables.append(found.add_column(0, "dataset_type", pa.array([name] * found.num_rows, pa.string())))
+            left = None if left is None else left - found.num_rows
+        if self._cut.tells and left == 0 and DatasetsQuery(self._queries).count() > sum(map(len, tables)):
+            self._cut.tell()
+        text = [(name, pa.string()) for name in ("dataset_type", "dataset_id", "run")]
+        return pa.concat_tables([pa.schema(text).empty_table(), *tables], promote_options="default")
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the results as a pandas DataFrame; see `to_arrow`."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+    def to_astropy(self) -> Table:
+        """Return the results as an astropy Table; see `to_arrow`."""
+        from astropy.table import Table
+
+        return Table.from_pandas(self.to_pandas())
+
     def __repr__(self) -> str:
-        limit = "" if self._most is None else f", limit={self._most}"
-        return f"DatasetsQuery({', '.join(map(repr, self._queries))}{limit})"
+        said = [str(list(self.by_type())), *(self._queries[0]._asked() if self._queries else ())]
+        if self._cut.most is not None:
+            said.append(f"limit={self._cut.most}")
+        return f"DatasetsQuery({', '.join(said)})"
+
+    def _repr_html_(self) -> str:
+        first = self.limit(SHOWN if self._cut.most is None else min(self._cut.most, SHOWN))
+        return html_table(repr(self), first.to_arrow(), self.count())

@@ -225,11 +225,11 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Stride:
-    """A range of an IN list whose start, stop and step were taken out, in this order."""
+    """A range of an IN list whose start and stop were taken out, in this order."""
 
     index: int
     stepped: bool
-    """Whether the step is more than 1."""
+    """Whether the step is more than 1; if so, it follows, and what it leaves of members from 0 on, and below 0."""
     at: int = field(default=0, compare=False)
 
 

@@ -7,10 +7,11 @@ beside it as parameters: no value is ever part of SQL text.
 from __future__ import annotations
 
 import json
+import math
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set, ValuesView
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ...model.errors import closest
 from ...model.region import Region
@@ -18,10 +19,12 @@ from ...model.timespan import Timespan
 from . import patterns, tree
 from .dialect import Dialect
 from .gather import gather
-from .kinds import Kind, classify, common_kind
+from .kinds import Kind, check_text, classify, common_kind
 from .source import Source
 
 __all__ = ["SMALL_LIST", "Lifter"]
+
+T = TypeVar("T")
 
 SMALL_LIST = 32
 """Values that an IN list passes one by one; longer ones travel as one parameter."""
@@ -145,8 +148,12 @@ class _Lift:
             ) from None
 
     def classified(self, value: Any, what: str, at: int) -> tuple[Kind, Any]:
+        return self.check(classify, value, what, at)
+
+    def check(self, look: Callable[[Any], T], value: Any, what: str, at: int) -> T:
+        """Look at a value that the user gave; what is wrong with it is told at its place."""
         try:
-            return classify(value)
+            return look(value)
         except ValueError as error:
             raise self.source.error(at, f"{what} cannot be used: {error}.") from None
 
@@ -169,7 +176,7 @@ class _Lift:
             else:
                 others.append(found)
         if kind is not None:
-            others.append(self.listed(kind, gathered, first))
+            others += self.listed(kind, gathered, first)
         return tuple(others)
 
     def constants(self, item: tree.Node) -> list[tuple[Kind, Any]] | tree.Node:
@@ -197,28 +204,37 @@ class _Lift:
                 return self.stride(tree.Range(low, high, abs(value.step), item.at))
         return self.node(item)
 
-    def listed(self, kind: Kind, values: list[Any], at: int) -> tree.Values:
+    def listed(self, kind: Kind, values: list[Any], at: int) -> Iterable[tree.Values]:
         if not kind.is_comparable:
             raise self.source.error(at, f"{kind.value.capitalize()} is in no list; use OVERLAPS.")
         dialect = self.into.dialect
         if len(values) > SMALL_LIST:
-            return tree.Values(kind, self.into.add(dialect.json_list(kind, values)), -1, at)
-        index = len(self.into.values)
-        self.into.values += [dialect.encode(kind, value) for value in values]
-        return tree.Values(kind, index, len(values), at)
+            infinite = sorted({v for v in values if math.isinf(v)}) if kind is Kind.FLOAT else []
+            finite = [v for v in values if v not in infinite] if infinite else values  # JSON has no infinity
+            yield tree.Values(kind, self.into.add(dialect.json_list(kind, finite)), -1, at)
+            values = infinite
+        if values:
+            index = len(self.into.values)
+            self.into.values += [dialect.encode(kind, value) for value in values]
+            yield tree.Values(kind, index, len(values), at)
 
     def stride(self, item: tree.Range) -> tree.Stride:
         index = self.into.add(item.start)
-        self.into.values += (item.stop, item.step)
+        self.into.values.append(item.stop)
+        if item.step > 1:
+            remainder = item.start % item.step
+            self.into.values += (item.step, remainder, remainder and remainder - item.step)
         return tree.Stride(index, item.step > 1, item.at)
 
     def many(self, value: Any, what: str, at: int) -> list[tuple[Kind, Any]]:
         if not _is_many(value):
             return [self.classified(value, what, at)]
-        plain = value.tolist() if hasattr(value, "tolist") else list(value)
+        plain = value.tolist() if hasattr(value, "tolist") else list(value)  # numpy's, pandas' and Arrow's arrays
         kinds = set(map(type, plain))
         if kinds == {str} or kinds == {uuid.UUID}:
             kind = Kind.STRING if kinds == {str} else Kind.UUID
+            if kind is Kind.STRING:
+                self.check(check_text, "".join(plain), f"A string in {what}", at)
             return [(kind, item) for item in plain]
         if any(item is None for item in plain):
             raise self.source.error(at, f"{what} holds None, which equals nothing; leave it out and add OR … IS NULL.")
@@ -293,6 +309,7 @@ class _Lift:
             value = self.of_bind(node.name, node.at)
         if not isinstance(value, str):
             raise self.source.error(node.at, f"{otherwise}.")
+        self.check(check_text, value, "This text", node.at)
         return value
 
     def number(self, node: tree.Node, function: str) -> float:
@@ -334,6 +351,6 @@ class _Lift:
 
 
 def _is_many(value: Any) -> bool:
-    return isinstance(value, list | tuple | set | frozenset | range) or (
-        hasattr(value, "tolist") and getattr(value, "shape", ()) != () and not hasattr(value, "icrs")
+    return isinstance(value, list | tuple | Set | ValuesView | range) or (
+        hasattr(value, "tolist") and getattr(value, "shape", None) != () and not hasattr(value, "icrs")
     )
