@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..model.collections import CollectionType
 from ..model.dimensions import DimensionUniverse
@@ -12,14 +14,22 @@ from ..model.errors import ConflictingDefinitionError, ReadOnlyError, Repository
 from ..registry.database import Database
 from ..registry.registry import Registry
 from ..registry.schema import SCHEMA_VERSION, migrate
+from ..registry.tables import Tables
 from .config import FILE_NAME, RepositoryConfig
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
 
 __all__ = ["create_repository", "may_write", "migrate_repository"]
 
 
-def create_repository(root: Path, registry: str | None, universe: DimensionUniverse | None) -> RepositoryConfig:
+def create_repository(
+    root: Path, registry: str | None, universe: str | Path | Mapping[str, Any] | DimensionUniverse | None
+) -> RepositoryConfig:
     """Make a repository whole, or leave nothing; parameters and errors are those of `Butler.create`."""
+    if universe is not None:  # read, and its tables thought out, before anything is written
+        from ..model.universe_definition import load_universe
+
+        universe = load_universe(universe)
+        Tables(universe)
     if root.is_file():
         raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
     repository_id = uuid.uuid4()

@@ -19,6 +19,7 @@ _COMMANDS = {
     "create": ("repository", "Make an empty repository."),
     "ingest-raws": ("repository", "Take raw frames into a repository."),
     "show": ("repository", "Show what a repository holds, or one dataset."),
+    "dimensions": ("repository", "Show what data IDs may say, and the columns of records."),
     "collections": ("repository", "List collections and what they chain."),
     "certify": ("calibrations", "Say for which time calibrations are valid."),
     "run": ("run", "Run a pipeline over what a query finds."),

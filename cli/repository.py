@@ -11,7 +11,7 @@ from .output import format_option, print_rows
 if TYPE_CHECKING:
     from ..butler import Butler
 
-__all__ = ["collections", "create", "ingest_raws", "show"]
+__all__ = ["collections", "create", "dimensions", "ingest_raws", "show"]
 
 
 @click.command("create")
@@ -19,18 +19,65 @@ __all__ = ["collections", "create", "ingest_raws", "show"]
 @click.option(
     "--registry", metavar="URL", help="SQLAlchemy URL of the database; an SQLite file in REPO where left out."
 )
-def create(repo: str, registry: str | None) -> None:
+@click.option(
+    "--universe",
+    metavar="FILE",
+    type=click.Path(),
+    help="YAML file of dimensions of one's own (docs/dimensions.md); the default ones where left out.",
+)
+def create(repo: str, registry: str | None, universe: str | None) -> None:
     """Make an empty repository in the folder REPO.
+
+    What a data ID may say, and which columns its records have, is fixed here: --universe takes a YAML file that
+    extends the default dimensions or describes others. `skybutler dimensions REPO` shows them.
 
     \b
       skybutler create demo
+      skybutler create demo --universe survey.yaml
     """
     from ..butler import Butler
 
     if not repo:  # an unset variable of a shell, not the folder that one happens to be in
         raise click.UsageError("REPO is empty; name a folder.")
-    with Butler.create(repo, registry=registry) as butler:
+    with Butler.create(repo, registry=registry, universe=universe) as butler:
         click.echo(f"Made a repository in {butler.root}; it knows {len(butler.dataset_types())} dataset types.")
+
+
+@click.command("dimensions")
+@click.argument("repo")
+@click.argument("element", required=False)
+@click.option("--yaml", "as_yaml", is_flag=True, help="The whole definition, as --universe of create takes it.")
+@format_option
+def dimensions(repo: str, element: str | None, as_yaml: bool, output: str) -> None:
+    """Show the dimensions of REPO, and the relations among them that have records; or the columns of one ELEMENT.
+
+    \b
+      skybutler dimensions demo
+      skybutler dimensions demo exposure
+      skybutler dimensions demo --yaml > survey.yaml
+    """
+    from ..butler import Butler
+
+    if as_yaml and element is not None:
+        raise click.UsageError("--yaml shows all elements; leave ELEMENT out.")
+    with Butler(repo, writeable=False) as butler:
+        universe = butler.universe
+    if as_yaml:
+        import yaml
+
+        click.echo(yaml.safe_dump(universe.definition, sort_keys=False, allow_unicode=True, width=120), nl=False)
+    elif element is not None:
+        rows: list[list[object]] = [
+            [c.name, c.role, c.type, c.unit, "no" if c.nullable else "yes", c.doc] for c in universe[element].columns
+        ]
+        print_rows(["column", "role", "type", "unit", "needed", "doc"], rows, output)
+    else:
+        rows = [
+            [e.name, f"{e.key.name} {e.key.type}" if e.key else "", e.requires, e.implies,
+             [w for w, has in (("region", e.has_region), ("timespan", e.has_timespan)) if has], e.doc]
+            for e in universe.elements
+        ]  # fmt: skip
+        print_rows(["element", "key", "requires", "implies", "has", "doc"], rows, output)
 
 
 @click.command("ingest-raws")
@@ -137,7 +184,13 @@ def _show_repository(butler: Butler, output: str) -> None:
         "FROM v_datasets GROUP BY dataset_type, run ORDER BY run, dataset_type"
     )
     if output == "table":
-        instruments = [record.name for record in butler.query_dimension_records("instrument")]
-        visits = butler.query_dimension_records("visit").count()
-        click.echo(f"{butler!r}\ninstruments: {', '.join(instruments) or 'none yet'}; visits: {visits}")
+        universe = butler.universe
+        said = []
+        for element in (e for e in universe.elements if e.is_dimension and e.has_table):
+            query = butler.query_dimension_records(element.name)
+            if element.name in universe.governors and (found := [str(record.values[0]) for record in query]):
+                said.append(f"{element.name}: {', '.join(found)}")
+            elif element.name not in universe.governors and (count := query.count()):
+                said.append(f"{element.name}: {count}")
+        click.echo(f"{butler!r}\n{'; '.join(said) or 'no dimension records yet'}")
     print_rows(names, rows, output)

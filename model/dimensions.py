@@ -11,13 +11,23 @@ from importlib.resources import files
 from typing import Any
 
 from .errors import ConflictingDefinitionError, DataIdError, closest
+from .pixels import Pixelization, pixelization
 
-__all__ = ["Column", "DimensionGroup", "DimensionUniverse", "Element", "default_universe", "universe_from_json"]
+__all__ = [
+    "COLUMN_TYPES",
+    "Column",
+    "DimensionGroup",
+    "DimensionUniverse",
+    "Element",
+    "default_universe",
+    "universe_from_json",
+]
 
 _PIXELIZATION = re.compile(r"(htm|healpix)(\d+)")
 _DEEPEST = {"htm": 24, "healpix": 17}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_COLUMN_TYPES = ("int", "float", "str", "bool", "bytes", "region", "timespan")
+COLUMN_TYPES = ("int", "float", "str", "bool", "bytes", "region", "timespan")
+"""What a column of a record may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +184,7 @@ class DimensionUniverse:
             raise ConflictingDefinitionError(f"a universe of dimensions lacks {', '.join(sorted(missing))}.")
         self.definition = dict(definition)
         self.version: int = definition["version"]
+        self.namespace: str = definition.get("namespace", "")
         self.common_pixels: str = definition["common_pixels"]
         self._elements: dict[str, Element] = {}
         for name, given in definition["elements"].items():
@@ -189,7 +200,9 @@ class DimensionUniverse:
     def _check_references(self) -> None:
         """Raise unless what the definition names, whatever the order, is there."""
         if self._pixels(self.common_pixels) is None:
-            raise ConflictingDefinitionError(f"common_pixels is {self.common_pixels!r}; it must be like htm7.")
+            raise ConflictingDefinitionError(
+                f"common_pixels is {self.common_pixels!r}; it must be htm0 … htm24 or healpix0 … healpix17, like htm7."
+            )
         for element in self.elements:
             if element.union_of is not None and element.union_of not in self._elements:
                 raise ConflictingDefinitionError(
@@ -233,8 +246,8 @@ class DimensionUniverse:
             if role == "alternate":
                 columns += [Column(d, value_type(d), "implied") for d in implies]
         columns += [Column(role, role, role) for role in ("region", "timespan") if given.get(role)]
-        if unknown := [c for c in columns if c.type not in _COLUMN_TYPES]:
-            raise fail(f"column {unknown[0].name!r} has the type {unknown[0].type!r}; known are {_COLUMN_TYPES}")
+        if unknown := [c for c in columns if c.type not in COLUMN_TYPES]:
+            raise fail(f"column {unknown[0].name!r} has the type {unknown[0].type!r}; known are {COLUMN_TYPES}")
         names = [c.name for c in columns]
         if twice := [n for n in names if names.count(n) > 1]:
             raise fail(f"it has two columns {twice[0]!r}")
@@ -285,6 +298,30 @@ class DimensionUniverse:
             raise DataIdError(f"unknown dimension {name!r}.{closest(name, self._elements)} Known: {known}.")
         return element
 
+    @property
+    def common_pixelization(self) -> Pixelization:
+        """The pixels by which regions are indexed."""
+        return self.pixelization(self.common_pixels)
+
+    def pixelization(self, name: str) -> Pixelization:
+        """Return the pixels that a dimension such as ``healpix10`` numbers.
+
+        Raises
+        ------
+        DataIdError
+            The dimension numbers no pixels.
+        """
+        pixels = self[name].pixels
+        if pixels is None:
+            raise DataIdError(f"{name} is no sky pixelization; those are htm0 … htm24 and healpix0 … healpix17.")
+        return pixelization(*pixels)
+
+    @cached_property
+    def governors(self) -> tuple[str, ...]:
+        """Dimensions, with records, that need none themselves and that others need: instrument, skymap."""
+        needed = {name for element in self.elements for name in element.requires}
+        return tuple(e.name for e in self.elements if e.name in needed and e.has_table and not e.requires)
+
     @staticmethod
     def _pixels(name: str) -> Element | None:
         return _pixel_element(name)
@@ -330,7 +367,7 @@ class DimensionUniverse:
         return universe_from_json, (None if self is default_universe() else self.to_json(),)
 
     def __repr__(self) -> str:
-        return f"DimensionUniverse(version {self.version}, {len(self._elements)} elements)"
+        return f"DimensionUniverse({self.namespace} version {self.version}, {len(self._elements)} elements)"
 
 
 @lru_cache

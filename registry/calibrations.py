@@ -253,7 +253,7 @@ class Calibrations:
         CalibrationLookupError
             Its record does not say when it was.
         """
-        element = self._temporal(given)
+        element = self._temporal(dataset_type.dimensions, given)
         if element is None:
             return None
         registry = self._registry
@@ -278,11 +278,11 @@ class Calibrations:
             )
         return Timespan(*row)
 
-    def _temporal(self, given: Mapping[str, Any]) -> Element | None:
+    def _temporal(self, group: DimensionGroup, given: Mapping[str, Any]) -> Element | None:
         """Return the element whose record says when something was: the most precise that is named."""
-        universe = self._registry.universe
+        universe, data_ids = self._registry.universe, self._registry.data_ids
         elements = [universe[name] for members in universe.temporal_families.values() for name in members]
-        named = {name.partition(".")[0] for name in given}
+        named = {data_ids.qualified(group, name, given).partition(".")[0] for name in given}
         return next((element for element in elements if element.name in named), None)
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
 
 from ..model.data_id import DataId
-from ..model.dimensions import DimensionGroup
+from ..model.dimensions import DimensionGroup, DimensionUniverse
 from ..model.errors import DataIdError, InvalidQueryError
 from .database import Prepared
 
 if TYPE_CHECKING:
     from .registry import Registry
 
-__all__ = ["DataIds"]
+__all__ = ["DataIds", "column_and_value"]
 
 _SHOWN = 5
 
@@ -29,8 +29,7 @@ class DataIds:
 
     def __init__(self, registry: Registry):
         self._registry = registry
-        name = registry.tables.dimension["instrument"].c.name if "instrument" in registry.universe else sa.null()
-        self._instruments = Prepared(registry.database, sa.select(name).order_by(name))
+        self._governors: dict[str, Prepared] = {}
 
     def resolve(self, group: DimensionGroup, given: Mapping[str, Any], instrument: str | None = None) -> DataId:
         """Return the data ID that is meant.
@@ -52,7 +51,8 @@ class DataIds:
         if isinstance(given, DataId):
             if given.dimensions is group:
                 return given
-            if group <= given.dimensions and all(name in given for name in group.required):
+            is_more = given.dimensions.universe is group.universe and group <= given.dimensions
+            if is_more and all(name in given for name in group.required):
                 return given.subset(group)
         if len(given) == len(group.required):
             try:
@@ -67,111 +67,181 @@ class DataIds:
     @staticmethod
     def _are_keys(group: DimensionGroup, values: tuple[Any, ...]) -> bool:
         for name, value in zip(group.required, values, strict=True):
-            key = group.universe[name].key
-            wanted = int if key is not None and key.type == "int" else str
-            if type(value) is not wanted or not _fits(value):
+            element = group.universe[name]
+            wanted = int if element.key is not None and element.key.type == "int" else str
+            if type(value) is not wanted or not _fits(value) or element.pixels is not None:
                 return False
         return True
 
     def _resolve_slowly(self, group: DimensionGroup, given: dict[str, Any], instrument: str | None) -> DataId:
         universe = self._registry.universe
-        given = {k: v.item() if hasattr(v, "item") else v for k, v in given.items() if v is not None}
-        if "instrument" in group and "instrument" not in given:
-            given["instrument"] = instrument or self._only_instrument(given)
+        for name in given:
+            if not isinstance(name, str):
+                raise DataIdError(f"{name!r} names no dimension; a data ID is a mapping such as {{'visit': 1234}}.")
+        given = {name: value for name, value in given.items() if value is not None}
+        if "instrument" in group and instrument:
+            given.setdefault("instrument", instrument)
+        for name in universe.governors:
+            if name in group and name not in given:
+                given[name] = self._only_record(name, given)
         keys: dict[str, Any] = {}
         other: dict[str, Any] = {}
         for name, value in given.items():
-            element = universe[name] if name in universe else None  # noqa: SIM401 - a universe has no `get`
-            if (
-                element is not None
-                and element.key is not None
-                and element.key.type == "int"
-                and isinstance(value, str)
-                and value.isdecimal()
-            ):
-                value = int(value)
-            if not _fits(value):
-                raise DataIdError(f"no {name} is {value!r}: numbers have 64 bits, and names no lone surrogates.")
-            wanted = None if element is None or element.key is None else (int if element.key.type == "int" else str)
-            if name in group.required and wanted is not None and type(value) is wanted:
+            column, value = column_and_value(universe, self.qualified(group, name, given), value)
+            if column == name and name in group.required:
                 keys[name] = value
+                if universe[name].pixels is not None and value not in universe.pixelization(name):
+                    pixels = universe.pixelization(name)
+                    raise DataIdError(f"{name} pixels are numbered {pixels.first} … {pixels.end - 1}; not {value}.")
             else:
-                other[name] = value
+                other[column] = value
         if not other and all(name in keys for name in group.required):
             return DataId.from_mapping(group, keys)
         if not other:
             missing = ", ".join(name for name in group.required if name not in keys)
-            shown = ", ".join(f"{k}={v!r}" for k, v in given.items()) or "nothing"
-            raise DataIdError(f"the data ID lacks {missing}: given was {shown}.")
+            raise DataIdError(f"the data ID lacks {missing}: given was {_shown(given) or 'nothing'}.")
         return self._query(group, keys, other)
 
-    def _query(self, group: DimensionGroup, keys: dict[str, Any], other: dict[str, Any]) -> DataId:
-        from .queries import query_data_ids
+    def qualified(self, group: DimensionGroup, name: str, given: Iterable[str]) -> str:
+        """Return a bare column that no element of a group has with the element that is meant before it.
 
-        terms, bind = [], {}
-        for i, (name, value) in enumerate((keys | other).items()):
-            column = self._column(group, name, value)
-            terms.append(f"{column} = :v{i}")
-            bind[f"v{i}"] = value
-        given = ", ".join(f"{k}={v!r}" for k, v in (keys | other).items())
+        That is one that the data ID names besides; else the most precise that says when something was, so that
+        ``day_obs`` with ``seq_num`` names an exposure to whom a flat is looked for; else the only one that has it.
+        """
+        universe = self._registry.universe
+        if "." in name or name in universe or any(name in universe[element].index for element in group.elements):
+            return name
+        owners = [element.name for element in universe.elements if name in element.index]
+        named = {one.partition(".")[0] for one in given}
+        temporal = [member for members in universe.temporal_families.values() for member in members]
+        meant = [owner for owner in owners if owner in named]
+        meant = meant or [member for member in temporal if member in owners][:1] or owners
+        return f"{meant[0]}.{name}" if len(meant) == 1 else name
+
+    def _query(self, group: DimensionGroup, keys: dict[str, Any], other: dict[str, Any]) -> DataId:
+        said = keys | other
         try:
-            query = query_data_ids(
-                self._registry, group.required, where=" AND ".join(terms), bind=bind, limit=_SHOWN + 1
-            )
-            found = list(dict.fromkeys(query))
+            found = self._matching(group, said, _SHOWN + 1)
         except InvalidQueryError as error:
-            raise DataIdError(f"the data ID {given} says what has no meaning for ({', '.join(group.required)}): "
-                              f"{str(error).splitlines()[0]}") from error  # fmt: skip
+            raise DataIdError(f"the data ID {_shown(said)} says what has no meaning for "
+                              f"({', '.join(group.required)}): {str(error).splitlines()[0]}") from error  # fmt: skip
         if len(found) == 1:
             return DataId.from_mapping(group, found[0])
         if not found:
-            if set(group.required) <= keys.keys():
-                self._registry.dimension_records.explain_missing(DataId.from_mapping(group, keys))
-            for name, value in other.items():
-                self._explain_unknown(name, value, keys)
-            raise DataIdError(f"no {', '.join(group.required)} matches {given}.")
+            self._explain_none(group, keys, other)
         missing = [name for name in group.required if len({data_id[name] for data_id in found}) > 1]
         shown = "; ".join(str(data_id.subset(group)) for data_id in found[:_SHOWN])
         more = " and more" if len(found) > _SHOWN else ""
-        raise DataIdError(f"{given} is ambiguous: it leaves {', '.join(missing)} open. Candidates: {shown}{more}.")
+        raise DataIdError(
+            f"{_shown(said)} is ambiguous: it leaves {', '.join(missing)} open. Candidates: {shown}{more}."
+        )
 
-    def _column(self, group: DimensionGroup, name: str, value: Any) -> str:
-        """Return what an expression calls a key of a data ID: the alternate key where a name stands for a number."""
+    def _matching(self, group: DimensionGroup, said: Mapping[str, Any], limit: int) -> list[DataId]:
+        """Return data IDs of which all is true that is said, each once."""
+        from .queries import query_data_ids
+
+        terms = " AND ".join(f"{name} = :v{i}" for i, name in enumerate(said))
+        bind = {f"v{i}": value for i, value in enumerate(said.values())}
+        return list(dict.fromkeys(query_data_ids(self._registry, group.required, where=terms, bind=bind, limit=limit)))
+
+    def _explain_none(self, group: DimensionGroup, keys: Mapping[str, Any], other: Mapping[str, Any]) -> NoReturn:
+        """Say why nothing matches: what is unknown, else what it is that contradicts the rest."""
+        records = self._registry.dimension_records
+        if set(group.required) <= keys.keys():
+            records.explain_missing(DataId.from_mapping(group, keys))
+        for name, value in (keys | other).items():
+            dimension, _, column = name.partition(".")
+            if dimension in self._registry.universe:
+                records.explain_unknown(dimension, column, {**keys, dimension: value})
+        said = keys | other
+        contradictions = []
+        for name in said:
+            rest = {n: v for n, v in said.items() if n != name}
+            try:
+                found = self._matching(group, rest, 2) if rest else []
+            except InvalidQueryError:  # without it, the rest means nothing
+                continue
+            if len(found) == 1 and (actual := self._value_of(group, name, rest)) is not None:
+                contradictions.append(f"{_shown(rest)} has {name}={actual!r}")
+        told = f" But {'; '.join(contradictions)}." if contradictions else ""
+        raise DataIdError(f"no {', '.join(group.required)} matches {_shown(said)}.{told}")
+
+    def _value_of(self, group: DimensionGroup, name: str, said: Mapping[str, Any]) -> Any:
+        """Return the value of a dimension or a column where all is true that is said; None where it is not single."""
         universe = self._registry.universe
-        if name not in universe or universe[name].key is None:
-            return name
-        element = universe[name]
-        if element.key is not None and element.key.type == "int" and isinstance(value, str):
+        first, _, column = name.partition(".")
+        owners = [first] if first in universe else [n for n in group.elements if first in universe[n].index]
+        if len(owners) != 1:
+            return None
+        element = universe[owners[0]]
+        found = self._matching(universe.conform([*group.required, *element.required]), said, 2)
+        if len(found) != 1:
+            return None
+        if name in universe:
+            return found[0].get(name)
+        record = self._registry.dimension_records.fetch(element.name, found[0]) if element.has_table else None
+        return None if record is None else getattr(record, column or name, None)
+
+    def _only_record(self, governor: str, given: Mapping[str, Any]) -> str:
+        """Return the instrument, or sky map, of a repository that has one."""
+        prepared = self._governors.get(governor)
+        if prepared is None:
+            element = self._registry.universe[governor]
+            key = self._registry.tables.dimension[governor].c[element.column_of(governor)]
+            prepared = self._governors[governor] = Prepared(self._registry.database, sa.select(key).order_by(key))
+        found = [row[0] for row in self._registry.database.fetch_all(prepared, {})]
+        if len(found) == 1:
+            value: str = found[0]
+            return value
+        there = f"the repository has {', '.join(map(str, found))}" if found else "the repository has none yet"
+        raise DataIdError(f"the data ID lacks {governor}: given was {_shown(given) or 'nothing'}, and {there}.")
+
+
+def column_and_value(universe: DimensionUniverse, name: str, value: Any) -> tuple[str, Any]:
+    """Return what an expression calls what a data ID names, and the value in the column's own type.
+
+    A name where a number is the key means the alternate key (``detector="S00"`` is ``detector.full_name``); numpy's
+    numbers, whole floats (as pandas makes them of integers) and digits as text are the numbers that they say.
+
+    Raises
+    ------
+    DataIdError
+        The value is none of the dimension's, or of no database's.
+    """
+    if getattr(value, "ndim", 1) == 0 and hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    element = universe[name] if name in universe else None  # noqa: SIM401 - a universe has no `get`
+    if element is None or element.key is None:
+        _check_fits(name, value)
+        return name, value
+    kind = type(value).__name__
+    if element.key.type == "str":
+        if not isinstance(value, str):
+            raise DataIdError(f"{name} is a name, and {value!r} is {kind}.")
+    elif isinstance(value, str):
+        if value.isascii() and value.isdecimal():
+            value = int(value)
+        else:
             for column in element.columns:
                 if column.role == "alternate" and column.type == "str":
-                    return f"{name}.{column.name}"
+                    _check_fits(name, value)
+                    return f"{name}.{column.name}", value
             raise DataIdError(f"{name} is a number; {value!r} is none, and a {name} has no name.")
-        if element.key is not None and element.key.type == "str" and not isinstance(value, str):
-            raise DataIdError(f"{name} is a name, and {value!r} is {type(value).__name__}.")
-        if not isinstance(value, int | str):
-            raise DataIdError(f"{name} is a number or a name; {value!r} is {type(value).__name__}.")
-        return name
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    elif isinstance(value, bool) or not isinstance(value, int):
+        raise DataIdError(f"{name} is a whole number or a name; {value!r} is {kind}.")
+    _check_fits(name, value)
+    return name, value
 
-    def _explain_unknown(self, name: str, value: Any, keys: Mapping[str, Any]) -> None:
-        universe = self._registry.universe
-        if (
-            name in universe
-            and (element := universe[name]).key is not None
-            and all(r in keys for r in element.requires)
-        ):
-            wanted = int if element.key.type == "int" else str
-            if isinstance(value, wanted):
-                group = universe.conform([name])
-                if group.required == element.required:
-                    self._registry.dimension_records.explain_missing(DataId.from_mapping(group, {**keys, name: value}))
 
-    def _only_instrument(self, given: Mapping[str, Any]) -> str:
-        names = [row[0] for row in self._registry.database.fetch_all(self._instruments, {})]
-        if len(names) == 1:
-            return str(names[0])
-        shown = ", ".join(f"{k}={v!r}" for k, v in given.items()) or "nothing"
-        found = f"the repository has {', '.join(names)}" if names else "the repository has none yet"
-        raise DataIdError(f"the data ID lacks instrument: given was {shown}, and {found}.")
+def _check_fits(name: str, value: object) -> None:
+    if not _fits(value):
+        raise DataIdError(f"no {name} is {value!r}: numbers have 64 bits, and names no lone surrogates.")
+
+
+def _shown(given: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
 def _fits(value: object) -> bool:

@@ -150,7 +150,7 @@ class DimensionRecords:
 
     def _insert_pixels(self, connection: Connection, records: Iterable[DimensionRecord]) -> None:
         """Note the common pixels that each record's region may touch."""
-        level = self._registry.universe[self._registry.universe.common_pixels].pixels[1]  # type: ignore[index]
+        common = self._registry.universe.common_pixelization
         rows: list[dict[str, Any]] = []
         table: sa.Table | None = None
         for record in records:
@@ -160,7 +160,7 @@ class DimensionRecords:
             table = self._registry.tables.pixels[element.name]
             key = {name: getattr(record, element.column_of(name)) for name in element.required}
             rows += [
-                {**key, "pixel": pixel} for begin, end in record.region.htm_pixels(level) for pixel in range(begin, end)
+                {**key, "pixel": pixel} for begin, end in common.envelope(record.region) for pixel in range(begin, end)
             ]
         if table is not None and rows:
             self._registry.database.insert_rows(connection, table, rows)
@@ -215,10 +215,28 @@ class DimensionRecords:
                 if element.has_table and all(n in data_id for n in element.required):
                     self._check_there(connection, name, {n: data_id[n] for n in element.required})
 
-    def _check_there(self, connection: Connection, name: str, key: Mapping[str, Any]) -> None:
+    def explain_unknown(self, name: str, column: str, key: Mapping[str, Any]) -> None:
+        """Raise `DataIdError` where no record of a dimension has the value given, by its key or an alternate one.
+
+        Parameters
+        ----------
+        name
+            The dimension.
+        column
+            The alternate key; empty for its own.
+        key
+            The value, and those of what the dimension requires, by their dimensions; where those lack, nothing is said.
+        """
+        element = self._registry.universe[name]
+        is_key = not column or any(c.name == column and c.role == "alternate" for c in element.columns)
+        if element.is_dimension and element.has_table and is_key and all(n in key for n in element.requires):
+            with self._registry.database.read() as connection:
+                self._check_there(connection, name, key, column)
+
+    def _check_there(self, connection: Connection, name: str, key: Mapping[str, Any], column: str = "") -> None:
         element = self._registry.universe[name]
         table = self._registry.tables.dimension[name]
-        own = table.c[element.column_of(name)]
+        own = table.c[column or element.column_of(name)]
         within = [table.c[n] == key[n] for n in element.requires]
         if connection.execute(sa.select(sa.exists().where(own == key[name], *within))).scalar_one():
             return
@@ -230,7 +248,8 @@ class DimensionRecords:
         else:
             found = f"there are {len(there)}{'' if len(there) < 2000 else ' and more'}, {there[0]} … {there[-1]}"
         of = "".join(f" of {n} {key[n]!r}" for n in element.requires)
-        raise DataIdError(f"no {name} {key[name]!r}{of}: {found}.{closest(str(key[name]), map(str, there))}")
+        said = f"{column} {key[name]!r}" if column else f"{key[name]!r}"
+        raise DataIdError(f"no {name} {said}{of}: {found}.{closest(str(key[name]), map(str, there))}")
 
 
 def row_from_record(record: DimensionRecord) -> dict[str, Any]:

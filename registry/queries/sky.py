@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from ...model.dimensions import Element
+from ...model.pixels import Pixelization
 from ...model.region import Region
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def _region(text: str) -> Region:
     return Region(text)
 
 
-def covering(region: Region, column: ColumnElement[Any], level: int) -> ColumnElement[bool]:
+def covering(region: Region, column: ColumnElement[Any], pixels: Pixelization) -> ColumnElement[bool]:
     """Return the condition that a pixel is one of those that cover a region, or near them."""
-    ranges = _few(region.htm_pixels(level))
+    ranges = _few(pixels.envelope(region))
     if not ranges:
         return sa.false()
     terms = [column == first if end - first == 1 else column.between(first, end - 1) for first, end in ranges]
@@ -67,7 +68,7 @@ def _few(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(ranges[a][0], ranges[b - 1][1]) for a, b in zip(firsts, lasts, strict=True)]
 
 
-def members(registry: Registry, element: Element, region: Region, level: int) -> list[list[Any]]:
+def members(registry: Registry, element: Element, region: Region) -> list[list[Any]]:
     """Return the keys of an element's records whose regions overlap a constant one: for overlaps within OR and NOT."""
     pixels, table = registry.tables.pixels[element.name], registry.tables.dimension[element.name]
     keys = [pixels.c[name] for name in element.required]
@@ -75,7 +76,7 @@ def members(registry: Registry, element: Element, region: Region, level: int) ->
     query = (
         sa.select(*keys, table.c.region)
         .join_from(pixels, table, sa.and_(*same))
-        .where(covering(region, pixels.c.pixel, level))
+        .where(covering(region, pixels.c.pixel, registry.universe.common_pixelization))
         .distinct()
     )
     with registry.database.read() as connection:
