@@ -39,6 +39,8 @@ class HashingFile:
     ----------
     descriptor
         An open file descriptor; with None, the bytes are only counted and hashed.
+    hashed
+        Whether the checksum is wanted.
 
     Attributes
     ----------
@@ -48,15 +50,18 @@ class HashingFile:
 
     closed = False  # pyarrow asks before each write
 
-    def __init__(self, descriptor: int | None) -> None:
+    def __init__(self, descriptor: int | None, *, hashed: bool = True) -> None:
         self._descriptor = descriptor
+        self._hashed = hashed
         self._hash = blake2b(digest_size=_DIGEST_SIZE)
         self._hashing: Thread | None = None
         self.size = 0
 
     @property
     def checksum(self) -> str:
-        """``blake2b:`` and the digest (16 bytes, hexadecimal) of all bytes written so far."""
+        """``blake2b:`` and the digest (16 bytes, hexadecimal) of all bytes written so far; empty if unwanted."""
+        if not self._hashed:
+            return ""
         self._finish_hashing()
         return f"blake2b:{self._hash.hexdigest()}"
 
@@ -69,9 +74,9 @@ class HashingFile:
         if view.format != "B" or view.ndim != 1:
             view = view.cast("B")
         self._finish_hashing()
-        if len(view) < _PARALLEL or self._descriptor is None:
+        if self._hashed and (len(view) < _PARALLEL or self._descriptor is None):
             self._hash.update(view)
-        else:
+        elif self._hashed:
             self._hashing = Thread(target=self._hash.update, args=(view,))
             self._hashing.start()
         self._put(view)
@@ -113,7 +118,9 @@ class HashingFile:
         return False
 
 
-def write_whole(path: str, write: Callable[[HashingFile], None], *, replace: bool = True) -> tuple[int, str]:
+def write_whole(
+    path: str, write: Callable[[HashingFile], None], *, replace: bool = True, durable: bool = True
+) -> tuple[int, str]:
     """Make a file that appears under its name only when all of it is on the disk.
 
     Parameters
@@ -124,11 +131,14 @@ def write_whole(path: str, write: Callable[[HashingFile], None], *, replace: boo
         What writes its content; whatever it raises removes all that it has written.
     replace
         Whether it takes the place of a file that is there already, or of one that comes to be there meanwhile.
+    durable
+        Whether it is to outlast a power cut the moment after, as what a repository promises is, and its checksum is
+        wanted; else it is whole or absent to all programs, and the system brings it to the disk in its own time.
 
     Returns
     -------
     size, checksum : `int`, `str`
-        Of the file's content: bytes, and blake2b digest.
+        Of the file's content: bytes, and blake2b digest (empty unless durable).
 
     Raises
     ------
@@ -139,9 +149,10 @@ def write_whole(path: str, write: Callable[[HashingFile], None], *, replace: boo
     temporary, descriptor = _open_beside(folder)
     try:
         try:
-            sink = HashingFile(descriptor)
+            sink = HashingFile(descriptor, hashed=durable)
             write(sink)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         if replace:
@@ -152,7 +163,8 @@ def write_whole(path: str, write: Callable[[HashingFile], None], *, replace: boo
         with suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108
         raise
-    _flush_folder(folder)
+    if durable:
+        _flush_folder(folder)
     return sink.size, sink.checksum
 
 

@@ -104,7 +104,7 @@ def write(obj: Any, path: str | os.PathLike[str], *, compression: str | None = N
     if compression is not None:
         chosen = chosen.compressing(compression)
     chosen.check(obj, kind)
-    write_whole(str(target), lambda sink: chosen.write(obj, sink, kind, {}))
+    write_whole(str(target), lambda sink: chosen.write(obj, sink, kind, {}), durable=False)
 
 
 def _format(path: Path) -> str:
