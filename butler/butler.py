@@ -14,6 +14,7 @@ from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType, FileDataset, StoredFile
 from ..model.errors import (
     CollectionTypeError,
+    ConfigError,
     ConflictingDefinitionError,
     DataIdError,
     DatasetNotFoundError,
@@ -26,10 +27,11 @@ from ..model.storage_class import StorageClass
 from ..model.timespan import Timespan
 from ..registry.collections import check_collection_name
 from ..registry.registry import Registry
-from ..storage.datastore import Datastore
+from ..storage.stores import is_uri
 from .config import RepositoryConfig
 from .deferred import DeferredDataset
 from .exposure_info import COMPLETED, complete_exposure
+from .places import PlacesLike, open_datastore
 from .progress import track
 from .queries import ButlerQueries
 from .repository import create_repository, may_write
@@ -88,7 +90,7 @@ class Butler(ButlerQueries):
         if writeable is None:
             writeable = may_write(config)
         self.registry = Registry.open(config.database, writeable=writeable)
-        self.datastore = Datastore(config.root)
+        self.datastore = open_datastore(config.datastore, config.cache, config.root)
         self.run = run or DEFAULT_RUN
         if collections is None:
             self.search: tuple[str, ...] = (run, DEFAULT_COLLECTION) if run else (DEFAULT_COLLECTION,)
@@ -103,7 +105,8 @@ class Butler(ButlerQueries):
 
     @classmethod
     def create(
-        cls, root: str | Path, *, registry: str | None = None, universe: DimensionUniverse | None = None
+        cls, root: str | Path, *, registry: str | None = None, datastore: PlacesLike | None = None,
+        cache: str | Path | Mapping[str, Any] | None = None, universe: DimensionUniverse | None = None
     ) -> Butler:
         """Make a repository, with the standard dataset types, and open it.
 
@@ -113,6 +116,11 @@ class Butler(ButlerQueries):
             Its folder; made where it is not there.
         registry
             SQLAlchemy URL of the registry's database; an SQLite file in the folder where left out.
+        datastore
+            Where files are kept, where that is not the folder itself: a URI (``"s3://bucket/prefix"``) or path, or a
+            mapping with such a ``root`` and settings, or several of these (docs/stores.md).
+        cache
+            A folder for copies of what is not on this machine; or a mapping of ``folder``, ``size`` and ``age``.
         universe
             Dimensions of its own; the default ones where left out.
 
@@ -120,8 +128,17 @@ class Butler(ButlerQueries):
         ------
         ConflictingDefinitionError
             The folder is a repository already.
+        ConfigError
+            What is said of the registry, the datastore or the cache makes no sense.
+        StoreUnavailableError
+            A place that files are to be kept in is not there, or cannot be reached.
         """
-        return cls(create_repository(Path(root), registry, universe).root)
+        if is_uri(root):
+            raise ConfigError(
+                f"{root!r} cannot be a repository's own folder, which is on this machine. To keep its files there: "
+                f"Butler.create(folder, datastore={root!r})."
+            )
+        return cls(create_repository(Path(root), registry, datastore, cache, universe).root)
 
     # What the repository is made of
 
@@ -402,7 +419,7 @@ class Butler(ButlerQueries):
                 timespan = self._time_of(known, data_id, keywords, search)
             found = self.registry.datasets.find(known, resolved, search, timespan)
             files = [] if found is None else found[1]
-        return bool(files) and all(self.datastore.path(file).exists() for file in files)
+        return bool(files) and all(self.datastore.exists(file) for file in files)
 
     def get_uri(
         self,
@@ -428,7 +445,7 @@ class Butler(ButlerQueries):
         Parameters
         ----------
         files
-            Files, with the datasets that each holds.
+            Files, by path or URI, with the datasets that each holds.
         transfer
             ``auto``, ``direct``, ``link``, ``copy``, ``move`` or ``in_place``: what becomes of the file. A file that
             moves is gone from its place once the transaction is committed; one below the root stays where it is.
@@ -449,6 +466,8 @@ class Butler(ButlerQueries):
         """
         self._check_writeable()
         files = list(files)
+        for file in files:
+            self.datastore.check_transfer(file.path, transfer)
         if empty := [str(file.path) for file in files if not file.refs]:
             raise DataIdError(f"{empty[0]} is to be ingested, but no dataset of it is named.")
         if skip_existing:
@@ -475,7 +494,7 @@ class Butler(ButlerQueries):
         return [ref for file in files for ref in file.refs]
 
     def _is_source(self, file: FileDataset, stored: StoredFile) -> bool:
-        return self.datastore.path(stored) == Path(file.path).absolute()
+        return self.datastore.lies_at(stored, file.path)
 
     def remove_datasets(self, refs: Iterable[DatasetRef]) -> None:
         """Remove datasets from the registry, and their files.

@@ -23,9 +23,13 @@ class RepositoryConfig:
     """What ``skybutler.yaml`` says."""
 
     root: Path
-    """The folder that the file lies in, and that the datasets lie below."""
+    """The folder that the file lies in."""
     registry: str
     """The registry's database: a file below the root, or an SQLAlchemy URL."""
+    datastore: Any = None
+    """Where the files are, in the words of `places`; this folder where left out."""
+    cache: Any = None
+    """What is kept here of files that are elsewhere; see `places`."""
 
     @property
     def database(self) -> str | Path:
@@ -33,14 +37,16 @@ class RepositoryConfig:
         return self.registry if "://" in self.registry else self.root / self.registry
 
     @classmethod
-    def new(cls, root: Path, registry: str | None, repository_id: uuid.UUID) -> RepositoryConfig:
+    def new(
+        cls, root: Path, registry: str | None, repository_id: uuid.UUID, datastore: Any = None, cache: Any = None
+    ) -> RepositoryConfig:
         """Return the configuration of a repository that is about to be made.
 
         A PostgreSQL database holds many: where the URL names no schema, the repository gets one named after itself.
         """
         if is_postgresql(registry):
             registry = with_schema(str(registry), repository_id)
-        return cls(root, registry or _SQLITE_NAME)
+        return cls(root, registry or _SQLITE_NAME, datastore, cache)
 
     @classmethod
     def load(cls, path: str | Path) -> RepositoryConfig:
@@ -76,7 +82,7 @@ class RepositoryConfig:
             raise RepositoryNotFoundError(f"{file} does not say what a repository is: {error}.") from error
         if version != _VERSION:
             raise RepositoryVersionError(f"{file} is of version {version}; this SkyButler reads version {_VERSION}.")
-        return cls(file.parent, registry)
+        return cls(file.parent, registry, content.get("datastore"), content.get("cache"))
 
     def save(self) -> None:
         """Write ``skybutler.yaml``, whole or not at all.
@@ -89,7 +95,8 @@ class RepositoryConfig:
         import yaml
 
         header = "# A SkyButler repository. The registry is a file beside this one, or an SQLAlchemy URL.\n"
-        text = header + yaml.safe_dump({"version": _VERSION, "registry": self.registry}, sort_keys=False)
+        said = {"version": _VERSION, "registry": self.registry, "datastore": self.datastore, "cache": self.cache}
+        text = header + yaml.safe_dump({key: value for key, value in said.items() if value is not None}, sort_keys=False)
         temporary = self.root / f".{FILE_NAME}.{os.getpid()}"
         with temporary.open("w", encoding="utf-8") as stream:
             stream.write(text)

@@ -16,13 +16,14 @@ from ..registry.registry import Registry
 from ..registry.schema import SCHEMA_VERSION, migrate
 from ..registry.tables import Tables
 from .config import FILE_NAME, RepositoryConfig
+from .places import check_places, in_yaml, open_datastore
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
 
 __all__ = ["create_repository", "may_write", "migrate_repository"]
 
 
 def create_repository(
-    root: Path, registry: str | None, universe: str | Path | Mapping[str, Any] | DimensionUniverse | None
+    root: Path, registry: str | None, datastore: Any, cache: Any, universe: str | Path | Mapping[str, Any] | DimensionUniverse | None
 ) -> RepositoryConfig:
     """Make a repository whole, or leave nothing; parameters and errors are those of `Butler.create`."""
     if universe is not None:  # read, and its tables thought out, before anything is written
@@ -30,10 +31,11 @@ def create_repository(
 
         universe = load_universe(universe)
         Tables(universe)
+    check_places(open_datastore(datastore, cache, root))
     if root.is_file():
         raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
     repository_id = uuid.uuid4()
-    config = RepositoryConfig.new(root, registry, repository_id)
+    config = RepositoryConfig.new(root, registry, repository_id, in_yaml(datastore), in_yaml(cache))
     database = config.database
     root.mkdir(parents=True, exist_ok=True)
     try:

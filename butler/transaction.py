@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from ..registry.registry import Registry
 from ..storage.datastore import Datastore
 
 __all__ = ["FileJournal"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -26,6 +29,9 @@ class FileJournal:
 
     A file written in a transaction that fails is removed; a file to be removed goes only once the outermost
     transaction has been committed. Each thread has its own.
+
+    A file that cannot be removed, because its store cannot be reached, stays, belongs to no dataset, and is logged: it
+    is no reason to undo what is done, nor to hide why something is undone.
     """
 
     def __init__(self, registry: Registry, datastore: Datastore):
@@ -68,13 +74,19 @@ class FileJournal:
         """Remove files, but for those that the registry has: an interrupt may come after the commit, too."""
         if files:
             kept = self._registry.datasets.paths_kept([stored.path for stored in files])
-            for stored in reversed(files):
-                if stored.path not in kept:
-                    self._datastore.remove(stored)
+            self._remove_now([stored for stored in reversed(files) if stored.path not in kept])
 
     def remove(self, files: Iterable[StoredFile]) -> None:
         """Remove files, now or once the transaction around this has been committed."""
-        self.after_commit(partial(self._datastore.remove, stored) for stored in files)
+        self.after_commit([partial(self._remove_now, list(files))])
+
+    def _remove_now(self, files: Sequence[StoredFile]) -> None:
+        try:
+            self._datastore.remove_many(files)
+        except OSError as error:
+            shown = ", ".join(self._datastore.uri(stored) for stored in files[:3])
+            more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+            _log.warning("%s%s may still lie there, though no dataset has them: %s", shown, more, error)
 
     def after_commit(self, actions: Iterable[Callable[[], object]]) -> None:
         """Do things, now or once the transaction around this has been committed."""
@@ -82,5 +94,5 @@ class FileJournal:
             levels[-1].after_commit += actions
         else:
             for action in actions:
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError):  # whoever moved or removed it already
                     action()

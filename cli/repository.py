@@ -20,12 +20,20 @@ __all__ = ["collections", "create", "dimensions", "ingest_raws", "show"]
     "--registry", metavar="URL", help="SQLAlchemy URL of the database; an SQLite file in REPO where left out."
 )
 @click.option(
+    "--datastore",
+    metavar="PLACE",
+    multiple=True,
+    help="Where files are kept: s3://bucket/prefix, or a folder (relative: in REPO); REPO where left out. It may be "
+    "repeated: what is read is looked for in this order.",
+)
+@click.option("--cache", metavar="FOLDER", help="Folder for copies of what is not on this machine.")
+@click.option(
     "--universe",
     metavar="FILE",
     type=click.Path(),
     help="YAML file of dimensions of one's own (docs/dimensions.md); the default ones where left out.",
 )
-def create(repo: str, registry: str | None, universe: str | None) -> None:
+def create(repo: str, registry: str | None, datastore: tuple[str, ...], cache: str | None, universe: str | None) -> None:
     """Make an empty repository in the folder REPO.
 
     What a data ID may say, and which columns its records have, is fixed here: --universe takes a YAML file that
@@ -33,13 +41,14 @@ def create(repo: str, registry: str | None, universe: str | None) -> None:
 
     \b
       skybutler create demo
+      skybutler create demo --datastore s3://bucket/demo --cache /scratch/demo
       skybutler create demo --universe survey.yaml
     """
     from ..butler import Butler
 
     if not repo:  # an unset variable of a shell, not the folder that one happens to be in
         raise click.UsageError("REPO is empty; name a folder.")
-    with Butler.create(repo, registry=registry, universe=universe) as butler:
+    with Butler.create(repo, registry=registry, datastore=datastore or None, cache=cache, universe=universe) as butler:
         click.echo(f"Made a repository in {butler.root}; it knows {len(butler.dataset_types())} dataset types.")
 
 

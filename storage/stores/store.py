@@ -104,9 +104,15 @@ class Store(ABC):
         return size, checksum
 
     def remove_many(self, names: Iterable[str]) -> None:
-        """Remove files; as many calls of `remove`, where a store knows nothing quicker."""
+        """Remove files, all that can be, by as many calls of `remove` where a store knows nothing quicker."""
+        failed: OSError | None = None
         for name in names:
-            self.remove(name)
+            try:
+                self.remove(name)
+            except OSError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
 
 class ReadableStore(Store):
