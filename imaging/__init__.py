@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .detector import *  # noqa: F403
     from .exposure import *  # noqa: F403
     from .filter import *  # noqa: F403
+    from .footprint import *  # noqa: F403
+    from .footprint_set import *  # noqa: F403
     from .geometry import *  # noqa: F403
     from .header import Header as Header
     from .image import Image as Image
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from .psf import *  # noqa: F403
     from .schema import *  # noqa: F403
     from .source_record import SourceRecord as SourceRecord
+    from .spans import *  # noqa: F403
     from .stack import *  # noqa: F403
     from .statistics import *  # noqa: F403
     from .visit_info import *  # noqa: F403
@@ -77,6 +80,9 @@ _EXPORTS = {
         "string_to_statistics_property",
     ),
     "stack": ("statistics_stack",),
+    "spans": ("Spans", "Stencil"),
+    "footprint": ("Footprint", "HeavyFootprint", "Peak"),
+    "footprint_set": ("FootprintSet", "Polarity", "Threshold", "ThresholdType"),
     "detector": ("Amplifier", "Camera", "Detector"),
     "wcs": ("Wcs",),
     "psf": ("EmpiricalPsf", "GaussianPsf", "Psf", "Quadrupole"),

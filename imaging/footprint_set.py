@@ -1,0 +1,300 @@
+"""Detection by a threshold: the footprints of an image's sources."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.lsst_names import LsstNames
+from .footprint import Footprint, HeavyFootprint, Peak
+from .geometry import Box2I
+from .image import Image
+from .mask import Mask
+from .masked_image import MaskedImage
+from .spans import Spans
+from .statistics import STDEVCLIP, make_statistics
+
+__all__ = ["FootprintSet", "Polarity", "Threshold", "ThresholdType"]
+
+_TOUCHING = np.ones((3, 3), bool)  # pixels hang together by their sides and corners
+
+
+class ThresholdType(Enum):
+    """What a threshold is a multiple of."""
+
+    VALUE = "VALUE"
+    """1: it is a pixel value."""
+    BITMASK = "BITMASK"
+    """Nothing: a pixel of a mask counts that has any of the bits."""
+    STDEV = "STDEV"
+    """The image's clipped standard deviation."""
+    VARIANCE = "VARIANCE"
+    """The same: what is multiplied is the root of the clipped variance."""
+    PIXEL_STDEV = "PIXEL_STDEV"
+    """The root of the variance of each pixel."""
+
+
+class Polarity(Enum):
+    """On which side of zero sources are."""
+
+    POSITIVE = "POSITIVE"
+    NEGATIVE = "NEGATIVE"
+    BOTH = "BOTH"
+    """On either; pixels of both kinds are never in one footprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold(LsstNames):
+    """From where on pixels count: at ``value`` times a noise, or farther from zero."""
+
+    value: float
+    """Multiple of what `type` says; bits for BITMASK."""
+    type: ThresholdType = ThresholdType.VALUE
+    """Of what."""
+    polarity: Polarity | bool = Polarity.POSITIVE
+    """Which sources; True is POSITIVE, False NEGATIVE."""
+    include_multiplier: float = 1.0
+    """A footprint counts where one of its pixels reaches so many times the threshold."""
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """The signs of the sources: 1, -1 or both."""
+        if isinstance(self.polarity, Polarity):
+            return {Polarity.POSITIVE: (1,), Polarity.NEGATIVE: (-1,), Polarity.BOTH: (1, -1)}[self.polarity]
+        return (1,) if self.polarity else (-1,)
+
+    def level(self, image: MaskedImage | Image) -> float | NDArray[np.floating]:
+        """Return the pixel value from which on pixels of an image count; an array for PIXEL_STDEV.
+
+        Raises
+        ------
+        ValueError
+            If an image without spread, or without variances, is asked for a multiple of them.
+        """
+        if self.type is ThresholdType.VALUE:
+            return float(self.value)
+        if self.type is ThresholdType.PIXEL_STDEV:
+            if not isinstance(image, MaskedImage):
+                raise ValueError("a multiple of the pixels' standard deviations needs a masked image, for its variance")
+            with np.errstate(invalid="ignore"):
+                return np.asarray(self.value * np.sqrt(image.variance.array))
+        spread = make_statistics(image, STDEVCLIP).value()
+        if not spread > 0:
+            raise ValueError(f"there is no multiple of the image's standard deviation, which is {spread}")
+        return self.value * spread
+
+
+class FootprintSet(LsstNames):
+    """The footprints of a region.
+
+    Parameters
+    ----------
+    footprints
+        In any order.
+    region
+        The box that was searched.
+    """
+
+    __slots__ = ("footprints", "region")
+
+    footprints: list[Footprint]
+    """The footprints."""
+    region: Box2I
+    """The box that was searched."""
+
+    def __init__(self, footprints: Iterable[Footprint], region: Box2I) -> None:
+        self.footprints, self.region = list(footprints), region
+
+    @classmethod
+    def detect(
+        cls,
+        image: MaskedImage | Image | Mask,
+        threshold: Threshold | float,
+        *,
+        min_area: int = 1,
+        plane: str | None = None,
+        set_peaks: bool = True,
+    ) -> Self:
+        """Find the footprints of an image.
+
+        Parameters
+        ----------
+        image
+            Where to search, its background subtracted; or a mask, for a BITMASK. NaN belongs to no footprint.
+        threshold
+            From where on pixels count; a number is a pixel value.
+        min_area
+            The fewest pixels of a footprint.
+        plane
+            A plane to set in the masked image's mask inside of all footprints; added where there is none.
+        set_peaks
+            Whether to find peaks.
+
+        Returns
+        -------
+        found : `FootprintSet`
+            From below, each with its peaks sorted by brightness; negative ones after positive ones.
+        """
+        threshold = threshold if isinstance(threshold, Threshold) else Threshold(threshold)
+        found: list[Footprint] = []
+        if threshold.type is ThresholdType.BITMASK:
+            mask = image if isinstance(image, Mask) else getattr(image, "mask", None)
+            if mask is None:
+                raise ValueError("a threshold on bits needs a mask, or a masked image")
+            bits = mask.dtype.type(mask.schema.bit_mask(int(threshold.value)))
+            found = _connected((mask.array & bits) != 0, image.bbox, (), min_area)
+        elif isinstance(image, Mask):
+            raise TypeError("a mask is searched for bits: Threshold(bits, ThresholdType.BITMASK)")
+        else:
+            pixels = image.image.array if isinstance(image, MaskedImage) else image.array
+            level = threshold.level(image)
+            for sign in threshold.signs:
+                found += _detected(pixels, level, sign, threshold.include_multiplier, image.bbox, min_area, set_peaks)
+        made = cls(found, image.bbox)
+        if plane is not None:
+            if not isinstance(image, MaskedImage):
+                raise ValueError(f"there is no mask in which {plane} could be set")
+            made.set_mask(image.mask, plane)
+        return made
+
+    @classmethod
+    def from_labels(cls, labels: NDArray[np.integer], xy0: tuple[int, int] = (0, 0)) -> Self:
+        """Make the set of a segmentation map: pixels of the n-th footprint have the value n + 1, others 0."""
+        height, width = labels.shape
+        region = Box2I.from_bounds(xy0[0], xy0[0] + width, xy0[1], xy0[1] + height)
+        return cls([Footprint(spans) for spans in Spans.from_labels(labels, xy0=xy0)], region)
+
+    def to_labels(self) -> NDArray[np.int32]:
+        """Return a segmentation map over `region`: n + 1 inside of the n-th footprint (the last one's), else 0."""
+        labels = np.zeros((self.region.height, self.region.width), np.int32)
+        for number, footprint in enumerate(self.footprints, 1):
+            labels[footprint.spans.clipped_to(self.region).indices(self.region.min)] = number
+        return labels
+
+    def grown(self, radius: int, *, isotropic: bool = True) -> "FootprintSet":
+        """Return the set with every footprint grown by a radius, and those that then touch made one.
+
+        Parameters
+        ----------
+        radius
+            In pixels.
+        isotropic
+            Whether distances are Euclid's, or along both axes together (Manhattan).
+        """
+        return self._joined(_grown(self._inside(), radius, isotropic=isotropic), self)
+
+    def merged_with(
+        self, other: "FootprintSet", radius: int = 0, other_radius: int = 0, *, isotropic: bool = True
+    ) -> "FootprintSet":
+        """Return the footprints of two sets, each grown by its radius, and those that touch made one.
+
+        Raises
+        ------
+        ValueError
+            If the sets are of different regions.
+        """
+        if self.region != other.region:
+            raise ValueError(f"footprints of {self.region!r} and of {other.region!r} cannot be merged")
+        inside = _grown(self._inside(), radius, isotropic=isotropic)
+        inside |= _grown(other._inside(), other_radius, isotropic=isotropic)
+        return self._joined(inside, self, other)
+
+    def set_mask(self, mask: Mask, plane: str) -> None:
+        """Set a plane of a mask inside of all footprints; it is added where there is none."""
+        mask.add_mask_plane(plane)
+        for footprint in self.footprints:
+            footprint.spans.set_mask(mask, plane)
+
+    def made_heavy(self, masked_image: MaskedImage) -> "FootprintSet":
+        """Return the set with footprints that keep the values of an image."""
+        return FootprintSet([HeavyFootprint.from_image(one, masked_image) for one in self.footprints], self.region)
+
+    def _inside(self) -> NDArray[np.bool_]:
+        return self.to_labels() > 0
+
+    def _joined(self, inside: NDArray[np.bool_], *sources: "FootprintSet") -> "FootprintSet":
+        """Return the connected parts of what is inside, with the peaks of the sets that they come from."""
+        peaks = {peak for source in sources for footprint in source.footprints for peak in footprint.peaks}
+        return FootprintSet(_connected(inside, self.region, peaks), self.region)
+
+    def __iter__(self) -> Iterator[Footprint]:
+        return iter(self.footprints)
+
+    def __len__(self) -> int:
+        return len(self.footprints)
+
+    def __getitem__(self, index: int) -> Footprint:
+        return self.footprints[index]
+
+    def __repr__(self) -> str:
+        return f"FootprintSet({len(self)} footprints, {self.region!r})"
+
+
+def _detected(
+    pixels: NDArray[np.number],
+    level: float | NDArray[np.floating],
+    sign: int,
+    include: float,
+    region: Box2I,
+    min_area: int,
+    set_peaks: bool,
+) -> list[Footprint]:
+    """Return the footprints of one polarity."""
+    if sign < 0:
+        pixels = -pixels.astype(np.result_type(pixels, np.int16), copy=False)  # of which unsigned ones have a negative
+    inside = pixels >= level
+    peaks = _peaks(pixels, inside, sign, region) if set_peaks else []
+    bright = pixels >= np.multiply(level, include) if include > 1.0 else None
+    return _connected(inside, region, peaks, min_area, bright)
+
+
+def _connected(
+    inside: NDArray[np.bool_],
+    region: Box2I,
+    peaks: Iterable[Peak],
+    min_area: int = 1,
+    bright: NDArray[np.bool_] | None = None,
+) -> list[Footprint]:
+    """Return the connected parts of what is inside, from below, each with its peaks; those with a bright pixel."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(inside, _TOUCHING)
+    wanted = range(1, count + 1) if bright is None else set(np.unique(labels[bright]).tolist())
+    owned: dict[int, list[Peak]] = {}
+    for peak in peaks:
+        owned.setdefault(int(labels[peak.y - region.min_y, peak.x - region.min_x]), []).append(peak)
+    parts = enumerate(Spans.from_labels(labels, count, region.min), 1)
+    return [
+        Footprint(spans, owned.get(label, ())) for label, spans in parts if label in wanted and spans.area >= min_area
+    ]
+
+
+def _peaks(signed: NDArray[np.number], inside: NDArray[np.bool_], sign: int, region: Box2I) -> list[Peak]:
+    """Return the pixels inside that no neighbour surpasses; of neighbours that are equal, the first."""
+    height, width = signed.shape
+    y, x = np.nonzero(inside)
+    value = signed[y, x]
+    highest = np.ones(y.size, bool)
+    for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+        there = (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
+        neighbour = signed[np.where(there, y + dy, y), np.where(there, x + dx, x)]
+        surpassed = neighbour >= value if (dy, dx) < (0, 0) else neighbour > value
+        highest &= ~(there & surpassed)
+    chosen = zip(x[highest].tolist(), y[highest].tolist(), value[highest].tolist(), strict=True)
+    return [Peak(column + region.min_x, row + region.min_y, float(sign * found)) for column, row, found in chosen]
+
+
+def _grown(inside: NDArray[np.bool_], radius: int, *, isotropic: bool) -> NDArray[np.bool_]:
+    """Return which pixels are within a radius of any inside."""
+    from scipy import ndimage
+
+    if radius < 0:
+        raise ValueError(f"a radius is 0 or more, not {radius}")
+    if radius == 0 or not inside.any():
+        return inside
+    if isotropic:
+        return np.asarray(ndimage.distance_transform_edt(~inside) <= radius)
+    return np.asarray(ndimage.distance_transform_cdt(~inside, metric="taxicab") <= radius)

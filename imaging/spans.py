@@ -1,0 +1,297 @@
+"""Sets of pixels of any shape, as runs along rows.
+
+Sets are combined by sorting the ends of their runs, so that what it takes grows with the number of runs, not with the
+area or with the box around them.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..model.lsst_names import LsstNames
+from .geometry import Box2I, Extent2I, Point2D, Point2I
+from .image import Image
+from .mask import Mask
+from .psf import Quadrupole
+
+__all__ = ["Spans", "Stencil"]
+
+Integers = NDArray[np.int64]
+
+
+class Stencil(Enum):
+    """What is within a radius: all pixels at most so far by Euclid, on each axis, or by both axes together."""
+
+    CIRCLE = "CIRCLE"
+    BOX = "BOX"
+    MANHATTAN = "MANHATTAN"
+
+
+class Spans(LsstNames):
+    """A set of pixels; never changes.
+
+    Parameters
+    ----------
+    runs
+        A Box2I, or ``(y, x0, x1)`` of each run, PARENT coordinates, x1 inside; runs may touch and overlap. Nothing at
+        all makes the empty set.
+    """
+
+    __slots__ = ("_runs",)
+
+    _runs: Integers  # of shape (3, n): y, first and last x; by y and x, none touching the next
+
+    def __init__(self, runs: Box2I | Iterable[tuple[int, int, int]] | Integers | None = None) -> None:
+        if isinstance(runs, Box2I):
+            rows = np.arange(runs.begin_y, runs.end_y)
+            made = np.stack([rows, np.full_like(rows, runs.min_x), np.full_like(rows, runs.max_x)])
+        else:
+            given = np.array(list(runs) if runs is not None else [], np.int64).reshape(-1, 3).T
+            if np.any(given[1] > given[2]):
+                raise ValueError("a run is (y, x0, x1) with x1, which is inside, not before x0")
+            made = _sweep([(given, 1)], lambda depth: depth > 0)
+        self._runs = made
+
+    @classmethod
+    def from_shape(
+        cls, radius: int, stencil: Stencil = Stencil.CIRCLE, center: Point2I | tuple[int, int] = (0, 0)
+    ) -> Self:
+        """Make the set of pixels within a radius of one."""
+        if radius < 0:
+            raise ValueError(f"a radius is 0 or more, not {radius}")
+        rows = np.arange(-radius, radius + 1)
+        reach = {
+            Stencil.CIRCLE: [math.isqrt(radius * radius - int(y) * int(y)) for y in rows],
+            Stencil.BOX: [radius] * len(rows),
+            Stencil.MANHATTAN: [radius - abs(int(y)) for y in rows],
+        }[stencil]
+        x, y = Point2I(center)
+        return cls._of(np.stack([rows + y, x - np.array(reach), x + np.array(reach)]))
+
+    @classmethod
+    def from_array(cls, inside: ArrayLike, xy0: Point2I | tuple[int, int] = (0, 0)) -> Self:
+        """Make the set of the pixels that are true in an array of shape (height, width)."""
+        inside = np.asarray(inside, bool)
+        x, y = Point2I(xy0)
+        steps = np.diff(np.pad(inside, ((0, 0), (1, 1))).view(np.int8), axis=1)
+        rows, begin = np.nonzero(steps == 1)
+        end = np.nonzero(steps == -1)[1]
+        return cls._of(np.stack([rows + y, begin + x, end - 1 + x]))
+
+    @classmethod
+    def from_mask(cls, mask: Mask, planes: int | str | Iterable[str] | None = None) -> Self:
+        """Make the set of the pixels that have any of these planes set, or any at all."""
+        if planes is None:
+            return cls.from_array(mask.array != 0, mask.xy0)
+        return cls.from_array((mask.array & mask.dtype.type(mask.schema.bit_mask(planes))) != 0, mask.xy0)
+
+    @classmethod
+    def _of(cls, runs: Integers) -> Self:
+        """Make a set of runs that are in order and do not touch."""
+        made = object.__new__(cls)
+        made._runs = np.asarray(runs, np.int64)
+        return made
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no pixel inside."""
+        return len(self) == 0
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int((self._runs[2] - self._runs[1] + 1).sum())
+
+    @property
+    def bbox(self) -> Box2I:
+        """The smallest box around all."""
+        if self.is_empty:
+            return Box2I()
+        y, x0, x1 = self._runs
+        return Box2I.from_bounds(int(x0.min()), int(x1.max()) + 1, int(y[0]), int(y[-1]) + 1)
+
+    @property
+    def centroid(self) -> Point2D:
+        """The mean position; NaN of nothing."""
+        if self.is_empty:
+            return Point2D(math.nan, math.nan)
+        y, x0, x1 = self._runs
+        size = x1 - x0 + 1
+        return Point2D(float((size * (x0 + x1) / 2).sum() / size.sum()), float((size * y).sum() / size.sum()))
+
+    @property
+    def shape(self) -> Quadrupole:
+        """The second moments of the pixels' centres about the centroid; NaN of nothing."""
+        if self.is_empty:
+            return Quadrupole(math.nan, math.nan, math.nan)
+        x, y = self.centroid
+        rows, columns = self.indices()
+        dx, dy = columns - x, rows - y
+        return Quadrupole(float((dx * dx).mean()), float((dy * dy).mean()), float((dx * dy).mean()))
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether all pixels hang together, by their sides or corners."""
+        return len(self.split()) <= 1
+
+    def indices(self, xy0: Point2I | tuple[int, int] = (0, 0)) -> tuple[Integers, Integers]:
+        """Return y and x of every pixel, counted from `xy0`: what numpy takes to index an array."""
+        y, x0, x1 = self._runs
+        size = x1 - x0 + 1
+        first = np.repeat(np.cumsum(size) - size, size)
+        return np.repeat(y, size) - xy0[1], np.repeat(x0, size) + np.arange(size.sum()) - first - xy0[0]
+
+    def to_array(self, bbox: Box2I | None = None) -> NDArray[np.bool_]:
+        """Return an array over a box (by default the one around all) that is true inside."""
+        bbox = self.bbox if bbox is None else bbox
+        inside = np.zeros((bbox.height, bbox.width), bool)
+        inside[self.clipped_to(bbox).indices(bbox.min)] = True
+        return inside
+
+    def contains(self, what: "Point2I | tuple[int, int] | Spans") -> bool:
+        """Whether a pixel, or all of another set, is inside."""
+        if isinstance(what, Spans):
+            return what.intersect_not(self).is_empty
+        x, row = Point2I(what)
+        y, x0, x1 = self._runs
+        return bool(np.any((y == row) & (x0 <= x) & (x <= x1)))
+
+    __contains__ = contains
+
+    def overlaps(self, other: "Spans") -> bool:
+        """Whether any pixel is in both."""
+        return not self.intersect(other).is_empty
+
+    def union(self, other: "Spans") -> Self:
+        """Return what is in either."""
+        return self._of(_sweep([(self._runs, 1), (other._runs, 1)], lambda depth: depth > 0))
+
+    def intersect(self, other: "Spans") -> Self:
+        """Return what is in both."""
+        return self._of(_sweep([(self._runs, 1), (other._runs, 1)], lambda depth: depth == 2))
+
+    def intersect_not(self, other: "Spans") -> Self:
+        """Return what is in this set, but not in the other."""
+        return self._of(_sweep([(self._runs, 1), (other._runs, 2)], lambda depth: depth == 1))
+
+    __or__, __and__, __sub__ = union, intersect, intersect_not
+
+    def clipped_to(self, box: Box2I) -> Self:
+        """Return what lies in a box."""
+        y, x0, x1 = self._runs
+        runs = np.stack([y, np.maximum(x0, box.min_x), np.minimum(x1, box.max_x)])
+        return self._of(runs[:, (y >= box.min_y) & (y <= box.max_y) & (runs[1] <= runs[2])])
+
+    def shifted_by(self, offset: Extent2I | tuple[int, int]) -> Self:
+        """Return the set moved by an offset."""
+        x, y = Extent2I(offset)
+        return self._of(self._runs + np.array([[y], [x], [x]]))
+
+    def dilated(self, by: "int | Spans", stencil: Stencil = Stencil.CIRCLE) -> Self:
+        """Return every pixel within a radius, or that another set reaches when it is put upon each pixel in turn."""
+        other = by if isinstance(by, Spans) else Spans.from_shape(by, stencil)
+        reached = (self._runs[:, :, np.newaxis] + other._runs[:, np.newaxis, :]).reshape(3, -1)
+        return self._of(_sweep([(reached, 1)], lambda depth: depth > 0))
+
+    def eroded(self, by: "int | Spans", stencil: Stencil = Stencil.CIRCLE) -> Self:
+        """Return the pixels around which a radius, or another set put upon it, lies wholly inside."""
+        other = by if isinstance(by, Spans) else Spans.from_shape(by, stencil)
+        if self.is_empty or other.is_empty:
+            return self
+        mirrored = other._of(-other._runs[[0, 2, 1], ::-1])
+        outside = Spans(self.bbox.expanded_to(self.dilated(other).bbox)).intersect_not(self)
+        return self.intersect_not(outside.dilated(mirrored))
+
+    def split(self) -> list[Self]:
+        """Return the parts that hang together, by their sides or corners."""
+        if self.is_empty:
+            return []
+        from scipy import ndimage
+
+        labels, count = ndimage.label(self.to_array(), np.ones((3, 3), bool))
+        return list(self.from_labels(labels, count, self.bbox.min))
+
+    @classmethod
+    def from_labels(
+        cls, labels: NDArray[Any], count: int | None = None, xy0: Point2I | tuple[int, int] = (0, 0)
+    ) -> Iterator[Self]:
+        """Yield the set of pixels of each label from 1 to `count` (the highest one), as of a segmentation map."""
+        x, y = Point2I(xy0)
+        padded = np.pad(np.asarray(labels), ((0, 0), (1, 1)))
+        changes = padded[:, 1:] != padded[:, :-1]
+        rows, begin = np.nonzero(changes & (padded[:, 1:] != 0))
+        end = np.nonzero(changes & (padded[:, :-1] != 0))[1]
+        owners = padded[rows, begin + 1]
+        order = np.argsort(owners, kind="stable")
+        runs = np.stack([rows + y, begin + x, end - 1 + x])[:, order]
+        count = int(owners.max(initial=0)) if count is None else count
+        bounds = np.searchsorted(owners[order], np.arange(1, count + 2))
+        for first, last in pairwise(bounds):
+            yield cls._of(runs[:, first:last])
+
+    def set_mask(self, mask: Mask, planes: int | str | Iterable[str]) -> None:
+        """Set planes of a mask inside; what lies off the mask is passed over."""
+        bits = mask.dtype.type(mask.schema.bit_mask(planes))
+        mask.array[self.clipped_to(mask.bbox).indices(mask.xy0)] |= bits
+
+    def clear_mask(self, mask: Mask, planes: int | str | Iterable[str]) -> None:
+        """Unset planes of a mask inside; what lies off the mask is passed over."""
+        bits = mask.dtype.type(mask.schema.bit_mask(planes))
+        mask.array[self.clipped_to(mask.bbox).indices(mask.xy0)] &= ~bits
+
+    def set_image(self, image: Image, value: float) -> None:
+        """Set pixels of an image inside; what lies off the image is passed over."""
+        image.array[self.clipped_to(image.bbox).indices(image.xy0)] = value
+
+    def flatten(self, array: NDArray[Any], xy0: Point2I | tuple[int, int] = (0, 0)) -> NDArray[Any]:
+        """Return the pixels inside of an array of shape (height, width), which must hold them all, as one line."""
+        height, width = array.shape
+        if not Box2I(Point2I(xy0), Extent2I(width, height)).contains(self.bbox):
+            raise IndexError(f"the set covers {self.bbox!r}, which is not all in an array of {width}x{height} at {xy0}")
+        return np.asarray(array[self.indices(xy0)])
+
+    def unflatten(self, line: NDArray[Any], fill: Any = 0) -> NDArray[Any]:
+        """Return an array over `bbox` that holds a line of pixels where they belong, and `fill` elsewhere."""
+        box = self.bbox
+        array = np.full((box.height, box.width), fill, np.asarray(line).dtype)
+        array[self.indices(box.min)] = line
+        return array
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        """Yield (y, x0, x1) of each run; x1 is inside."""
+        return map(tuple, self._runs.T.tolist())
+
+    def __len__(self) -> int:
+        return int(self._runs.shape[1])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spans) and np.array_equal(self._runs, other._runs)
+
+    def __hash__(self) -> int:
+        return hash(self._runs.tobytes())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.area} pixels, {len(self)} runs, {self.bbox!r})"
+
+
+def _sweep(groups: list[tuple[Integers, int]], keep: Callable[[Integers], NDArray[np.bool_]]) -> Integers:
+    """Return the runs of the pixels whose depth, the weights of all runs that cover them, is to be kept."""
+    runs = np.concatenate([group for group, _ in groups], axis=1)
+    if not runs.size:
+        return np.zeros((3, 0), np.int64)
+    weights = np.concatenate([np.full(group.shape[1], weight) for group, weight in groups])
+    y, x0, x1 = runs
+    low_x, low_y = int(x0.min()), int(y.min())
+    stride = int(x1.max()) - low_x + 2  # rows one after another, with a pixel between them that nothing covers
+    begin = (y - low_y) * stride + x0 - low_x
+    places, which = np.unique(np.concatenate([begin, begin + x1 - x0 + 1]), return_inverse=True)
+    steps = np.bincount(which.ravel(), np.concatenate([weights, -weights])).astype(np.int64)
+    kept = np.diff(keep(np.cumsum(steps)).astype(np.int8), prepend=np.int8(0))
+    first, last = places[kept == 1], places[kept == -1] - 1
+    row, column = np.divmod(first, stride)
+    return np.stack([row + low_y, column + low_x, column + low_x + last - first])
