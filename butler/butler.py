@@ -26,7 +26,7 @@ from ..model.records import DimensionRecord
 from ..model.storage_class import StorageClass
 from ..model.timespan import Timespan
 from ..registry.collections import check_collection_name
-from ..registry.registry import Registry
+from ..registry.registry import Registry, one_operation
 from ..storage.stores import is_uri
 from .config import RepositoryConfig
 from .deferred import DeferredDataset
@@ -215,6 +215,7 @@ class Butler(ButlerQueries):
 
     # Datasets
 
+    @one_operation
     def get(
         self,
         dataset: DatasetRef | DatasetType | str,
@@ -273,6 +274,7 @@ class Butler(ButlerQueries):
             obj = complete_exposure(self, ref.data_id, obj, component)
         return obj
 
+    @one_operation
     def get_deferred(
         self,
         dataset: DatasetRef | DatasetType | str,
@@ -286,6 +288,7 @@ class Butler(ButlerQueries):
         _, ref, _ = self._locate(dataset, data_id, collections, keywords, timespan)
         return DeferredDataset(self, ref)
 
+    @one_operation
     def put(
         self,
         dataset: DatasetRef | DatasetType | str,
@@ -337,6 +340,7 @@ class Butler(ButlerQueries):
         self.put_many([(ref, obj)])
         return ref
 
+    @one_operation
     def put_many(self, items: Iterable[tuple[DatasetRef, Any]]) -> None:
         """Store objects as datasets, all of them or none, in one transaction.
 
@@ -379,6 +383,7 @@ class Butler(ButlerQueries):
             self.registry.datasets.insert(alone)
             self.registry.datasets.insert(shared, shared=True)
 
+    @one_operation
     def find_dataset(
         self,
         dataset_type: DatasetType | str,
@@ -400,6 +405,7 @@ class Butler(ButlerQueries):
         found = self.registry.datasets.find(known, resolved, search, timespan)
         return None if found is None else found[0]
 
+    @one_operation
     def exists(
         self,
         dataset: DatasetRef | DatasetType | str,
@@ -421,6 +427,7 @@ class Butler(ButlerQueries):
             files = [] if found is None else found[1]
         return bool(files) and all(self.datastore.exists(file) for file in files)
 
+    @one_operation
     def get_uri(
         self,
         dataset: DatasetRef | DatasetType | str,
@@ -437,6 +444,7 @@ class Butler(ButlerQueries):
                 return self.datastore.uri(file)
         raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
 
+    @one_operation
     def ingest(
         self, files: Iterable[FileDataset], transfer: str = "auto", *, skip_existing: bool = False
     ) -> list[DatasetRef]:
@@ -496,6 +504,7 @@ class Butler(ButlerQueries):
     def _is_source(self, file: FileDataset, stored: StoredFile) -> bool:
         return self.datastore.lies_at(stored, file.path)
 
+    @one_operation
     def remove_datasets(self, refs: Iterable[DatasetRef]) -> None:
         """Remove datasets from the registry, and their files.
 
@@ -506,6 +515,7 @@ class Butler(ButlerQueries):
         with self.transaction():
             self._journal.remove(self.registry.datasets.forget([ref.id for ref in refs]))
 
+    @one_operation
     def remove_run(self, name: str, unlink_from_chains: bool = False) -> None:
         """Remove a RUN, the datasets that it owns, and their files.
 
@@ -652,6 +662,19 @@ class Butler(ButlerQueries):
     def _check_writeable(self) -> None:
         if not self.registry.database.writeable:
             raise ReadOnlyError(f"{str(self.root)!r} was opened for reading only.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle as what another process opens the same repository by."""
+        return {
+            "root": self.root, "collections": self.search, "run": self.run, "instrument": self.instrument,
+            "writeable": self.registry.database.writeable, "awaits_run": self._awaits_run,
+        }  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the repository anew."""
+        awaits_run = state.pop("awaits_run")
+        self.__init__(**state)  # type: ignore[misc]
+        self._awaits_run = awaits_run
 
     def close(self) -> None:
         """Close the registry's connections."""

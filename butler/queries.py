@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.datasets import DatasetType
 from ..model.errors import InvalidQueryError
-from ..registry.registry import Registry
+from ..registry.registry import Registry, one_operation
 
 if TYPE_CHECKING:
     from ..registry.queries import DataIdQuery, DatasetQuery, DatasetsQuery, RecordQuery
@@ -26,6 +26,7 @@ class ButlerQueries:
     instrument: str | None
     """The instrument of data IDs that name none."""
 
+    @one_operation
     def query_datasets(
         self,
         dataset_type: DatasetType | str,
@@ -74,6 +75,7 @@ class ButlerQueries:
             bind=bind, order_by=order_by, limit=limit, data_id=self._constraint(data_id),
         )  # fmt: skip
 
+    @one_operation
     def query_data_ids(
         self,
         dimensions: str | Iterable[str],
@@ -98,6 +100,7 @@ class ButlerQueries:
             bind=bind, order_by=order_by, limit=limit, data_id=self._constraint(data_id),
         )  # fmt: skip
 
+    @one_operation
     def query_dimension_records(
         self,
         element: str,
@@ -118,6 +121,7 @@ class ButlerQueries:
             order_by=order_by, limit=limit, data_id=self._constraint(data_id),
         )  # fmt: skip
 
+    @one_operation
     def query_all_datasets(
         self,
         name: str = "*",

@@ -19,7 +19,7 @@ from ..model.errors import CollectionNotFoundError, DatasetTypeNotFoundError, In
 from .database import Database, Prepared
 from .tables import Tables
 
-__all__ = ["Catalog", "CatalogCache", "CollectionRow", "is_glob"]
+__all__ = ["Catalog", "CatalogCache", "CollectionRow", "Operation", "is_glob"]
 
 _TOKEN = "catalog_version"  # noqa: S105 - a version's name, no secret
 
@@ -171,32 +171,49 @@ def _listing(names: Iterable[str]) -> str:
     return ", ".join(ordered[:20]) + (f" and {len(ordered) - 20} more" if len(ordered) > 20 else "")
 
 
+class _OfThread(threading.local):
+    """What each thread knows of the catalog."""
+
+    catalog: Catalog | None = None
+    data_version: object = None
+    """The database's version at which the catalog was current."""
+    operations = 0
+    """How many operations the thread is in, one within the other."""
+    moment: int | None = None
+    """The moment of the database at which the operation saw the catalog; None where it has to look."""
+
+
 class CatalogCache:
     """Gives each thread the catalog as it stands, reading it anew only when it has changed.
 
     A commit by anyone changes SQLite's ``data_version``; only then is the catalog's own version read, and only where
-    that is new, the catalog. Within a transaction its version is read each time: it may be rolled back.
+    that is new, the catalog. In PostgreSQL, and within a transaction, which may be rolled back, its version is read
+    each time; but once in an `Operation`.
     """
 
     def __init__(self, database: Database, tables: Tables):
         self._database = database
         self._tables = tables
-        self._local = threading.local()
+        self._local = _OfThread()
+        self.operation = Operation(self._local)
         attribute = tables.attribute
         self._token = Prepared(database, sa.select(attribute.c.value).where(attribute.c.name == sa.bindparam("name")))
 
     def current(self) -> Catalog:
         """Return the catalog as this thread's transaction, or the last commit, has it."""
         local, database = self._local, self._database
-        catalog: Catalog | None = getattr(local, "catalog", None)
-        version = None if database.in_transaction else database.data_version()
-        if catalog is not None and version is not None and version == getattr(local, "data_version", None):
+        catalog = local.catalog
+        moment = database.moment if local.operations else None
+        if catalog is not None and moment is not None and moment == local.moment:
             return catalog
-        token = database.fetch_one(self._token, {"name": _TOKEN})[0]
-        if catalog is None or catalog.token != token:
-            with database.read() as connection:
-                catalog = local.catalog = load_catalog(connection, self._tables)
-        local.data_version = version
+        version = None if database.in_transaction else database.data_version()
+        if catalog is None or version is None or version != local.data_version:
+            token = database.fetch_one(self._token, {"name": _TOKEN})[0]
+            if catalog is None or catalog.token != token:
+                with database.read() as connection:
+                    catalog = local.catalog = load_catalog(connection, self._tables)
+            local.data_version = version
+        local.moment = moment
         return catalog
 
     def lock(self, connection: Connection) -> None:
@@ -212,6 +229,30 @@ class CatalogCache:
         """Note, in the transaction that changes it, that the catalog is another from now on."""
         attribute = self._tables.attribute
         connection.execute(sa.update(attribute).where(attribute.c.name == _TOKEN).values(value=uuid.uuid4().hex))
+        self._local.moment = None
+
+
+class Operation:
+    """What is done in such a block asks once whether the catalog is still the same, and once more in each transaction.
+
+    Parameters
+    ----------
+    local
+        What each thread knows of the catalog.
+    """
+
+    __slots__ = ("_local",)
+
+    def __init__(self, local: _OfThread):
+        self._local = local
+
+    def __enter__(self) -> None:
+        self._local.operations += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self._local.operations -= 1
+        if not self._local.operations:
+            self._local.moment = None
 
 
 def first_version(connection: Connection, tables: Tables) -> None:

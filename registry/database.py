@@ -99,6 +99,21 @@ class Prepared:
         return values if self.names is None else [values[name] for name in self.names]
 
 
+class _OfThread(threading.local):
+    """What each thread has of its own."""
+
+    connection: Connection | None = None
+    """That of its open transaction."""
+    moment = 0
+    """How many transactions, and parts of such, it has begun and ended."""
+    reader: Any = None
+    """What it reads by outside of transactions, kept."""
+    driver: Any = None
+    """The driver's connection of the reader."""
+    generation = -1
+    """The generation of the database's connections that the reader is of."""
+
+
 class Database:
     """One SQL database that holds a registry.
 
@@ -120,7 +135,7 @@ class Database:
         self.writeable = writeable
         self.path = _sqlite_path(url)
         self._schema_was_there = True
-        self._local = threading.local()
+        self._local = _OfThread()
         self._generation = 0
         self._readers: weakref.WeakSet[Any] = weakref.WeakSet()
         self.schema: str | None = None
@@ -182,7 +197,15 @@ class Database:
     @property
     def in_transaction(self) -> bool:
         """Whether this thread has a transaction open."""
-        return getattr(self._local, "connection", None) is not None
+        return self._local.connection is not None
+
+    @property
+    def moment(self) -> int:
+        """What is another number once this thread has begun, committed or undone a transaction, or part of one.
+
+        What was read before may have become another by then: a lock was waited for, or a change was undone.
+        """
+        return self._local.moment
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -197,17 +220,23 @@ class Database:
         """
         if not self.writeable:
             raise ReadOnlyError("the repository was opened for reading only; open it with writeable=True to change it.")
-        outer: Connection | None = getattr(self._local, "connection", None)
-        if outer is not None:
-            with self._own_errors(), outer.begin_nested():
-                yield outer
-            return
-        with self._own_errors(), self._connect(writes=True) as connection, self._begin(connection):
-            self._local.connection = connection
-            try:
-                yield connection
-            finally:
-                self._local.connection = None
+        local = self._local
+        outer = local.connection
+        try:
+            if outer is not None:
+                with self._own_errors(), outer.begin_nested():
+                    local.moment += 1
+                    yield outer
+                return
+            with self._own_errors(), self._connect(writes=True) as connection, self._begin(connection):
+                local.connection = connection
+                local.moment += 1
+                try:
+                    yield connection
+                finally:
+                    local.connection = None
+        finally:
+            local.moment += 1
 
     def _connect(self, **options: Any) -> Connection:
         return self.engine.connect().execution_options(**options)
@@ -281,7 +310,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a connection that sees one state of the database: the open transaction's, where there is one."""
-        outer: Connection | None = getattr(self._local, "connection", None)
+        outer = self._local.connection
         if outer is not None:
             with self._own_errors():
                 yield outer
@@ -291,12 +320,11 @@ class Database:
 
     def cursor(self) -> _Cursor:
         """Return a cursor of the driver, for prepared reads: of the open transaction, or of this thread's reader."""
-        outer: Connection | None = getattr(self._local, "connection", None)
-        if outer is not None:
-            inner: _Cursor = outer.connection.cursor()
-            return inner
         local = self._local
-        if getattr(local, "reader", None) is None or local.generation != self._generation or self._broke_off():
+        if local.connection is not None:
+            inner: _Cursor = local.connection.connection.cursor()
+            return inner
+        if local.reader is None or local.generation != self._generation or self._broke_off():
             if self.dialect_name == "sqlite":
                 local.reader = self.engine.raw_connection()
                 local.driver = local.reader.driver_connection
@@ -339,14 +367,21 @@ class Database:
     def stream(self, sql: str, parameters: Any, page: int) -> Iterator[Any]:
         """Run a query whose rows are fetched page by page, and are never all in memory.
 
-        Within a transaction PostgreSQL's rows come at once: a cursor of the server's would end with it.
+        Rows of a query that is run within a transaction must be fetched before its end.
         """
-        if self.dialect_name == "sqlite" or self.in_transaction:
+        outer = self._local.connection
+        if self.dialect_name == "sqlite":
             with closing(self.run(sql, parameters)) as cursor:  # type: ignore[type-var]
                 yield cursor
-            return
-        with self._own_errors(), closing(postgres.stream(self.engine, sql, parameters, page)) as stream:
-            yield stream
+        elif outer is None:
+            with self._own_errors(), closing(self.engine.raw_connection()) as pooled:
+                yield postgres.Stream(pooled.driver_connection, sql, parameters, page, alone=True)
+        else:
+            driver = outer.connection.driver_connection
+            with self._own_errors():
+                rows = postgres.Stream(driver, sql, parameters, page, is_open=lambda: self._local.connection is outer)
+                with closing(rows):
+                    yield rows
 
     def insert_many(self, cursor: Any, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, all with the same columns, by a prepared INSERT, or many of them by COPY."""
@@ -414,7 +449,7 @@ class Database:
     def _after_fork(self) -> None:
         """Leave to the parent process what is its own: SQLite's connections must neither be used nor closed here."""
         _inherited.append((self._local, self.engine.pool, list(self._readers)))
-        self._local, self._readers = threading.local(), weakref.WeakSet()
+        self._local, self._readers = _OfThread(), weakref.WeakSet()
         self._generation += 1
         self.engine.dispose(close=False)
 

@@ -199,7 +199,8 @@ class Datasets:
             A dataset's type is registered with other dimensions.
         """
         try:
-            self._database.retry(lambda: self._insert(items, shared))
+            with self._registry.operation:
+                self._database.retry(lambda: self._insert(items, shared))
         except Exception as error:
             if _is_integrity_error(error):  # what was inserted before it failed is undone by now
                 self._explain(items, error)

@@ -6,8 +6,9 @@ connection's search path: statements name no schema.
 
 from __future__ import annotations
 
+import itertools
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONGEST_NAME",
+    "Stream",
     "busy",
     "clear_schema",
     "copy_rows",
@@ -38,7 +40,6 @@ __all__ = [
     "pipelined",
     "schema_of",
     "session",
-    "stream",
     "translated",
     "was_undone",
     "with_schema",
@@ -295,43 +296,68 @@ def pipelined(connection: Any, *, alone: bool) -> Iterator[Any]:
         raise
 
 
-class stream:  # noqa: N801 - reads as a function where it is used
+class Stream:
     """A cursor of the server's: its rows come page by page, and only a page is in memory, here or there.
 
     Parameters
     ----------
-    engine
-        Where; the cursor has a connection, and so a snapshot, of its own.
+    connection
+        The driver's connection. It is in a transaction of which the cursor becomes a part, or is idle.
     sql, parameters
         The query.
     page
         How many rows are fetched at once.
+    alone
+        Whether the connection is here for this query only: its transaction, and so its snapshot, is the cursor's own.
+    is_open
+        Says whether the transaction that the cursor is part of is still the one that this thread is in.
     """
 
-    def __init__(self, engine: Engine, sql: str, parameters: Any, page: int):
+    def __init__(
+        self,
+        connection: Any,
+        sql: str,
+        parameters: Any,
+        page: int,
+        *,
+        alone: bool = False,
+        is_open: Callable[[], bool] = lambda: True,
+    ):
+        self._connection = connection
         self._page = page
-        self._pooled = engine.raw_connection()
-        try:
-            connection: Any = self._pooled.driver_connection
-            with connection.pipeline():  # one journey for all of it
+        self._is_open = is_open
+        self._name = f"stream_{next(_numbers)}"
+        with connection.pipeline():  # one journey for all of it
+            if alone:
                 connection.execute("SET TRANSACTION READ ONLY")
-                connection.execute(f"DECLARE stream NO SCROLL CURSOR FOR {sql}", parameters)
-                self._first = self._fetch()
-            self._last = page
-        except BaseException:
-            self.close()
-            raise
+            self._execute(f"DECLARE {self._name} NO SCROLL CURSOR FOR {sql}", parameters)
+            self._first = self._fetch()
+        self._last = page
+
+    def _execute(self, statement: str, parameters: Any = None) -> Any:
+        # No other cursor has this name: none will use the statement again.
+        return self._connection.execute(statement, parameters, prepare=False)
 
     def _fetch(self) -> Any:
-        connection: Any = self._pooled.driver_connection
-        return connection.execute(f"FETCH {self._page} FROM stream")
+        return self._execute(f"FETCH {self._page} FROM {self._name}")
 
     def fetchmany(self, size: int) -> list[Any]:
-        """Return the next page; an empty one after the last."""
+        """Return the next page; an empty one after the last.
+
+        Raises
+        ------
+        InvalidQueryError
+            The transaction that the cursor was part of has ended.
+        """
         cursor, self._first = self._first, None
         if cursor is None:
             if self._last < self._page:
                 return []
+            if not self._is_open():
+                raise InvalidQueryError(
+                    "the transaction in which these results were begun is over, and the rest of them with it; read "
+                    "them to their end within it, or begin after it."
+                )
             cursor = self._fetch()
         with closing(cursor):
             rows: list[Any] = cursor.fetchall()
@@ -339,5 +365,11 @@ class stream:  # noqa: N801 - reads as a function where it is used
         return rows
 
     def close(self) -> None:
-        """Give the connection back; that ends its transaction and the cursor."""
-        self._pooled.close()
+        """Give up what has not been fetched."""
+        if self._is_open() and self._connection.info.transaction_status == _IN_TRANSACTION:
+            self._execute(f"CLOSE {self._name}")
+
+
+_numbers = itertools.count()
+_IN_TRANSACTION = 2
+"""PQTRANS_INTRANS: a transaction is open, and nothing in it has failed."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,7 +18,7 @@ from ..model.errors import RepositoryNotFoundError
 from ..model.provenance import QuantumRecord
 from . import provenance
 from .calibrations import Calibrations
-from .catalog import Catalog, CatalogCache
+from .catalog import Catalog, CatalogCache, Operation
 from .collections import Collections
 from .data_ids import DataIds
 from .database import Database
@@ -27,7 +28,20 @@ from .dimension_records import DimensionRecords
 from .schema import check_version, create_schema, read_universe
 from .tables import Tables
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "one_operation"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def one_operation(method: F) -> F:
+    """Let a method of what has a `Registry` look but once whether others have changed the catalog: see `Operation`."""
+
+    @wraps(method)
+    def operation(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        with self.registry.operation:
+            return method(self, *arguments, **keywords)
+
+    return cast("F", operation)
 
 
 class Registry:
@@ -117,6 +131,11 @@ class Registry:
     def catalog(self) -> Catalog:
         """Collections and dataset types, as this thread's transaction or the last commit has them."""
         return self._catalog.current()
+
+    @property
+    def operation(self) -> Operation:
+        """What opens a block in which the catalog is looked at once: each look is a journey to PostgreSQL."""
+        return self._catalog.operation
 
     @contextmanager
     def edit_catalog(self) -> Iterator[Connection]:

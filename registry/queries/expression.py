@@ -15,7 +15,8 @@ from .times import parse_time
 
 if TYPE_CHECKING:
     from lark import Lark, Token
-    from lark.lexer import Lexer, LexerConf
+    from lark.common import LexerConf
+    from lark.lexer import Lexer
 
 __all__ = ["parse"]
 
@@ -128,7 +129,7 @@ def _words() -> type[Lexer]:
                 end = found.end()
                 yield Token(kind, found[kind], found.start(kind))
             if rest := text[end:].lstrip():
-                raise UnexpectedCharacters(text, len(text) - len(rest), 1, 1)
+                raise UnexpectedCharacters(text, len(text) - len(rest), 1, 1)  # type: ignore[no-untyped-call]
 
     return Words
 

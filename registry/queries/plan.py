@@ -396,10 +396,8 @@ class _Builder:
     ) -> sa.Select[Any]:
         """Sort data IDs alone, which an index lists, and look up the few datasets that are wanted."""
         names = self.request.dimensions.required
-        few = self._sorted(
-            select.with_only_columns(*(self.joins.keys[name].label(name) for name in names), *order), order
-        )
-        few = few.limit(limit).subquery()
+        keys = select.with_only_columns(*(self.joins.keys[name].label(name) for name in names), *order)
+        few = self._sorted(keys, order).limit(limit).subquery()
         tag, same = self.searches[0].again(self.joins.tables, 0, {name: few.c[name] for name in names})
         columns = [tag.c[column.name].label(f"c{i}") for i, column in enumerate(results)]
         sorting = [few.c[column.name] for column in order]

@@ -157,7 +157,9 @@ class Query(ABC, Generic[T]):
         return Table.from_pandas(self.to_pandas())
 
     def _run(self, key: int) -> str:
-        return self._registry.catalog.by_id[key].name
+        planned = self._made.catalog  # a look at the present one may be a journey, and a result may have many RUNs
+        known = planned.by_id.get(key) if planned is not None else None
+        return (known or self._registry.catalog.by_id[key]).name
 
     @abstractmethod
     def _decoder(self) -> Any:
