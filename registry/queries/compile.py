@@ -212,6 +212,8 @@ class Compiler:
 
     @staticmethod
     def _null(term: Term, negated: bool) -> ColumnElement[bool]:
+        if term.kind is Kind.REGION and term.field is None:  # a region that the expression itself writes
+            return sa.true() if negated else sa.false()
         column = term.sql[0] if term.kind is Kind.TIMESPAN else term.sql
         return cast("ColumnElement[bool]", column.is_not(None) if negated else column.is_(None))
 

@@ -201,7 +201,9 @@ class _Lift:
                 if not value:
                     return []
                 low, high = sorted((value[0], value[-1]))
-                return self.stride(tree.Range(low, high, abs(value.step), item.at))
+                for number in (low, high, step := abs(value.step)):
+                    self.classified(number, f":{item.name}", item.at)
+                return self.stride(tree.Range(low, high, step, item.at))
         return self.node(item)
 
     def listed(self, kind: Kind, values: list[Any], at: int) -> Iterable[tree.Values]:
@@ -229,7 +231,8 @@ class _Lift:
     def many(self, value: Any, what: str, at: int) -> list[tuple[Kind, Any]]:
         if not _is_many(value):
             return [self.classified(value, what, at)]
-        plain = value.tolist() if hasattr(value, "tolist") else list(value)  # numpy's, pandas' and Arrow's arrays
+        listing = getattr(value, "tolist", None) or getattr(value, "to_pylist", None)  # numpy's, pandas', Arrow's
+        plain = listing() if listing is not None else list(value)
         kinds = set(map(type, plain))
         if kinds == {str} or kinds == {uuid.UUID}:
             kind = Kind.STRING if kinds == {str} else Kind.UUID
@@ -351,6 +354,8 @@ class _Lift:
 
 
 def _is_many(value: Any) -> bool:
-    return isinstance(value, list | tuple | Set | ValuesView | range) or (
-        hasattr(value, "tolist") and getattr(value, "shape", None) != () and not hasattr(value, "icrs")
+    return (
+        isinstance(value, list | tuple | Set | ValuesView | range)
+        or hasattr(value, "to_pylist")
+        or (hasattr(value, "tolist") and getattr(value, "shape", None) != () and not hasattr(value, "icrs"))
     )
