@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .model.data_id import DataId
     from .model.datasets import DatasetRef, DatasetType, FileDataset
     from .model.errors import (
+        AnnotationError,
         CalibrationLookupError,
         CollectionCycleError,
         CollectionNotFoundError,
@@ -56,8 +57,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ERRORS = (
-    "CalibrationLookupError", "CollectionCycleError", "CollectionNotFoundError", "CollectionTypeError", "ConfigError",
-    "ConflictingDefinitionError", "DataIdError", "DatasetExistsError", "DatasetNotFoundError",
+    "AnnotationError", "CalibrationLookupError", "CollectionCycleError", "CollectionNotFoundError",
+    "CollectionTypeError", "ConfigError", "ConflictingDefinitionError", "DataIdError",
+    "DatasetExistsError", "DatasetNotFoundError",
     "DatasetTypeNotFoundError", "FileFormatError", "FileIntegrityError", "HeaderError", "InvalidQueryError",
     "NoWorkFound", "PipelineError", "ReadOnlyError", "RegistryUnavailableError", "RepositoryBusyError",
     "RepositoryNotFoundError", "RepositoryVersionError", "SkyButlerError", "StorageClassError", "StoreUnavailableError",
@@ -83,6 +85,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "AnnotationError",
     "Butler",
     "CalibrationLookupError",
     "CollectionCycleError",

@@ -13,6 +13,7 @@ from ..model.collections import CollectionType
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType, FileDataset, StoredFile
 from ..model.errors import (
+    AnnotationError,
     CollectionTypeError,
     ConfigError,
     ConflictingDefinitionError,
@@ -41,6 +42,7 @@ from .transaction import FileJournal
 if TYPE_CHECKING:
     from ..imaging.detector import Camera
     from ..model.dimensions import DimensionUniverse
+    from ..registry.annotations import AnnotationScope, AnnotationValue
     from ..registry.collections import Collections
 
 __all__ = ["Butler"]
@@ -101,6 +103,8 @@ class Butler(ButlerQueries):
         self.instrument = instrument
         self.cameras: dict[uuid.UUID, Camera] = {}
         """Cameras that have been read, by the ids of their datasets."""
+        self.header_keys = config.header_keys
+        """Which values of datasets' headers are kept in the registry."""
         self._journal = FileJournal(self.registry, self.datastore)
 
     @classmethod
@@ -366,22 +370,26 @@ class Butler(ButlerQueries):
             for ref, obj in items:
                 files.append(self.datastore.write(obj, ref, ref.dataset_type.storage_class))
                 stored.append((ref, files[-1]))
-            self._register(stored)
+            self._register(stored, headers=self.header_keys.of_objects(items))
 
     def _register(
-        self, alone: Sequence[tuple[DatasetRef, StoredFile]], shared: Sequence[tuple[DatasetRef, StoredFile]] = ()
+        self,
+        alone: Sequence[tuple[DatasetRef, StoredFile]],
+        shared: Sequence[tuple[DatasetRef, StoredFile]] = (),
+        *,
+        headers: Mapping[uuid.UUID, Mapping[str, Any]],
     ) -> None:
         """Register datasets whose files lie there, and their RUNs where those are new, in one transaction."""
         runs = dict.fromkeys(ref.run for ref, _ in (*alone, *shared))
         known = self.registry.catalog.collections
         if not shared and all(run in known for run in runs):
-            self.registry.datasets.insert(alone)
+            self.registry.datasets.insert(alone, headers=headers)
             return
         with self.registry.database.write():
             for run in runs:
                 self.collections.register(run, CollectionType.RUN)
-            self.registry.datasets.insert(alone)
-            self.registry.datasets.insert(shared, shared=True)
+            self.registry.datasets.insert(alone, headers=headers)
+            self.registry.datasets.insert(shared, shared=True, headers=headers)
 
     @one_operation
     def find_dataset(
@@ -487,8 +495,10 @@ class Butler(ButlerQueries):
         shared: list[tuple[DatasetRef, StoredFile]] = []
         taken: list[StoredFile] = []
         moved: list[Path] = []
+        headers: dict[uuid.UUID, dict[str, Any]] = {}
         with self._journal.owning(taken):
             for file in track(files, "Ingesting"):
+                headers |= self.header_keys.of_file(file)
                 # A file that moves is gone from its place only when its new one is certain: linked or copied at first.
                 how = "auto" if transfer == "move" else transfer
                 stored = self.datastore.ingest_file(file.path, file.refs[0], how, file.formatter)
@@ -497,7 +507,7 @@ class Butler(ButlerQueries):
                 (shared if len(file.refs) > 1 else alone).extend((ref, stored) for ref in file.refs)
                 if how != transfer and not self._is_source(file, stored):
                     moved.append(Path(file.path).absolute())
-            self._register(alone, shared)
+            self._register(alone, shared, headers=headers)
         self._journal.after_commit(path.unlink for path in moved)
         return [ref for file in files for ref in file.refs]
 
@@ -546,6 +556,49 @@ class Butler(ButlerQueries):
             freed = self.registry.datasets.forget(self.registry.datasets.ids_in_run(name))
             self.collections.delete_row(row)
             self._journal.remove(freed)
+
+    def annotate(self, datasets: DatasetRef | Iterable[DatasetRef], /, **pairs: AnnotationValue | None) -> None:
+        """Note something of datasets: ``butler.annotate(ref, quality="good", seeing=0.8)``.
+
+        Queries find them by it (``where="raw.annotation.quality = 'good'"``). All datasets are annotated, or none.
+
+        Parameters
+        ----------
+        datasets
+            A dataset, or many: what `query_datasets` returns.
+        **pairs
+            Strings, numbers, True and False by their keys, which are letters, digits and underscores. What was noted
+            under a key gives way; None takes the key away.
+
+        Raises
+        ------
+        AnnotationError
+            A key or a value cannot be kept, or no dataset is given.
+        DatasetNotFoundError
+            One of the datasets is not registered.
+        """
+        self._check_writeable()
+        refs = [datasets] if isinstance(datasets, DatasetRef) else list(datasets)
+        if wrong := [ref for ref in refs if not isinstance(ref, DatasetRef)]:
+            raise AnnotationError(f"datasets are annotated, as query_datasets finds them; not {wrong[0]!r}.")
+        self.registry.annotations.annotate(refs, pairs)
+
+    def annotations(self, dataset: DatasetRef, scope: AnnotationScope = "user") -> dict[str, AnnotationValue]:
+        """Return what is noted of a dataset, by key.
+
+        Parameters
+        ----------
+        dataset
+            Which.
+        scope
+            ``"user"``: what `annotate` noted; ``"header"``: the values that are kept of its header (docs/queries.md).
+
+        Raises
+        ------
+        DatasetNotFoundError
+            It is not registered.
+        """
+        return self.registry.annotations.of(dataset, scope)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

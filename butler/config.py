@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..model.errors import RepositoryNotFoundError, RepositoryVersionError
 from ..registry.postgres import is_postgresql, with_schema
+from .header_values import HeaderKeys
 
 __all__ = ["FILE_NAME", "RepositoryConfig"]
 
@@ -30,6 +31,8 @@ class RepositoryConfig:
     """Where the files are, in the words of `places`; this folder where left out."""
     cache: Any = None
     """What is kept here of files that are elsewhere; see `places`."""
+    header_keys: HeaderKeys = field(default_factory=HeaderKeys)
+    """The header values that datasets can be found by."""
 
     @property
     def database(self) -> str | Path:
@@ -82,7 +85,13 @@ class RepositoryConfig:
             raise RepositoryNotFoundError(f"{file} does not say what a repository is: {error}.") from error
         if version != _VERSION:
             raise RepositoryVersionError(f"{file} is of version {version}; this SkyButler reads version {_VERSION}.")
-        return cls(file.parent, registry, content.get("datastore"), content.get("cache"))
+        return cls(
+            file.parent,
+            registry,
+            content.get("datastore"),
+            content.get("cache"),
+            header_keys=HeaderKeys(content.get("header_values")),
+        )
 
     def save(self) -> None:
         """Write ``skybutler.yaml``, whole or not at all.
@@ -96,7 +105,9 @@ class RepositoryConfig:
 
         header = "# A SkyButler repository. The registry is a file beside this one, or an SQLAlchemy URL.\n"
         said = {"version": _VERSION, "registry": self.registry, "datastore": self.datastore, "cache": self.cache}
-        text = header + yaml.safe_dump({key: value for key, value in said.items() if value is not None}, sort_keys=False)
+        text = header + yaml.safe_dump(
+            {key: value for key, value in said.items() if value is not None}, sort_keys=False
+        )
         temporary = self.root / f".{FILE_NAME}.{os.getpid()}"
         with temporary.open("w", encoding="utf-8") as stream:
             stream.write(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,6 +64,8 @@ class IngestReport:
 class _Frame:
     path: Path
     observation: Observation
+    header: dict[str, Any]
+    """The values of its header that are kept."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -169,7 +172,7 @@ def ingest_raws(
         instrument = Instrument.load(instrument)
     paths = find_frames([places] if isinstance(places, str | Path) else places)
     report = IngestReport(run or f"{instrument.name}/raw")
-    frames = _read(instrument, paths, report)
+    frames = _read(instrument, paths, report, butler)
     if not frames:  # frames of another camera, perhaps: it does not become known by mistake
         return report
     butler.collections.register(report.run, CollectionType.RUN, f"Raw frames of {instrument.name}.")
@@ -185,15 +188,17 @@ def ingest_raws(
     return report
 
 
-def _read(instrument: Instrument, paths: Sequence[Path], report: IngestReport) -> list[_Frame]:
+def _read(instrument: Instrument, paths: Sequence[Path], report: IngestReport, butler: Butler) -> list[_Frame]:
     """Read and translate headers; what cannot be read goes to the report."""
     frames: dict[tuple[int, int], _Frame] = {}
     for path in track(paths, "Reading headers"):
         try:
-            observations = instrument.translate(read_headers(path), path)
+            headers = read_headers(path)
+            observations = instrument.translate(headers, path)
             if len(observations) > 1:
                 raise SkyButlerError(f"{path} holds {len(observations)} images; one a file can be ingested.")
-            frame = _Frame(path, observations[0])
+            said = ChainMap(dict(headers[observations[0].hdu]), dict(headers[0]))
+            frame = _Frame(path, observations[0], butler.header_keys.chosen("raw", said))
             if (other := frames.setdefault(frame.key, frame)) is not frame:
                 raise SkyButlerError(
                     f"{path} is exposure {frame.key[0]} of detector {frame.key[1]}, as is {other.path}."
@@ -272,7 +277,7 @@ def _register(butler: Butler, instrument: str, frames: Sequence[_Frame], report:
     for frame in frames:
         data_id = {"instrument": instrument, "exposure": frame.key[0], "detector": frame.key[1]}
         ref = DatasetRef(dataset_type, data_id, report.run, dataset_uuid("raw", data_id, report.run))
-        files.append(FileDataset(frame.path, [ref]))
+        files.append(FileDataset(frame.path, [ref], header=frame.header))
     known = butler.registry.datasets.existing(ref for file in files for ref in file.refs)
     report.known += [Path(file.path) for file in files if file.refs[0].id in known]
     new = [file for file in files if file.refs[0].id not in known]

@@ -22,6 +22,8 @@ _COMMANDS = {
     "dimensions": ("repository", "Show what data IDs may say, and the columns of records."),
     "collections": ("repository", "List collections and what they chain."),
     "certify": ("calibrations", "Say for which time calibrations are valid."),
+    "decertify": ("calibrations", "Say for which time calibrations are valid no more."),
+    "annotate": ("annotate", "Note something of datasets, to find them by."),
     "run": ("run", "Run a pipeline over what a query finds."),
     "query-datasets": ("query", "List datasets for which an expression holds."),
     "query-data-ids": ("query", "List data IDs for which an expression holds."),

@@ -186,3 +186,5 @@ class FileDataset:
     """The datasets in it; mostly one."""
     formatter: str | None = None
     """Name of what reads it; by the storage class where left out."""
+    header: Mapping[str, Any] | None = None
+    """What its header says, where that has been read already."""

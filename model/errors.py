@@ -12,6 +12,7 @@
      ├── CollectionTypeError         a collection of that type cannot do this
      ├── CollectionCycleError        a chain would come to hold itself
      ├── ConflictingDefinitionError  something of that name is defined otherwise already
+     ├── AnnotationError             a key or value cannot be noted of a dataset
      ├── InvalidQueryError           a query expression, or a name in it, means nothing
      ├── StorageClassError           an object is not what its storage class takes, or cannot be read as another
      ├── FileFormatError             a file is not of the format that it should be
@@ -35,6 +36,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "AnnotationError",
     "CalibrationLookupError",
     "CollectionCycleError",
     "CollectionNotFoundError",
@@ -102,6 +104,10 @@ class CollectionCycleError(SkyButlerError, ValueError):
 
 class ConflictingDefinitionError(SkyButlerError, ValueError):
     """Something of that name is defined otherwise already."""
+
+
+class AnnotationError(SkyButlerError, ValueError):
+    """A key or value cannot be noted of a dataset."""
 
 
 class InvalidQueryError(SkyButlerError, ValueError):

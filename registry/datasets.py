@@ -179,7 +179,13 @@ class Datasets:
                 )
         return Prepared(self._database, sa.select(*tests))
 
-    def insert(self, items: Sequence[tuple[DatasetRef, StoredFile | None]], *, shared: bool = False) -> None:
+    def insert(
+        self,
+        items: Sequence[tuple[DatasetRef, StoredFile | None]],
+        *,
+        shared: bool = False,
+        headers: Mapping[uuid.UUID, Mapping[str, Any]] | None = None,
+    ) -> None:
         """Register datasets, and the file of each, in one transaction.
 
         Parameters
@@ -188,6 +194,8 @@ class Datasets:
             A dataset and its file, or None where it has none.
         shared
             Whether a file holds several of them.
+        headers
+            Header values that datasets are to be found by, by their ids.
 
         Raises
         ------
@@ -200,22 +208,27 @@ class Datasets:
         """
         try:
             with self._registry.operation:
-                self._database.retry(lambda: self._insert(items, shared))
+                self._database.retry(lambda: self._insert(items, shared, headers or {}))
         except Exception as error:
             if _is_integrity_error(error):  # what was inserted before it failed is undone by now
                 self._explain(items, error)
             raise
 
-    def _insert(self, items: Sequence[tuple[DatasetRef, StoredFile | None]], shared: bool) -> None:
+    def _insert(
+        self,
+        items: Sequence[tuple[DatasetRef, StoredFile | None]],
+        shared: bool,
+        headers: Mapping[uuid.UUID, Mapping[str, Any]],
+    ) -> None:
         by_type: dict[str, list[DatasetRef]] = {}
         for ref, _ in items:
             by_type.setdefault(ref.dataset_type.name, []).append(ref)
         if self._are_summarised(by_type):
             with self._database.write_prepared(len(items)) as cursor:
-                self._insert_rows(cursor, by_type, items, shared)
+                self._insert_rows(cursor, by_type, items, shared, headers)
             return
         with self._registry.edit_catalog() as connection:
-            self._insert_rows(self._database.cursor(), by_type, items, shared)
+            self._insert_rows(self._database.cursor(), by_type, items, shared, headers)
             self._summarise(connection, by_type)
 
     def _are_summarised(self, by_type: Mapping[str, list[DatasetRef]]) -> bool:
@@ -234,6 +247,7 @@ class Datasets:
         by_type: Mapping[str, list[DatasetRef]],
         items: Sequence[tuple[DatasetRef, StoredFile | None]],
         shared: bool,
+        headers: Mapping[uuid.UUID, Mapping[str, Any]],
     ) -> None:
         catalog, encode, date = self._registry.catalog, self._database.encode_id, now_ns()
         for name, refs in by_type.items():
@@ -254,6 +268,9 @@ class Datasets:
         ]  # fmt: skip
         if kept:
             self._database.insert_many(cursor, self._insert_file, kept)
+        if headers:
+            mine = {ref.id: header for ref, _ in items if (header := headers.get(ref.id))}
+            self._registry.annotations.insert_headers(cursor, mine)
 
     @staticmethod
     def _check_types(registered: DatasetType, refs: Iterable[DatasetRef]) -> None:

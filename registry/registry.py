@@ -17,6 +17,7 @@ from ..model.dimensions import DimensionUniverse, default_universe
 from ..model.errors import RepositoryNotFoundError
 from ..model.provenance import QuantumRecord
 from . import provenance
+from .annotations import Annotations
 from .calibrations import Calibrations
 from .catalog import Catalog, CatalogCache, Operation
 from .collections import Collections
@@ -60,6 +61,7 @@ class Registry:
         self._catalog = CatalogCache(database, self.tables)
         self.collections = Collections(self)
         self.dimension_records = DimensionRecords(self)
+        self.annotations = Annotations(self)
         self.datasets = Datasets(self)
         self.data_ids = DataIds(self)
         self.calibrations = Calibrations(self)

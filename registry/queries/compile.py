@@ -6,8 +6,8 @@ AND and OR go to SQL as they are, with no normal form, so that an expression's S
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
@@ -104,7 +104,7 @@ class Compiler:
                 return sa.not_(found) if node.negated else found
             case tree.IsNull():
                 return self._null(self.term(node.operand), node.negated)
-        term = self.term(node)
+        term = self._as(self.term(node), Kind.BOOL)
         if term.kind is not Kind.BOOL:
             raise self.error(term, f"A condition is wanted; this is {term.kind.value}. Compare it with something.")
         return cast("ColumnElement[bool]", term.sql)
@@ -143,10 +143,36 @@ class Compiler:
     def _parameter(index: int, kind: Kind) -> ColumnElement[Any]:
         return sa.bindparam(f"v{index}", type_=SQL_TYPES[kind])
 
+    def _as(self, term: Term, kind: Kind) -> Term:
+        """Return a header value or an annotation as a value of a kind; anything else as it is."""
+        if term.kind is not Kind.OPEN:
+            return term
+        field = cast("Field", term.field)
+        if kind not in (Kind.INT, Kind.FLOAT, Kind.STRING, Kind.BOOL):
+            hint = " A time in a header is a string: '2019-05-03T09:00:00'." if kind is Kind.TIME else ""
+            raise self.error(term, f"{field} is a number, a string, or true or false, never {kind.value}.{hint}")
+        return Term(kind, self.columns(replace(field, kind=kind)), term.at, field)
+
+    def _readings(self, *terms: Term) -> list[list[Term]]:
+        """Return terms as what they are compared as: those that are open are of the others' kind.
+
+        Where all are open, all are numbers, or all strings.
+        """
+        if all(term.kind is not Kind.OPEN for term in terms):
+            return [[*terms]]
+        given = next((term.kind for term in terms if term.kind is not Kind.OPEN), None)
+        kinds = [Kind.FLOAT, Kind.STRING] if given is None else [Kind.FLOAT if given.is_number else given]
+        return [[self._as(term, kind) for term in terms] for kind in kinds]
+
+    @staticmethod
+    def _either(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+        """Return the condition, of several the first that is not NULL."""
+        return conditions[0] if len(conditions) == 1 else sa.func.coalesce(*conditions, type_=sa.Boolean())
+
     def _negative(self, node: tree.Negative) -> Term:
         if isinstance(node.operand, tree.Negative):  # two signs would read as a comment
             return self.term(node.operand.operand)
-        operand = self._number(self.term(node.operand), "-")
+        operand = self._number(self._as(self.term(node.operand), Kind.FLOAT), "-")
         return Term(operand.kind, -operand.sql, node.at)
 
     def _number(self, term: Term, sign: str) -> Term:
@@ -155,7 +181,9 @@ class Compiler:
         return term
 
     def _arithmetic(self, node: tree.Arithmetic) -> Term:
-        left, right = (self._number(self.term(side), node.operator) for side in (node.left, node.right))
+        wanted = Kind.INT if node.operator == "%" else Kind.FLOAT
+        sides = (self._as(self.term(side), wanted) for side in (node.left, node.right))
+        left, right = (self._number(side, node.operator) for side in sides)
         kind = Kind.FLOAT if Kind.FLOAT in (left.kind, right.kind) else Kind.INT
         a, b = left.sql, right.sql
         if kind is Kind.INT and node.operator in "+-*":
@@ -187,6 +215,9 @@ class Compiler:
         left, right = self.term(node.left), self.term(node.right)
         if node.operator == "OVERLAPS":
             return self._overlap(left, right, node.at)
+        return self._either([self._comparison(node, *sides) for sides in self._readings(left, right)])
+
+    def _comparison(self, node: tree.Compare, left: Term, right: Term) -> ColumnElement[bool]:
         kind = self._agreed(left, right, node.operator, node.at)
         operand = left.sql
         if node.operator not in ("=", "!="):
@@ -218,13 +249,16 @@ class Compiler:
         return cast("ColumnElement[bool]", column.is_not(None) if negated else column.is_(None))
 
     def _like(self, node: tree.Like) -> ColumnElement[bool]:
-        operand, pattern = self.term(node.operand), self.term(node.pattern)
+        operand, pattern = self._as(self.term(node.operand), Kind.STRING), self.term(node.pattern)
         if operand.kind is not Kind.STRING:
             raise self.error(operand, f"A pattern is compared with a string; this is {operand.kind.value}.")
         return self.dialect.like(operand.sql, pattern.sql)
 
     def _between(self, node: tree.Between) -> ColumnElement[bool]:
-        operand, low, high = (self.term(part) for part in (node.operand, node.low, node.high))
+        terms = [self.term(part) for part in (node.operand, node.low, node.high)]
+        return self._either([self._within(node, *reading) for reading in self._readings(*terms)])
+
+    def _within(self, node: tree.Between, operand: Term, low: Term, high: Term) -> ColumnElement[bool]:
         for bound in (low, high):
             kind = self._agreed(operand, bound, "BETWEEN", node.at)
             if not kind.is_ordered:
@@ -241,20 +275,25 @@ class Compiler:
             if isinstance(item, tree.Stride):
                 found.append(self._stride(operand, item))
             elif isinstance(item, tree.Values):
-                self._agreed(operand, Term(item.kind, None, item.at), "IN", item.at)
+                one, _ = self._readings(operand, Term(item.kind, None, item.at))[0]
+                self._agreed(one, Term(item.kind, None, item.at), "IN", item.at)
                 if item.count < 0:
-                    found.append(self.dialect.in_list(operand.sql, item.kind, f"v{item.index}"))
+                    found.append(self.dialect.in_list(one.sql, item.kind, f"v{item.index}"))
                 else:
                     listed = [self._parameter(item.index + i, item.kind) for i in range(item.count)]
-                    found.append(operand.sql.in_(listed))
+                    found.append(one.sql.in_(listed))
             else:
-                term = self.term(item)
-                self._agreed(operand, term, "IN", item.at)
-                found.append(operand.sql == term.sql)
+                readings = self._readings(operand, self.term(item))
+                for one, other in readings:
+                    self._agreed(one, other, "IN", item.at)
+                found.append(self._either([one.sql == other.sql for one, other in readings]))
         return any_of(sa.or_, found) if found else sa.false()
 
     def _among(self, node: tree.Among) -> ColumnElement[bool]:
-        terms = [self.term(name) for name in node.names]
+        terms = [
+            self._readings(self.term(name), Term(kind, None, node.at))[0][0]
+            for name, kind in zip(node.names, node.kinds, strict=True)
+        ]
         for term, kind in zip(terms, node.kinds, strict=True):
             self._agreed(term, Term(kind, None, term.at), "'='", term.at)
         columns = [term.sql for term in terms]
@@ -262,6 +301,7 @@ class Compiler:
         return operand.in_(self.dialect.rows(f"v{node.index}", node.kinds))
 
     def _stride(self, operand: Term, item: tree.Stride) -> ColumnElement[bool]:
+        operand = self._as(operand, Kind.INT)
         if operand.kind is not Kind.INT:
             raise self.source.error(item.at, f"A range holds integers, and this is compared with {operand.kind.value}.")
         start, stop, *stepped = (self._parameter(item.index + i, Kind.INT) for i in range(5 if item.stepped else 2))

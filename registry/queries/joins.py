@@ -96,9 +96,9 @@ class Joins:
         else:
             self._from = self._from.join(table, sa.and_(*on) if on else sa.true())
 
-    def attach(self, table: FromClause, on: ColumnElement[bool]) -> None:
-        """Join a table that has no dimensions, keeping rows for which there is none."""
-        self._from = self.from_clause.outerjoin(table, on)
+    def attach(self, table: FromClause, on: ColumnElement[bool], *, optional: bool = True) -> None:
+        """Join a table that has no dimensions, keeping rows for which there is none if it is optional."""
+        self._from = self.from_clause.join(table, on, isouter=optional)
 
     def element(self, name: str) -> FromClause:
         """Return the table of an element's records, joining it if it is not there."""

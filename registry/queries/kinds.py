@@ -29,6 +29,8 @@ class Kind(Enum):
     TIMESPAN = "a timespan"
     REGION = "a region"
     PATTERN = "a pattern"
+    OPEN = "a header value or an annotation"
+    """What a dataset says of itself: of the kind of what it is compared with (`annotations`)."""
 
     @property
     def is_number(self) -> bool:
@@ -38,7 +40,7 @@ class Kind(Enum):
     @property
     def is_ordered(self) -> bool:
         """Whether ``<`` means anything."""
-        return self in (Kind.INT, Kind.FLOAT, Kind.STRING, Kind.TIME)
+        return self in (Kind.INT, Kind.FLOAT, Kind.STRING, Kind.TIME, Kind.OPEN)
 
     @property
     def is_comparable(self) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ...model.errors import InvalidQueryError
 from ...model.region import Region
+from .annotations import AnnotationJoins, check_keys
 from .compile import Compiler
 from .dialect import Dialect, any_of
 from .joins import Joins
@@ -128,6 +129,7 @@ def _plan(registry: Registry, request: Request, counting: bool) -> Plan:
     statement = known.get(key)
     is_snapshot = False
     if statement is None:
+        check_keys(registry, reading)
         builder = _Builder(registry, request, reading, found, dialect)
         statement = builder.statement(counting)
         is_snapshot = builder.is_snapshot
@@ -166,6 +168,7 @@ class _Builder:
         self.tests: list[tuple[int, int | Region]] = []
         self.used = self._used()
         self.joins = Joins(registry.tables, self.universe.conform(self.used))
+        self.annotations = AnnotationJoins(self.joins, found, dialect, reading)
 
     def _used(self) -> set[str]:
         """Return the dimensions whose values the query needs."""
@@ -323,6 +326,8 @@ class _Builder:
     def column(self, field: Field) -> Any:
         """Return the SQL of a column; of a timespan, the pair of its begin and end."""
         if field.of_dataset:
+            if field.scope:
+                return self.annotations.column(field)
             i = next(i for i, s in enumerate(self.searches) if s.dataset_type.name == field.owner)
             return self.searches[i].column(self.joins, field.column)
         if field.is_dimension:

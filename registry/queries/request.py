@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from ...model.datasets import DatasetType
@@ -12,6 +12,7 @@ from ...model.errors import InvalidQueryError
 from . import tree
 from .dialect import Dialect
 from .expression import parse
+from .kinds import Kind
 from .resolve import Field, Scope, names_in
 from .source import Source
 from .values import Lifter
@@ -64,6 +65,8 @@ class Order:
 
     field: Field
     descending: bool
+    source: Source
+    """The text that names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ class Reading:
     @property
     def shape(self) -> tuple[Any, ...]:
         """What decides on the SQL: all but the values."""
-        return tuple(condition.shape for condition in self.conditions), self.order
+        sorting = tuple((order.field, order.descending) for order in self.order)
+        return tuple(condition.shape for condition in self.conditions), sorting
 
 
 def read(request: Request, dialect: Dialect, known_dataset_types: Iterable[str]) -> Reading:
@@ -173,7 +177,9 @@ def _order(request: Request, scope: Scope) -> Iterable[Order]:
         ):
             known = ", ".join(request.dimensions.names)
             raise source.error(at, f"The results have no {found.owner} to be sorted by; they have {known}.")
-        yield Order(found, descending)
+        # What is open is sorted by numbers, then by strings: where it is the one, the other is NULL.
+        for kind in (Kind.FLOAT, Kind.STRING) if found.kind is Kind.OPEN else (found.kind,):
+            yield Order(replace(found, kind=kind), descending, source)
 
 
 def _parsed(text: str) -> tree.Node | None:

@@ -14,6 +14,9 @@ from .source import Source
 
 __all__ = ["DATASET_FIELDS", "Field", "Scope", "key_kind", "names_in"]
 
+_ANNOTATIONS = {"header": "header", "annotation": "user"}
+"""What stands before the key of a header value or an annotation, and the scope that it means."""
+
 DATASET_FIELDS = {
     "dataset_id": Kind.UUID,
     "run": Kind.STRING,
@@ -40,13 +43,23 @@ class Field:
     """Name in the element's table or among the dataset's fields; empty for a dimension's own value."""
     kind: Kind
     of_dataset: bool = False
+    scope: str = ""
+    """Of a header value or an annotation, which it is; `column` is its key then."""
 
     @property
     def is_dimension(self) -> bool:
         """Whether it is a dimension's own value."""
         return not self.column
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What tells it from others, whatever kind it is taken for."""
+        return self.owner, self.scope, self.column
+
     def __str__(self) -> str:
+        if self.scope:
+            word = next(word for word, scope in _ANNOTATIONS.items() if scope == self.scope)
+            return f"{self.owner}.{word}.{self.column}"
         return self.owner if self.is_dimension else f"{self.owner}.{self.column}"
 
 
@@ -79,7 +92,7 @@ class Scope:
         InvalidQueryError
             It means none, or several.
         """
-        first, *rest = name.text.split(".")
+        first, *rest = _parts(name.text)
         universe = self.dimensions.universe
         if not rest and first in universe and universe[first].is_dimension:
             return self._dimension(first, name, source)
@@ -141,6 +154,8 @@ class Scope:
     def _of_dataset(self, dataset_type: str, rest: list[str], name: tree.Name, source: Source) -> Field:
         if all(t.name != dataset_type for t in self.dataset_types):
             raise source.error(name.at, f"Dataset type {dataset_type!r} takes no part in this query.")
+        if rest[0] in _ANNOTATIONS:
+            return self._annotation(dataset_type, rest, name, source)
         kind = DATASET_FIELDS.get(rest[0])
         if kind is Kind.TIMESPAN and len(rest) == 2:
             end = self._end(rest[1], name, source)
@@ -149,13 +164,28 @@ class Scope:
             wrong, known = ".".join(rest), ", ".join(DATASET_FIELDS)
             raise source.error(
                 name.at + len(dataset_type) + 1,
-                f"A dataset has no field {wrong!r}.{closest(wrong, DATASET_FIELDS)} It has {known}.",
+                f"A dataset has no field {wrong!r}.{closest(wrong, DATASET_FIELDS)} It has {known}, header.KEY and "
+                "annotation.key.",
             )
         return Field(dataset_type, rest[0], kind, of_dataset=True)
+
+    @staticmethod
+    def _annotation(dataset_type: str, rest: list[str], name: tree.Name, source: Source) -> Field:
+        word, *keys = rest
+        if len(keys) != 1:
+            example = "AIRMASS" if word == "header" else "quality"
+            raise source.error(name.at, f"{word!r} takes one key: {dataset_type}.{word}.{example}.")
+        key = keys[0].upper() if word == "header" else keys[0]  # a header's keys are in capitals
+        return Field(dataset_type, key, Kind.OPEN, of_dataset=True, scope=_ANNOTATIONS[word])
 
     def _bare(self, first: str, rest: list[str], name: tree.Name, source: Source) -> Field:
         """Resolve a column without its element: the record's own, else one that only one of the elements has."""
         universe = self.dimensions.universe
+        if first in _ANNOTATIONS and rest and self.dataset_types:
+            if len(self.dataset_types) == 1:
+                return self._annotation(self.dataset_types[0].name, [first, *rest], name, source)
+            choices = ", ".join(f"{t.name}.{name.text}" for t in self.dataset_types)
+            raise source.error(name.at, f"{name.text!r} is ambiguous; write one of {choices}.")
         owners = [self.element] if self.element is not None and first in self.element.index else []
         owners = owners or [e for e in map(universe.__getitem__, self.dimensions.elements) if first in e.index]
         # Records have timespans, too, and theirs are what most queries speak of.
@@ -190,6 +220,12 @@ class Scope:
         nearby = [*(f"{owner}.{rest}" for owner in owners), *candidates]
         meant = closest(text, nearby) or closest(text.lower(), nearby)
         return meant or f" Known: {', '.join(sorted(candidates))}."
+
+
+def _parts(name: str) -> list[str]:
+    """Return the parts of a name, the last one without its quotes."""
+    front, quote, key = name.partition('"')
+    return [*front[:-1].split("."), key[:-1]] if quote else name.split(".")
 
 
 def key_kind(universe: DimensionUniverse, dimension: str) -> Kind:

@@ -91,6 +91,8 @@ def test_a_migrated_repository_keeps_what_it_has_and_takes_calibrations(old):
         assert butler.get("defects", detector=0, collections=["later", "night"]) == {"hot": 1}
         made = butler.register_dataset_type(DatasetType("linearity", ["instrument"], "Dict", is_calibration=True))
         assert made
+        butler.annotate(biases, quality="good")
+        assert set(butler.query_datasets("bias", "night", where="bias.annotation.quality = 'good'")) == set(biases)
     assert "calib_instrument" in tables(old)
 
 
