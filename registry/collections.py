@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..model.collections import CollectionInfo, CollectionType
-from ..model.errors import CollectionCycleError, CollectionTypeError, ConflictingDefinitionError
+from ..model.errors import (
+    CollectionCycleError,
+    CollectionTypeError,
+    ConflictingDefinitionError,
+    InvalidQueryError,
+)
 from ..model.timespan import Timespan
 from . import tags
 from .catalog import CollectionRow
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     from ..model.datasets import DatasetRef, DatasetType
     from .registry import Registry
 
-__all__ = ["Collections", "check_collection_name"]
+__all__ = ["Collections", "check_collection_name", "check_globs"]
 
 
 class Collections:
@@ -51,6 +57,7 @@ class Collections:
         """
         kind = CollectionType.from_name(type)
         check_collection_name(name)
+        _check_text(doc)
         known = self._registry.catalog.collections.get(name)
         if known is None:
             table = self._registry.tables.collection
@@ -65,12 +72,73 @@ class Collections:
         return False
 
     def list(self, glob: str | Iterable[str] = "*") -> list[str]:
-        """Return the names of collections that match names or globs, sorted where a glob finds several."""
-        return [row.name for row in self._registry.catalog.matching(glob)]
+        """Return the names of collections that match names or globs, sorted where a glob finds several.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            A name without wildcards is not there.
+        InvalidQueryError
+            A regular expression stands where a glob is wanted.
+        """
+        return [row.name for row in self._registry.catalog.matching(check_globs(glob))]
 
     def info(self, name: str) -> CollectionInfo:
         """Return a collection's type, children, parents and documentation."""
         return self._registry.catalog.info(name)
+
+    def set_doc(self, name: str, doc: str) -> None:
+        """Say what a collection is for; `info` gives it back."""
+        _check_text(doc)
+        table = self._registry.tables.collection
+        with self._registry.edit_catalog() as connection:
+            row = self._registry.catalog.collection(name)
+            connection.execute(sa.update(table).where(table.c.id == row.id).values(doc=doc))
+            self._registry.catalog_changed(connection)
+
+    def instruments(self, name: str) -> Sequence[str]:
+        """Return the names of the instruments whose datasets a collection, or what it chains, holds."""
+        registry, found = self._registry, set[str]()
+        if "instrument" not in registry.universe:
+            return []
+        for table, type_id, collection in self._held(row.id for row in registry.catalog.flatten((name,))):
+            if "instrument" in table.c:
+                of_type = table.c.collection_id == collection, table.c.dataset_type_id == type_id
+                with registry.database.read() as connection:
+                    found.update(connection.execute(sa.select(table.c.instrument).distinct().where(*of_type)).scalars())
+        return sorted(found)
+
+    def refresh_summaries(self) -> int:
+        """Forget of which dataset types collections hold nothing any more, and return how many were forgotten.
+
+        Searches pass over collections that hold no dataset of a type. What they hold is noted as it comes; that it has
+        gone, only here, as it is read anew.
+        """
+        registry = self._registry
+        summary = registry.tables.collection_summary
+        with registry.edit_catalog() as connection:
+            held: set[tuple[int, int]] = set()
+            for table, type_id, collection in self._held(registry.catalog.by_id):
+                of_type = table.c.collection_id == collection, table.c.dataset_type_id == type_id
+                if connection.execute(sa.select(sa.exists().where(*of_type))).scalar():
+                    held.add((collection, type_id))
+            gone = registry.catalog.summary - held
+            for collection, type_id in gone:
+                same = summary.c.collection_id == collection, summary.c.dataset_type_id == type_id
+                connection.execute(sa.delete(summary).where(*same))
+            if gone:
+                registry.catalog_changed(connection)
+        return len(gone)
+
+    def _held(self, collections: Iterable[int]) -> Iterator[tuple[sa.Table, int, int]]:
+        """Give the tables that may keep datasets of each type noted for collections, with type and collection."""
+        catalog, tables, wanted = self._registry.catalog, self._registry.tables, set(collections)
+        types = {type_id: catalog.dataset_types[name] for name, type_id in catalog.type_ids.items()}
+        for collection, type_id in catalog.summary:
+            if collection in wanted:
+                group = types[type_id].dimensions
+                is_calib = catalog.by_id[collection].type is CollectionType.CALIBRATION
+                yield tables.calib(group) if is_calib else tables.tag(group), type_id, collection
 
     def dataset_types(self, name: str) -> Sequence[str]:
         """Return the names of the dataset types that a collection, or what it chains, holds or once held."""
@@ -96,7 +164,7 @@ class Collections:
         return [(key, name) for key, name, _ in rows]
 
     def redefine_chain(self, parent: str, children: str | Iterable[str]) -> None:
-        """Make a CHAINED collection search just these, in this order.
+        """Make a CHAINED collection search just these, in this order; a glob stands for all that match, sorted.
 
         Raises
         ------
@@ -130,8 +198,7 @@ class Collections:
             row = catalog.collection(parent)
             if row.type is not CollectionType.CHAINED:
                 raise CollectionTypeError(f"collection {parent!r} is {row.type.name}; only a CHAINED one has children.")
-            names = [children] if isinstance(children, str) else children
-            given = tuple(dict.fromkeys(catalog.collection(name).id for name in names))
+            given = tuple(child.id for child in catalog.matching(check_globs(children)))
             new = change(catalog.children.get(row.id, ()), given)
             for child in new:
                 self._check_cycle(row, child)
@@ -139,17 +206,22 @@ class Collections:
 
     def _check_cycle(self, parent: CollectionRow, child: int) -> None:
         catalog = self._registry.catalog
-        waiting, seen = [child], set()
+        waiting: list[int] = [child]
+        held_by: dict[int, int] = {child: parent.id}
         while waiting:
             current = waiting.pop()
-            if current in seen:
-                continue
-            seen.add(current)
             if current == parent.id:
+                path = [current]
+                while (holder := held_by[path[-1]]) != parent.id:
+                    path.append(holder)
+                names = " → ".join(catalog.by_id[key].name for key in (parent.id, *reversed(path)))
                 raise CollectionCycleError(
-                    f"{catalog.by_id[child].name!r} holds {parent.name!r} already; {parent.name!r} cannot hold it."
+                    f"{parent.name!r} would come to hold itself: {names}. Take one of these out of the one before it."
                 )
-            waiting += catalog.children.get(current, ())
+            for below in catalog.children.get(current, ()):
+                if below not in held_by:
+                    held_by[below] = current
+                    waiting.append(below)
 
     def _write_chain(self, connection: Connection, parent: int, children: Sequence[int]) -> None:
         chain = self._registry.tables.collection_chain
@@ -274,6 +346,33 @@ class Collections:
 
     def __repr__(self) -> str:
         return f"Collections({', '.join(self.list())})"
+
+
+def check_globs(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return names or globs as a tuple.
+
+    Raises
+    ------
+    InvalidQueryError
+        One of them is no text.
+    """
+    if not isinstance(given, str | re.Pattern | Iterable):
+        raise InvalidQueryError(f"collections is a name, or a list of names; not {given!r}.")
+    names = (given,) if isinstance(given, str | re.Pattern) else tuple(given)
+    for name in names:
+        if isinstance(name, re.Pattern):
+            raise InvalidQueryError(
+                f"{name.pattern!r} is a regular expression; collections are named by globs, such as 'u/me/*', 'run-?' "
+                "or 'night[0-9]'."
+            )
+        if not isinstance(name, str):
+            raise InvalidQueryError(f"a collection is named by a text, not {name!r}.")
+    return names
+
+
+def _check_text(doc: object) -> None:
+    if not isinstance(doc, str) or "\0" in doc or any("\ud800" <= c <= "\udfff" for c in doc):
+        raise ConflictingDefinitionError(f"{doc!r} is no text that a database keeps; write a sentence.")
 
 
 def check_collection_name(name: object) -> None:

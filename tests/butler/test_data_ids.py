@@ -1,4 +1,4 @@
-"""What a user may say instead of plain keys: other keys, columns, what is related one to one, and values of any kind."""
+"""What a user may say instead of plain keys: other keys, columns, what is related one to one, values of any kind."""
 
 import numpy as np
 import pandas as pd

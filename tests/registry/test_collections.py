@@ -1,7 +1,10 @@
 """Collections: names, chains in order, no cycles, no surprises."""
 
+import re
+
 import pytest
 
+from skybutler.butler.butler import Butler
 from skybutler.model.collections import CollectionInfo, CollectionType
 from skybutler.model.errors import (
     CollectionCycleError,
@@ -80,7 +83,7 @@ def test_a_collection_knows_the_chains_that_hold_it(collections):
 def test_a_chain_cannot_hold_itself_however_far_down(collections):
     collections.register("upper", "CHAINED")
     collections.redefine_chain("upper", "chain")
-    with pytest.raises(CollectionCycleError, match="'upper' holds 'chain' already"):
+    with pytest.raises(CollectionCycleError, match="'chain' would come to hold itself: chain → upper → chain"):
         collections.extend_chain("chain", "upper")
     with pytest.raises(CollectionCycleError):
         collections.extend_chain("chain", "chain")
@@ -144,3 +147,85 @@ def test_a_wildcard_has_no_order_to_find_first_in(butler, collections):
     assert [name for _, name in collections.resolve(["chain", "user"], "note")] == ["b"]
     assert collections.dataset_types("chain") == ["note"]
     assert collections.dataset_types("a") == []
+
+
+def test_a_cycle_is_told_with_its_whole_path(collections):
+    for name, child in (("x", "chain"), ("y", "x"), ("z", "y")):
+        collections.register(name, "CHAINED")
+        collections.redefine_chain(name, child)
+    with pytest.raises(CollectionCycleError, match="'chain' would come to hold itself: chain → z → y → x → chain"):
+        collections.extend_chain("chain", ["c", "z"])
+    assert collections.info("chain").children == ("a", "b")
+    with pytest.raises(CollectionCycleError, match="x → x"):
+        collections.prepend_chain("x", "x")
+
+
+def test_globs_name_children_sorted(collections):
+    collections.redefine_chain("chain", ["c", "[a-c]"])
+    assert collections.info("chain").children == ("c", "a", "b")
+    collections.remove_from_chain("chain", "[bc]")
+    assert collections.info("chain").children == ("a",)
+
+
+def test_regular_expressions_are_refused_with_what_to_write(butler, collections):
+    pattern = re.compile("u/.*")
+    for ask in (
+        lambda: collections.list(pattern),
+        lambda: collections.list(["a", pattern]),
+        lambda: collections.extend_chain("chain", pattern),
+        lambda: butler.query_datasets("note", pattern, find_first=False),
+        lambda: butler.find_dataset("note", visit=1, detector=0, collections=[pattern]),
+        lambda: Butler(butler.root, collections=pattern),
+    ):
+        with pytest.raises(
+            InvalidQueryError, match=r"'u/\.\*' is a regular expression; collections are named by globs"
+        ):
+            ask()
+    with pytest.raises(InvalidQueryError, match="a name, or a list of names; not 5"):
+        collections.list(5)
+    with pytest.raises(InvalidQueryError, match="named by a text, not None"):
+        butler.find_dataset("note", visit=1, detector=0, collections=[None])
+
+
+def test_documentation_is_kept_and_changed(collections):
+    assert collections.info("chain").doc == "Three RUNs."
+    collections.set_doc("chain", "Two RUNs – for now.")
+    assert collections.info("chain").doc == "Two RUNs – for now."
+    with pytest.raises(CollectionNotFoundError, match="Did you mean 'chain'"):
+        collections.set_doc("chian", "")
+    for odd in (None, "a\0b", "\ud800"):
+        with pytest.raises(ConflictingDefinitionError, match="is no text that a database keeps"):
+            collections.set_doc("chain", odd)
+
+
+def test_what_is_held_is_forgotten_when_summaries_are_refreshed(butler, collections):
+    first = butler.put("note", {}, visit=1, detector=0, run="a")
+    butler.put("note", {}, visit=2, detector=0, run="b")
+    collections.register("tagged", "TAGGED")
+    collections.tag("tagged", [first])
+    assert collections.refresh_summaries() == 0
+    assert collections.instruments("chain") == ["SmallCam"]
+    assert collections.instruments("c") == []
+    collections.untag("tagged", [first])
+    butler.remove_datasets([first])
+    assert collections.dataset_types("tagged") == collections.dataset_types("a") == ["note"]
+    assert collections.instruments("a") == []
+    assert collections.refresh_summaries() == 2
+    assert collections.dataset_types("tagged") == collections.dataset_types("a") == []
+    assert collections.dataset_types("chain") == ["note"]
+    again = butler.put("note", {}, visit=1, detector=0, run="a")
+    assert butler.find_dataset("note", visit=1, detector=0, collections="a") == again
+
+
+def test_a_butler_on_collections_that_are_not_there_fails_when_it_is_opened(root, butler):
+    butler.collections.register("u/me/first")
+    with pytest.raises(CollectionNotFoundError, match=r"no collection 'u/me/frist'\. Did you mean 'u/me/first'\?"):
+        Butler(root, collections="u/me/frist")
+    with pytest.raises(CollectionNotFoundError, match="no collection 'typo'"):
+        Butler(root, collections=["u/me/first", "typo"])
+    with Butler(root, collections=["u/me/new", "u/me/first"], run="u/me/new") as opened:
+        assert opened.find_dataset("note", visit=1, detector=0) is None
+        ref = opened.put("note", {}, visit=1, detector=0)
+        assert opened.find_dataset("note", visit=1, detector=0) == ref
+    with Butler(root, collections="u/*") as opened:
+        assert opened.query_datasets("note", find_first=False).count() == 1
