@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import getpass
+import logging
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -55,6 +57,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         servers = BACKENDS[1:] if marked("on_postgresql") or not own_database else BACKENDS[1:2]
         chosen = BACKENDS[:1] if marked("sqlite") else servers if marked("on_postgresql") else [BACKENDS[0], *servers]
         metafunc.parametrize("backend", chosen, indirect=True, scope="session")
+
+
+class Bucket:
+    """A new bucket of an S3 server on this machine."""
+
+    def __init__(self, port: int):
+        self.name = f"bucket-{uuid.uuid4().hex}"
+        self.port = port
+        self.endpoint = f"http://127.0.0.1:{port}"
+        with urlopen(Request(f"{self.endpoint}/{self.name}", method="PUT")):
+            pass
+
+
+@pytest.fixture(scope="session")
+def s3_port() -> Iterator[int]:
+    """The port of an S3 server."""
+    server_module = pytest.importorskip("moto.server", reason="no S3 server: pip install -e '.[test]'")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A new bucket, and credentials for it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "something")
+    return Bucket(s3_port)
 
 
 class Backend:

@@ -31,8 +31,7 @@ def open_store(location: str, options: Mapping[str, Any], folder: Path) -> Store
     Parameters
     ----------
     location
-        A path, relative ones below `folder`; or ``file://``, ``s3://``, ``http://``, ``https://`` and what follows;
-        or ``memory:``, for a new and empty one.
+        A path, relative ones below `folder`; or ``file://``, ``s3://``, ``http://``, ``https://`` and what follows.
     options
         What the store's class takes beside it, by name.
     folder
@@ -43,17 +42,12 @@ def open_store(location: str, options: Mapping[str, Any], folder: Path) -> Store
     ConfigError
         If there is no such kind of store, or it has no such option.
     """
-    scheme = location.partition(":")[0] if is_uri(location) or location == "memory:" else "file"
+    scheme = location.partition(":")[0] if is_uri(location) else "file"
     if scheme == "file":
         from .local import LocalStore
 
         _check_options(location, options, ())
         return LocalStore(folder / (_local(location) if is_uri(location) else Path(location).expanduser()))
-    if scheme == "memory":
-        from .memory import MemoryStore
-
-        _check_options(location, options, ())
-        return MemoryStore()
     if scheme not in _SCHEMES:
         known = ["file", *_SCHEMES]
         raise ConfigError(

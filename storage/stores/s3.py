@@ -65,8 +65,8 @@ class S3Store(Store):
         timeout: float = 30.0,
         retries: int = 5,
     ) -> None:
-        super().__init__(location.rstrip("/"))
-        bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
+        bucket, _, prefix = location.removeprefix("s3://").strip("/").partition("/")
+        super().__init__(f"s3://{bucket}/{prefix}".rstrip("/"))
         if not bucket:
             raise ConfigError(f"{location!r} names no bucket; write s3://bucket or s3://bucket/prefix.")
         try:
@@ -184,23 +184,29 @@ class S3Store(Store):
             yield
         except kinds.AlreadyExistsError as error:
             raise FileExistsError(f"there is a {uri} already") from error
-        except FileNotFoundError as error:
+        except (FileNotFoundError, kinds.GenericError) as error:
             if _NO_BUCKET.search(str(error)):
                 raise StoreUnavailableError(
                     f"{uri} cannot be {done}: there is no such bucket. Make it, or correct the datastore in "
                     "skybutler.yaml."
                 ) from error
-            raise FileNotFoundError(f"there is no {uri}") from error
+            if isinstance(error, FileNotFoundError):
+                raise FileNotFoundError(f"there is no {uri}") from error
+            raise self._unavailable(uri, done, error) from error
         except (kinds.PermissionDeniedError, kinds.UnauthenticatedError) as error:
             raise ReadOnlyError(
                 f"{uri} cannot be {done}: the server refuses. The credentials in the environment (AWS_ACCESS_KEY_ID, "
                 "AWS_SECRET_ACCESS_KEY) must allow it; a public bucket is read with anonymous: true."
             ) from error
         except kinds.BaseError as error:
-            raise StoreUnavailableError(
-                f"{uri} cannot be {done}: {_reason(error)}. It was tried several times; when the server "
-                "can be reached, do it again."
-            ) from error
+            raise self._unavailable(uri, done, error) from error
+
+    @staticmethod
+    def _unavailable(uri: str, done: str, error: Exception) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"{uri} cannot be {done}: {_reason(error)}. Nothing else is harmed; when the server can be reached, do it "
+            "again."
+        )
 
 
 def _reason(error: Exception) -> str:
