@@ -16,8 +16,8 @@ class Region:
     Parameters
     ----------
     text
-        IVOA SIAv2 text: ``CIRCLE ra dec radius``, ``RANGE ra1 ra2 dec1 dec2``, ``POLYGON ra1 dec1 ra2 dec2 …`` (great
-        circle edges, convex hull taken), or ``POINT ra dec``.
+        IVOA SIAv2 text: ``CIRCLE ra dec radius``, ``RANGE ra1 ra2 dec1 dec2`` (``-Inf`` and ``+Inf`` for no bound),
+        ``POLYGON ra1 dec1 ra2 dec2 …`` (great circle edges, convex hull taken), or ``POINT ra dec``.
 
     Raises
     ------
@@ -43,10 +43,11 @@ class Region:
                 f"not a region: {text!r}; write POINT ra dec, CIRCLE ra dec radius, RANGE ra1 ra2 dec1 dec2 "
                 "or POLYGON ra1 dec1 ra2 dec2 ra3 dec3 …"
             )
-        if not all(map(math.isfinite, values)):
+        bounds = values if kind != "RANGE" else [0 if math.isinf(value) else value for value in values]
+        if not all(map(math.isfinite, bounds)):
             raise ValueError(f"not a region: {text!r} (a number is not finite)")
         latitudes = values[2:4] if kind == "RANGE" else values[1::2] if kind == "POLYGON" else values[1:2]
-        if any(abs(latitude) > 90 for latitude in latitudes):
+        if any(90 < abs(latitude) < math.inf for latitude in latitudes):
             raise ValueError(f"not a region: {text!r} (a declination lies beyond ±90°)")
         if kind == "CIRCLE" and values[2] < 0:
             raise ValueError(f"not a region: {text!r} (the radius is negative)")
@@ -80,8 +81,10 @@ class Region:
         Raises
         ------
         ValueError
-            A size is negative.
+            A size is negative, or the centre beyond a pole.
         """
+        if abs(dec) > 90:
+            raise ValueError(f"a box around ({ra}, {dec}): its declination lies beyond ±90°")
         if width < 0 or height < 0:
             raise ValueError(f"a box of {width} x {height} degrees: its sizes may not be negative")
         south, north = max(dec - height / 2, -90.0), min(dec + height / 2, 90.0)
