@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .stack import *  # noqa: F403
     from .statistics import *  # noqa: F403
     from .visit_info import *  # noqa: F403
+    from .warp import *  # noqa: F403
     from .wcs import *  # noqa: F403
 
 _EXPORTS = {
@@ -85,6 +86,7 @@ _EXPORTS = {
     "footprint_set": ("FootprintSet", "Polarity", "Threshold", "ThresholdType"),
     "detector": ("Amplifier", "Camera", "Detector"),
     "wcs": ("Wcs",),
+    "warp": ("WarpingControl", "warp_exposure", "warp_image"),
     "psf": ("EmpiricalPsf", "GaussianPsf", "Psf", "Quadrupole"),
     "chebyshev": ("ChebyshevField",),
     "photo_calib": ("PhotoCalib",),
