@@ -40,6 +40,11 @@ class DimensionRecord:
     def from_mapping(cls, element: Element, row: Mapping[str, Any]) -> DimensionRecord:
         """Make one from a mapping of column names, checked; ``instrument`` may name the key of an instrument, too.
 
+        A region is a `Region`, IVOA text or an `lsst.sphgeom` region; a timespan is a `Timespan`, a pair of times
+        (`astropy.time.Time` or `datetime`, UTC where that says no zone; None for no end), or the columns
+        ``timespan_begin`` and ``timespan_end``, as `Query.to_arrow` gives them. NaN and whatever else stands for a
+        missing value is None; a whole float is the integer that a column of integers wants.
+
         Raises
         ------
         DataIdError
@@ -48,6 +53,9 @@ class DimensionRecord:
         row = dict(row)
         if element.key is not None and element.name in row:  # the key by its dimension's name: visit=12 for id=12
             row.setdefault(element.key.name, row.pop(element.name))
+        if element.has_timespan and "timespan_begin" in row:
+            ends = row.pop("timespan_begin"), row.pop("timespan_end", None)
+            row.setdefault("timespan", None if all(map(_is_missing, ends)) else ends)
         if unknown := row.keys() - element.index.keys():
             name = min(unknown)
             raise DataIdError(
@@ -57,8 +65,8 @@ class DimensionRecord:
         values = []
         for column in element.columns:
             value = row.get(column.name)
-            if column.type == "float" and isinstance(value, float) and math.isnan(value):
-                value = None  # databases differ in what they make of NaN; to both, NULL is "not known"
+            if _is_missing(value):  # databases differ in what they make of NaN; to both, NULL is "not known"
+                value = None
             if value is None:
                 if not column.nullable:
                     raise DataIdError(f"a record of {element.name} needs {column.name!r}: {_brief(row)}")
@@ -111,13 +119,26 @@ class DimensionRecord:
         return DimensionRecord, (self.element, self._values)
 
 
+def _is_missing(value: Any) -> bool:
+    """Whether a value is what tables put where there is none: NaN, pandas' NA and NaT, numpy's masked."""
+    if value is None or isinstance(value, str | int):
+        return value is None
+    if isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", "") == "f":
+        return math.isnan(value)
+    return type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
+
+
 def _checked(element: Element, name: str, kind: str, value: Any) -> Any:
-    if kind == "region" and isinstance(value, str):
-        value = Region(value)
-    if kind in ("int", "float", "bool", "str") and hasattr(value, "item"):  # a numpy scalar
+    if kind == "region":
+        value = _region(element, name, value)
+    elif kind == "timespan":
+        value = _timespan(element, name, value)
+    elif hasattr(value, "item"):  # a numpy scalar
         value = value.item()
-    if kind == "bool" and isinstance(value, int):
+    if kind == "bool" and type(value) is int and value in (0, 1):
         return bool(value)
+    if kind == "int" and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
     if not isinstance(value, _EXPECTED[kind]) or (isinstance(value, bool) and kind != "bool"):
         raise DataIdError(f"{element.name}.{name} is of type {kind}; {value!r} is {type(value).__name__}.")
     if isinstance(value, str) and ("\0" in value or any("\ud800" <= c <= "\udfff" for c in value)):
@@ -125,6 +146,26 @@ def _checked(element: Element, name: str, kind: str, value: Any) -> Any:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise DataIdError(f"{element.name}.{name} does not fit 64 bits: {value}.")
     return float(value) if kind == "float" and isinstance(value, int) else value
+
+
+def _region(element: Element, name: str, value: Any) -> Any:
+    try:
+        if isinstance(value, str):
+            return Region(value)
+        if hasattr(value, "to_ivoa_pos"):
+            return Region(value.to_ivoa_pos())
+    except (ValueError, RuntimeError) as error:
+        raise DataIdError(f"{element.name}.{name}: {error}") from error
+    return value
+
+
+def _timespan(element: Element, name: str, value: Any) -> Any:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return value
+    try:
+        return Timespan(*(None if _is_missing(end) else end for end in value))
+    except (TypeError, ValueError) as error:
+        raise DataIdError(f"{element.name}.{name}: {error}") from error
 
 
 def _brief(row: Mapping[str, Any]) -> str:

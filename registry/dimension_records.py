@@ -14,11 +14,15 @@ from ..model.errors import ConflictingDefinitionError, DataIdError, closest
 from ..model.records import DimensionRecord
 from ..model.region import Region
 from ..model.timespan import Timespan
+from .record_rows import RecordRows, records_of
 
 if TYPE_CHECKING:
     from .registry import Registry
 
 __all__ = ["DimensionRecords", "record_from_row", "row_from_record"]
+
+_CHUNK = 500
+"""Keys that one statement looks for."""
 
 
 class DimensionRecords:
@@ -27,13 +31,24 @@ class DimensionRecords:
     def __init__(self, registry: Registry):
         self._registry = registry
 
-    def insert(self, element_name: str, rows: Iterable[Mapping[str, Any] | DimensionRecord]) -> int:
+    def insert(self, element_name: str, rows: RecordRows, *, replace: bool = False, skip_existing: bool = False) -> int:
         """Insert records in bulk; all of them, or none.
+
+        Parameters
+        ----------
+        element_name
+            The element.
+        rows
+            Mappings of column names, records, or a table (pandas, Arrow, astropy, Polars) with a row each.
+        replace
+            Whether records of the same keys become these; the last of several wins.
+        skip_existing
+            Whether those whose keys are there already are passed over; the first of several is inserted.
 
         Returns
         -------
         int
-            How many.
+            How many are new or were replaced.
 
         Raises
         ------
@@ -43,22 +58,63 @@ class DimensionRecords:
             A row lacks what it needs, or refers to what is not there.
         """
         element = self._element(element_name)
-        records = [
-            row if isinstance(row, DimensionRecord) else DimensionRecord.from_mapping(element, row) for row in rows
-        ]
+        if replace and skip_existing:
+            raise TypeError("what is there is replaced or skipped, not both.")
+        records = records_of(element, rows)
         if not records:
             return 0
         table = self._registry.tables.dimension[element_name]
         try:
+            if replace or skip_existing:
+                return self._registry.database.retry(lambda: self._merge(table, records, replace=replace))
             self._registry.database.retry(lambda: self._insert(table, records))
         except sa.exc.IntegrityError as error:
-            self._explain(records, error)
+            self._explain(records, error, replace or skip_existing)
         return len(records)
 
     def _insert(self, table: sa.Table, records: Sequence[DimensionRecord]) -> None:
         database = self._registry.database
         with database.write() as connection:
             database.insert_rows(connection, table, [row_from_record(record) for record in records])
+            self._insert_pixels(connection, records)
+
+    def _merge(self, table: sa.Table, records: Sequence[DimensionRecord], *, replace: bool) -> int:
+        """Insert records whose keys are new; replace, or pass over, the others."""
+        width = len(records[0].element.required)
+        in_order = records if replace else reversed(records)
+        by_key = {record.values[:width]: record for record in in_order}
+        key = list(table.primary_key.columns)
+        with self._registry.database.write() as connection:
+            wanted, there = list(by_key), set[tuple[Any, ...]]()
+            for start in range(0, len(wanted), _CHUNK):
+                same = sa.tuple_(*key).in_(wanted[start : start + _CHUNK])
+                there.update(map(tuple, connection.execute(sa.select(*key).where(same))))
+            new = [record for own, record in by_key.items() if own not in there]
+            if new:
+                self._insert(table, new)
+            if replace and (changed := [by_key[own] for own in there]):
+                self._replace(connection, table, changed)
+        return len(by_key) if replace else len(new)
+
+    def _replace(self, connection: Connection, table: sa.Table, records: Sequence[DimensionRecord]) -> None:
+        """Make records of the same keys these."""
+        element = records[0].element
+        rows = [row_from_record(record) for record in records]
+        own = [column.name for column in table.primary_key.columns]
+        if others := [name for name in rows[0] if name not in own]:
+            statement = sa.update(table).where(*(table.c[name] == sa.bindparam(f"key_{name}") for name in own))
+            changes = [
+                {name: row[name] for name in others} | {f"key_{name}": row[name] for name in own} for row in rows
+            ]
+            connection.execute(statement.values({name: sa.bindparam(name) for name in others}), changes)
+        if element.has_region:
+            pixels = self._registry.tables.pixels[element.name]
+            same = [pixels.c[name] == sa.bindparam(f"key_{name}") for name in element.required]
+            keys = [
+                {f"key_{name}": getattr(record, element.column_of(name)) for name in element.required}
+                for record in records
+            ]
+            connection.execute(sa.delete(pixels).where(*same), keys)
             self._insert_pixels(connection, records)
 
     def sync(
@@ -86,7 +142,7 @@ class DimensionRecords:
             Another definition is there, and ``update`` is not set.
         """
         element = self._element(element_name)
-        record = row if isinstance(row, DimensionRecord) else DimensionRecord.from_mapping(element, row)
+        record = records_of(element, [row])[0]
         table = self._registry.tables.dimension[element_name]
         try:
             return self._registry.database.retry(lambda: self._sync(table, record, update))
@@ -109,16 +165,10 @@ class DimensionRecords:
             changed = {k: v for k, v in old.to_dict().items() if v != getattr(record, k)}
             if changed and not update:
                 raise ConflictingDefinitionError(
-                    f"{element.name} is defined otherwise already:\n  there: {old}\n  given: {record}"
+                    f"{element.name} is defined otherwise already:{_both(old, record)}\nTo change it, pass update=True."
                 )
             if changed:
-                where = self._key_equals(record)
-                connection.execute(sa.update(table).where(*where).values(row_from_record(record)))
-                if "region" in changed:
-                    pixels = self._registry.tables.pixels[element.name]
-                    same = (pixels.c[n] == getattr(record, element.column_of(n)) for n in element.required)
-                    connection.execute(sa.delete(pixels).where(*same))
-                    self._insert_pixels(connection, [record])
+                self._replace(connection, table, [record])
             return changed or False
 
     def _insert_if_absent(self, connection: Connection, table: sa.Table, record: DimensionRecord) -> bool:
@@ -175,26 +225,41 @@ class DimensionRecords:
         row = connection.execute(sa.select(table).where(*self._key_equals(record))).mappings().first()
         return None if row is None else record_from_row(record.element, dict(row))
 
-    def _explain(self, records: Iterable[DimensionRecord], error: Exception) -> NoReturn:
+    def _explain(self, records: Iterable[DimensionRecord], error: Exception, merging: bool = False) -> NoReturn:
         """Raise the error that says which record could not be inserted, and why."""
         seen: dict[tuple[Any, ...], DimensionRecord] = {}
         with self._registry.database.read() as connection:
             for record in records:
                 element = record.element
-                old = self._same_key(connection, record) or seen.get(record.values[: len(element.required)])
+                twin = seen.get(record.values[: len(element.required)])
+                old = None if merging else self._same_key(connection, record) or twin
                 if old is not None:
+                    is_twice = " (given twice)" if old is twin else ""
                     raise ConflictingDefinitionError(
-                        f"{element.name} is there already:\n  there: {old}\n  given: {record}"
+                        f"{element.name} is there already{is_twice}:{_both(old, record)}\n"
+                        "Pass skip_existing=True or replace=True, or use sync_dimension_records."
                     ) from error
                 seen[record.values[: len(element.required)]] = record
                 for name in (*element.requires, *element.implies):
                     other = self._registry.universe[name]
                     if other.has_table and getattr(record, name) is not None:
-                        self._check_there(connection, name, {n: getattr(record, n) for n in other.required})
+                        self._check_refers(connection, record, other, error)
                 for column in element.columns:
                     if column.role == "alternate":
                         self._check_alternate(connection, record, column.name, error)
         raise ConflictingDefinitionError(f"the records contradict what is there: {error}") from error
+
+    def _check_refers(self, connection: Connection, record: DimensionRecord, other: Element, error: Exception) -> None:
+        """Raise where the record of another dimension that a record refers to is not there, with how to insert it."""
+        key = {name: getattr(record, name) for name in other.required}
+        try:
+            self._check_there(connection, other.name, key)
+        except DataIdError as missing:
+            row = {other.column_of(name): value for name, value in key.items()}
+            raise DataIdError(
+                f"{missing} {record} refers to it; insert that first: "
+                f"butler.insert_dimension_records({other.name!r}, [{row!r}])."
+            ) from error
 
     def _check_alternate(self, connection: Connection, record: DimensionRecord, column: str, error: Exception) -> None:
         table = self._registry.tables.dimension[record.element.name]
@@ -203,8 +268,7 @@ class DimensionRecords:
         if row is not None:
             old = record_from_row(record.element, dict(row))
             raise ConflictingDefinitionError(
-                f"another {record.element.name} has the {column} {getattr(record, column)!r}:\n"
-                f"  there: {old}\n  given: {record}"
+                f"another {record.element.name} has the {column} {getattr(record, column)!r}:{_both(old, record)}"
             ) from error
 
     def explain_missing(self, data_id: DataId) -> None:
@@ -250,6 +314,13 @@ class DimensionRecords:
         of = "".join(f" of {n} {key[n]!r}" for n in element.requires)
         said = f"{column} {key[name]!r}" if column else f"{key[name]!r}"
         raise DataIdError(f"no {name} {said}{of}: {found}.{closest(str(key[name]), map(str, there))}")
+
+
+def _both(old: DimensionRecord, new: DimensionRecord) -> str:
+    """Return two records, and the columns in which they differ, for people."""
+    differ = [column for column, value in old.to_dict().items() if value != getattr(new, column)]
+    said = ", ".join(f"{name} ({getattr(old, name)!r}, not {getattr(new, name)!r})" for name in differ)
+    return f"\n  there: {old}\n  given: {new}\n  differ in: {said or 'nothing'}"
 
 
 def row_from_record(record: DimensionRecord) -> dict[str, Any]:

@@ -57,7 +57,10 @@ def test_a_number_that_is_nan_is_not_known():
         ({"name": "a\udc80b"}, "lone surrogate"),
         ({"name": 5}, "visit.name is of type str"),
         ({"exposure_time": "long"}, "visit.exposure_time is of type float"),
-        ({"timespan": (1, 2)}, "visit.timespan is of type timespan"),
+        ({"timespan": 1}, "visit.timespan is of type timespan"),
+        ({"timespan": ("soon", "later")}, "visit.timespan: a time is an astropy Time, a datetime"),
+        ({"id": 5.5}, "visit.id is of type int; 5.5 is float"),
+        ({"region": "POLYGON 1 2"}, "visit.region: not a region"),
     ],
 )
 def test_what_does_not_fit_its_column_is_refused(changes, message):
@@ -84,3 +87,41 @@ def test_records_are_equal_by_all_values_and_pickled():
     assert len({make(), make()}) == 1
     assert pickle.loads(pickle.dumps(make())) == make()
     assert repr(make()) == "visit(instrument='HSC', id=5, name='v5', exposure_time=30.0)"
+
+
+def test_times_and_regions_come_in_the_forms_that_people_have():
+    from datetime import UTC, datetime
+
+    from astropy.time import Time
+    from lsst.sphgeom import Angle, Circle, LonLat, UnitVector3d
+
+    span = Timespan.from_isot("2025-01-01T00:00:37", "2025-01-01T00:01:37")
+    for pair in (
+        (datetime(2025, 1, 1), datetime(2025, 1, 1, 0, 1)),  # noqa: DTZ001 - naive means UTC
+        [datetime(2025, 1, 1, tzinfo=UTC), Time("2025-01-01T00:01:00", scale="utc")],
+        (span.begin_ns, span.end_ns),
+    ):
+        assert make(timespan=pair).timespan == span
+    assert make(timespan=(None, span.end_ns)).timespan == Timespan(None, span.end_ns)
+    assert make(timespan_begin=span.begin_ns, timespan_end=span.end_ns).timespan == span
+    assert make(timespan_begin=None, timespan_end=float("nan")).timespan is None
+    circle = Circle(UnitVector3d(LonLat.fromDegrees(10, 20)), Angle.fromDegrees(0.5))
+    assert make(region=circle).region.contains(10.1, 20.1)
+
+
+def test_what_tables_put_for_a_missing_value_is_none():
+    import pandas as pd
+
+    for missing in (None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.ma.masked):
+        record = make(seq_num=missing, target_name=missing, timespan=missing, region=missing)
+        assert (record.seq_num, record.target_name, record.timespan, record.region) == (None, None, None, None)
+    assert make(seq_num=3.0).seq_num == 3
+
+
+def test_a_flag_is_true_or_false():
+    exposure = UNIVERSE["exposure"]
+    row = {"instrument": "HSC", "id": 5}
+    assert DimensionRecord.from_mapping(exposure, row | {"can_see_sky": np.bool_(True)}).can_see_sky is True
+    assert DimensionRecord.from_mapping(exposure, row | {"can_see_sky": 0}).can_see_sky is False
+    with pytest.raises(DataIdError, match="exposure.can_see_sky is of type bool; 5 is int"):
+        DimensionRecord.from_mapping(exposure, row | {"can_see_sky": 5})

@@ -3,6 +3,7 @@
 import pytest
 
 from skybutler.model.errors import ConflictingDefinitionError, DataIdError
+from skybutler.model.records import DimensionRecord
 from skybutler.model.region import Region
 from skybutler.model.timespan import Timespan
 
@@ -109,3 +110,125 @@ def test_a_region_that_is_none_on_the_sky_leaves_no_record(records, butler):
     with pytest.raises(ValueError, match="not a region"):
         records.insert("visit", [VISIT | {"region": "POLYGON 0 0 1 0 2 0"}])
     assert count(butler, "visit") == 4
+
+
+def test_a_conflict_shows_both_records_where_they_differ_and_what_to_do(records):
+    with pytest.raises(ConflictingDefinitionError) as raised:
+        records.insert("detector", [HERE | {"id": 1, "full_name": "X01", "purpose": "GUIDER"}])
+    text = str(raised.value)
+    assert "differ in: full_name ('D01', not 'X01'), purpose (None, not 'GUIDER')" in text
+    assert "skip_existing=True or replace=True, or use sync_dimension_records" in text
+    with pytest.raises(ConflictingDefinitionError, match=r"differ in: full_name \('D01', not 'X01'\)\n.*update=True"):
+        records.sync("detector", HERE | {"id": 1, "full_name": "X01"})
+
+
+def test_what_a_record_refers_to_is_told_with_the_call_that_inserts_it(records):
+    with pytest.raises(DataIdError) as raised:
+        records.insert("detector", [{"instrument": "Other", "id": 1}])
+    assert "no instrument 'Other': there are SmallCam." in str(raised.value)
+    assert "butler.insert_dimension_records('instrument', [{'name': 'Other'}])" in str(raised.value)
+    with pytest.raises(
+        DataIdError, match=r"insert_dimension_records\('physical_filter', \[\{'instrument': 'SmallCam', "
+    ):
+        records.sync("visit", VISIT | {"physical_filter": "SC-u"})
+
+
+def test_what_is_there_is_skipped_or_replaced(records, butler):
+    rows = [HERE | {"id": d, "full_name": f"N{d}"} for d in (2, 3, 3)]
+    rows[-1]["full_name"] = "last"
+    assert butler.insert_dimension_records("detector", rows, skip_existing=True) == 1
+    assert butler.sql("SELECT id, full_name FROM detector WHERE id > 1 ORDER BY id")[1] == [(2, "D02"), (3, "N3")]
+    assert butler.insert_dimension_records("detector", rows, skip_existing=True) == 0
+    assert butler.insert_dimension_records("detector", rows, replace=True) == 2
+    assert butler.sql("SELECT id, full_name FROM detector WHERE id > 1 ORDER BY id")[1] == [(2, "N2"), (3, "last")]
+    with pytest.raises(TypeError, match="replaced or skipped, not both"):
+        butler.insert_dimension_records("detector", rows, replace=True, skip_existing=True)
+
+
+@pytest.mark.parametrize("how", [{"replace": True}, {"skip_existing": True}])
+def test_merging_is_all_or_nothing_and_names_the_rival(records, butler, how):
+    rows = [HERE | {"id": 7, "full_name": "D07"}, HERE | {"id": 8, "full_name": "D00"}]
+    with pytest.raises(ConflictingDefinitionError, match="another detector has the full_name 'D00'"):
+        records.insert("detector", rows, **how)
+    with pytest.raises(DataIdError, match="insert that first"):
+        records.insert("detector", [{"instrument": "Other", "id": 1}], **how)
+    assert count(butler, "detector") == 3
+
+
+def test_relations_are_skipped_and_replaced_too(records, butler):
+    rows = [HERE | {"exposure": n, "visit": n} for n in (1, 2)] + [HERE | {"exposure": 1, "visit": 2}]
+    assert records.insert("visit_definition", rows, skip_existing=True) == 1
+    assert records.insert("visit_definition", rows, replace=True) == 3
+    assert count(butler, "visit_definition") == 5
+
+
+def test_a_replaced_region_is_found_where_it_is_now(records, butler):
+    records.insert("visit", [VISIT | {"region": Region.circle(50, 0, 0.1)}])
+    records.insert("visit", [VISIT | {"region": Region.circle(80, 0, 0.1)}], replace=True)
+    where = "visit.region OVERLAPS POINT({}, 0)"
+    assert [r.id for r in butler.query_dimension_records("visit", where=where.format(80))] == [9]
+    assert not butler.query_dimension_records("visit", where=where.format(50)).any()
+
+
+def as_pandas(table):
+    return table.to_pandas()
+
+
+def as_astropy(table):
+    from astropy.table import Table
+
+    return Table.from_pandas(table.to_pandas())
+
+
+def as_polars(table):
+    return pytest.importorskip("polars").from_arrow(table)
+
+
+@pytest.mark.parametrize("form", [lambda table: table, as_pandas, as_astropy, as_polars, lambda t: t.to_pylist()[::-1]])
+def test_what_to_arrow_gives_can_be_inserted_elsewhere(records, butler, form):
+    query = butler.query_dimension_records("visit")
+    rows, before = form(query.to_arrow()), list(query)
+    butler.sql("SELECT 1")
+    with butler.registry.database.write() as connection:
+        for table in ("visit_detector_region", "visit_definition", "visit_pixels", "visit"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    if isinstance(rows, list):  # Python's own times without a zone are UTC
+        for row in rows:
+            row["timespan"] = next(r.timespan for r in before if r.id == row["id"])
+            del row["timespan_begin"], row["timespan_end"]
+    assert records.insert("visit", rows) == 4
+    assert sorted(query, key=lambda r: r.id) == sorted(before, key=lambda r: r.id)
+    assert count(butler, "visit_pixels") > 0
+
+
+def test_records_and_single_rows_are_rows(records, butler):
+    record = next(iter(butler.query_dimension_records("detector", where="detector = 1")))
+    assert records.insert("detector", record, skip_existing=True) == 0
+    assert records.insert("detector", HERE | {"id": 5}) == 1
+    with pytest.raises(DataIdError, match="records of visit are wanted"):
+        records.insert("visit", [record])
+    for wrong, message in (("detector", "not as str"), (5, "not as int"), ([5], "is a mapping of its columns, not 5")):
+        with pytest.raises(DataIdError, match=message):
+            records.insert("detector", wrong)
+
+
+def test_records_of_another_repository_are_checked_by_the_columns_here(records, butler):
+    from skybutler.model.universe_definition import load_universe
+
+    other = load_universe({"extends": "default", "elements": {"detector": {"metadata": {"gain": {"type": "float"}}}}})
+    row = HERE | {"id": 5, "full_name": "D05"}
+    theirs = DimensionRecord.from_mapping(other["detector"], row | {"gain": 1.5})
+    with pytest.raises(DataIdError, match="detector has no column 'gain'"):
+        records.insert("detector", [theirs])
+
+
+@pytest.mark.sqlite
+def test_many_records_are_inserted_by_a_handful_of_statements(records, butler):
+    rows = [HERE | {"id": n, "full_name": f"B{n}"} for n in range(100, 20_100)]
+    statements: list[str] = []
+    butler.registry.database.cursor().connection.set_trace_callback(statements.append)
+    assert records.insert("detector", rows[:10]) == 10
+    assert records.insert("detector", rows, skip_existing=True) == 19_990
+    assert records.insert("detector", rows, replace=True) == 20_000
+    selects = [text for text in statements if text.lstrip().upper().startswith("SELECT")]
+    assert len(selects) < 200
