@@ -35,6 +35,8 @@ TRANSFER_MODES = ("auto", "direct", "link", "copy", "move", "in_place")
 _ATTEMPTS = 5  # to find a name that no file has
 _WHOLE = 1 << 20  # bytes up to which a file far away is fetched whole, rather than read in parts
 
+_NO_CACHE = "the cache %s cannot be used: %s"
+
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -166,6 +168,16 @@ class Datastore:
                 return chosen.read(source, storage_class, component, parameters or {})
             except FileFormatError as error:  # names a copy; the reader knows the file itself
                 raise FileFormatError(str(error).replace(str(source), self.uri(stored))) from error
+
+    def source(self, stored: StoredFile) -> Any:
+        """Return what reads a file where it lies: its path, or a `RemoteFile` where it is not on this machine.
+
+        Raises
+        ------
+        FileIntegrityError
+            If it is gone, or not as long as it was.
+        """
+        return self._on_disk(stored) or self._remote(stored)
 
     def exists(self, stored: StoredFile) -> bool:
         """Whether a file lies where it should."""
@@ -361,7 +373,12 @@ class Datastore:
         """Write a file; of one that goes elsewhere, a copy stays in the cache."""
         if self.cache is None or store.local_path(name) is not None:
             return store.write(name, write)
-        with self.cache.spooled(write) as (path, size, checksum):
+        with ExitStack() as stack:
+            try:
+                path, size, checksum = stack.enter_context(self.cache.spooled(write))
+            except OSError as error:
+                _log.warning(_NO_CACHE, self.cache.folder, error)
+                return store.write(name, write)
             store.put(name, path)
             try:
                 if size <= self.cache.size:
@@ -428,7 +445,7 @@ class Datastore:
                 except SkyButlerError:
                     raise
                 except OSError as error:  # full, or not ours to write to: one can read without
-                    _log.warning("the cache %s cannot be used: %s", cache.folder, error)
+                    _log.warning(_NO_CACHE, cache.folder, error)
             yield path or stack.enter_context(spooled(fill))[0]
 
     def _remote(self, stored: StoredFile) -> Any:
