@@ -26,8 +26,10 @@ from ..model.errors import (
 from ..model.records import DimensionRecord
 from ..model.storage_class import StorageClass
 from ..model.timespan import Timespan
-from ..registry.collections import check_collection_name
+from ..registry.collections import check_collection_name, check_globs
+from ..registry.record_rows import RecordRows
 from ..registry.registry import Registry, one_operation
+from ..storage.datastore import Datastore
 from ..storage.stores import is_uri
 from .config import RepositoryConfig
 from .deferred import DeferredDataset
@@ -35,7 +37,7 @@ from .exposure_info import COMPLETED, complete_exposure
 from .places import PlacesLike, open_datastore
 from .progress import track
 from .queries import ButlerQueries
-from .repository import create_repository, may_write
+from .repository import create_repository, may_write, remove_folder, temporary_folder
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN
 from .transaction import FileJournal
 
@@ -71,6 +73,8 @@ class Butler(ButlerQueries):
         The folder is no repository.
     RepositoryVersionError
         Another version of SkyButler made it.
+    CollectionNotFoundError
+        One of ``collections`` is not there; ``run`` may be among them, and is made by the first put.
 
     Examples
     --------
@@ -96,10 +100,9 @@ class Butler(ButlerQueries):
         self.run = run or DEFAULT_RUN
         if collections is None:
             self.search: tuple[str, ...] = (run, DEFAULT_COLLECTION) if run else (DEFAULT_COLLECTION,)
-            self._awaits_run = bool(run)
         else:
-            self.search = (collections,) if isinstance(collections, str) else tuple(collections)
-            self._awaits_run = False
+            self.search = self._check_search(collections)
+        self._awaits_run = self.run in self.search
         self.instrument = instrument
         self.cameras: dict[uuid.UUID, Camera] = {}
         """Cameras that have been read, by the ids of their datasets."""
@@ -109,8 +112,13 @@ class Butler(ButlerQueries):
 
     @classmethod
     def create(
-        cls, root: str | Path, *, registry: str | None = None, datastore: PlacesLike | None = None,
-        cache: str | Path | Mapping[str, Any] | None = None, universe: DimensionUniverse | None = None
+        cls,
+        root: str | Path,
+        *,
+        registry: str | None = None,
+        datastore: PlacesLike | None = None,
+        cache: str | Path | Mapping[str, Any] | None = None,
+        universe: str | Path | Mapping[str, Any] | DimensionUniverse | None = None,
     ) -> Butler:
         """Make a repository, with the standard dataset types, and open it.
 
@@ -126,12 +134,13 @@ class Butler(ButlerQueries):
         cache
             A folder for copies of what is not on this machine; or a mapping of ``folder``, ``size`` and ``age``.
         universe
-            Dimensions of its own; the default ones where left out.
+            Dimensions of its own: a YAML file, what such a file holds, or a universe (docs/dimensions.md); the default
+            ones where left out. The repository keeps them.
 
         Raises
         ------
         ConflictingDefinitionError
-            The folder is a repository already.
+            The folder is a repository already; or the universe makes no sense, and nothing was written.
         ConfigError
             What is said of the registry, the datastore or the cache makes no sense.
         StoreUnavailableError
@@ -143,6 +152,29 @@ class Butler(ButlerQueries):
                 f"Butler.create(folder, datastore={root!r})."
             )
         return cls(create_repository(Path(root), registry, datastore, cache, universe).root)
+
+    @classmethod
+    def in_memory(cls, *, universe: DimensionUniverse | None = None) -> Butler:
+        """Make a repository that is gone with this object: for tests, and for what need not outlive a notebook.
+
+        Files are in this process's memory, the registry in a folder of the system's for temporary files (in memory,
+        where there is one); other processes cannot open it.
+
+        Parameters
+        ----------
+        universe
+            Dimensions of its own; the default ones where left out.
+        """
+        import weakref
+
+        from ..storage.stores.memory import MemoryStore
+
+        folder = temporary_folder()
+        butler = cls.create(folder, universe=universe)
+        weakref.finalize(butler, remove_folder, folder)
+        butler.datastore = Datastore(MemoryStore())
+        butler._journal = FileJournal(butler.registry, butler.datastore)
+        return butler
 
     # What the repository is made of
 
@@ -207,14 +239,51 @@ class Butler(ButlerQueries):
             dataset_type = DatasetType(dataset_type, dimensions, storage_class, is_calibration, universe=self.universe)
         return self.registry.register_dataset_type(dataset_type, replace=replace)
 
-    def insert_dimension_records(self, element: str, rows: Iterable[Mapping[str, Any] | DimensionRecord]) -> int:
-        """Insert dimension records in bulk; all of them, or none. Returns how many."""
-        return self.registry.dimension_records.insert(element, rows)
+    def insert_dimension_records(
+        self, element: str, rows: RecordRows, *, replace: bool = False, skip_existing: bool = False
+    ) -> int:
+        """Insert dimension records in bulk; all of them, or none.
+
+        Parameters
+        ----------
+        element
+            The dimension, or the relation among dimensions.
+        rows
+            Mappings of column names, records, or a table (pandas, Arrow, astropy, Polars) with a row each.
+        replace
+            Whether records of the same keys become these.
+        skip_existing
+            Whether those whose keys are there already are passed over.
+
+        Returns
+        -------
+        int
+            How many are new or were replaced.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            One of them is there already; both are shown, and the columns in which they differ.
+        DataIdError
+            A row lacks what it needs, or refers to what is not there.
+        """
+        return self.registry.dimension_records.insert(element, rows, replace=replace, skip_existing=skip_existing)
 
     def sync_dimension_records(
         self, element: str, row: Mapping[str, Any] | DimensionRecord, update: bool = False
     ) -> bool | dict[str, Any]:
-        """Insert a dimension record if absent, compare it if present, change it if told to."""
+        """Insert a dimension record if absent, compare it if present, change it if told to.
+
+        Returns
+        -------
+        bool or dict
+            True where it was inserted, False where it was there, the old values where it was changed.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            It is there otherwise, and ``update`` is not set; both are shown.
+        """
         return self.registry.dimension_records.sync(element, row, update=update)
 
     # Datasets
@@ -611,6 +680,18 @@ class Butler(ButlerQueries):
             yield
 
     # How the above find their way
+
+    def _check_search(self, collections: str | Iterable[str]) -> tuple[str, ...]:
+        """Return the collections to search; raise for a name that is not there now, not when something is sought."""
+        try:
+            search = check_globs(collections)
+            for name in search:
+                if name not in (self.run, DEFAULT_COLLECTION):
+                    self.registry.catalog.matching(name)
+        except BaseException:
+            self.registry.close()
+            raise
+        return search
 
     def _data_id(
         self, dataset_type: DatasetType, data_id: Mapping[str, Any] | None, keywords: Mapping[str, Any]

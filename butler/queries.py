@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..model.datasets import DatasetType
-from ..model.errors import InvalidQueryError
+from ..registry.collections import check_globs
+from ..registry.data_ids import column_and_value
 from ..registry.registry import Registry, one_operation
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class ButlerQueries:
         limit
             How many at most; a negative number also tells, by a warning in the log, if there are more.
         **data_id
-            Values of dimensions that must hold.
+            Values of dimensions that must hold, as `Butler.get` takes them; ``data_id={…}`` gives them as a mapping.
 
         Raises
         ------
@@ -147,21 +148,19 @@ class ButlerQueries:
 
     def _search(self, collections: str | Iterable[str] | None) -> tuple[str, ...]:
         if collections is None:
-            if self._awaits_run:  # its own RUN, that is searched first, is made by the first put
+            if self._awaits_run:  # its own RUN, that is searched, is made by the first put
                 if self.run not in self.registry.catalog.collections:
-                    return self.search[1:]
+                    return tuple(name for name in self.search if name != self.run)
                 self._awaits_run = False
             return self.search
-        if isinstance(collections, str):
-            return (collections,)
-        if isinstance(collections, Iterable):
-            return tuple(collections)
-        raise InvalidQueryError(f"collections is a name, or a list of names; not {collections!r}.")
+        return check_globs(collections)
 
     def _constraint(self, data_id: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self.instrument is not None and "instrument" not in data_id:
-            return {"instrument": self.instrument, **data_id}
-        return data_id
+        given = {**(data_id.get("data_id") or {}), **{name: v for name, v in data_id.items() if name != "data_id"}}
+        if self.instrument is not None and "instrument" not in given:
+            given = {"instrument": self.instrument, **given}
+        universe = self.registry.universe
+        return dict(column_and_value(universe, name, v) for name, v in given.items() if v is not None)
 
 
 def _type_name(dataset_type: DatasetType | str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,11 +21,17 @@ from .config import FILE_NAME, RepositoryConfig
 from .places import check_places, in_yaml, open_datastore
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN, standard_dataset_types
 
-__all__ = ["create_repository", "may_write", "migrate_repository"]
+__all__ = ["create_repository", "may_write", "migrate_repository", "remove_folder", "temporary_folder"]
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of one's own in it
 
 
 def create_repository(
-    root: Path, registry: str | None, datastore: Any, cache: Any, universe: str | Path | Mapping[str, Any] | DimensionUniverse | None
+    root: Path,
+    registry: str | None,
+    datastore: Any,
+    cache: Any,
+    universe: str | Path | Mapping[str, Any] | DimensionUniverse | None,
 ) -> RepositoryConfig:
     """Make a repository whole, or leave nothing; parameters and errors are those of `Butler.create`."""
     if universe is not None:  # read, and its tables thought out, before anything is written
@@ -120,6 +128,17 @@ def may_write(config: RepositoryConfig) -> bool:
     if isinstance(database, Path):
         return os.access(config.root, os.W_OK) and (not database.exists() or os.access(database, os.W_OK))
     return os.access(config.root, os.W_OK)
+
+
+def temporary_folder() -> Path:
+    """Make a folder for a repository that need not last: in memory, where the system has such."""
+    in_memory = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK)
+    return Path(tempfile.mkdtemp(prefix="skybutler-", dir=_SHARED_MEMORY if in_memory else None))
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove such a folder, with all that is in it."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _clear_away(database: str | Path) -> None:

@@ -123,9 +123,10 @@ def _is_missing(value: Any) -> bool:
     """Whether a value is what tables put where there is none: NaN, pandas' NA and NaT, numpy's masked."""
     if value is None or isinstance(value, str | int):
         return value is None
-    if isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", "") == "f":
-        return math.isnan(value)
-    return type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
+    if type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
+        return True
+    is_float = isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", "") == "f"
+    return is_float and math.isnan(value)
 
 
 def _checked(element: Element, name: str, kind: str, value: Any) -> Any:

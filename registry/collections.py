@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -348,7 +348,7 @@ class Collections:
         return f"Collections({', '.join(self.list())})"
 
 
-def check_globs(given: str | Iterable[str]) -> tuple[str, ...]:
+def check_globs(given: object) -> tuple[str, ...]:
     """Return names or globs as a tuple.
 
     Raises
@@ -356,9 +356,13 @@ def check_globs(given: str | Iterable[str]) -> tuple[str, ...]:
     InvalidQueryError
         One of them is no text.
     """
-    if not isinstance(given, str | re.Pattern | Iterable):
+    names: tuple[object, ...]
+    if isinstance(given, str | re.Pattern):
+        names = (given,)
+    elif isinstance(given, Iterable):
+        names = tuple(given)
+    else:
         raise InvalidQueryError(f"collections is a name, or a list of names; not {given!r}.")
-    names = (given,) if isinstance(given, str | re.Pattern) else tuple(given)
     for name in names:
         if isinstance(name, re.Pattern):
             raise InvalidQueryError(
@@ -367,7 +371,7 @@ def check_globs(given: str | Iterable[str]) -> tuple[str, ...]:
             )
         if not isinstance(name, str):
             raise InvalidQueryError(f"a collection is named by a text, not {name!r}.")
-    return names
+    return cast("tuple[str, ...]", names)
 
 
 def _check_text(doc: object) -> None:

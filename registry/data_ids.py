@@ -149,11 +149,11 @@ class DataIds:
         records = self._registry.dimension_records
         if set(group.required) <= keys.keys():
             records.explain_missing(DataId.from_mapping(group, keys))
-        for name, value in (keys | other).items():
+        for name, value in {**keys, **other}.items():
             dimension, _, column = name.partition(".")
             if dimension in self._registry.universe:
                 records.explain_unknown(dimension, column, {**keys, dimension: value})
-        said = keys | other
+        said = {**keys, **other}
         contradictions = []
         for name in said:
             rest = {n: v for n, v in said.items() if n != name}

@@ -97,7 +97,7 @@ def test_times_and_regions_come_in_the_forms_that_people_have():
 
     span = Timespan.from_isot("2025-01-01T00:00:37", "2025-01-01T00:01:37")
     for pair in (
-        (datetime(2025, 1, 1), datetime(2025, 1, 1, 0, 1)),  # noqa: DTZ001 - naive means UTC
+        (datetime(2025, 1, 1), datetime(2025, 1, 1, 0, 1)),
         [datetime(2025, 1, 1, tzinfo=UTC), Time("2025-01-01T00:01:00", scale="utc")],
         (span.begin_ns, span.end_ns),
     ):
@@ -123,5 +123,5 @@ def test_a_flag_is_true_or_false():
     row = {"instrument": "HSC", "id": 5}
     assert DimensionRecord.from_mapping(exposure, row | {"can_see_sky": np.bool_(True)}).can_see_sky is True
     assert DimensionRecord.from_mapping(exposure, row | {"can_see_sky": 0}).can_see_sky is False
-    with pytest.raises(DataIdError, match="exposure.can_see_sky is of type bool; 5 is int"):
+    with pytest.raises(DataIdError, match="can_see_sky is of type bool; 5 is int"):
         DimensionRecord.from_mapping(exposure, row | {"can_see_sky": 5})
