@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .background import *  # noqa: F403
     from .catalog import *  # noqa: F403
     from .chebyshev import ChebyshevField as ChebyshevField
+    from .convolution import *  # noqa: F403
     from .detector import *  # noqa: F403
     from .exposure import *  # noqa: F403
     from .filter import *  # noqa: F403
@@ -86,6 +87,7 @@ _EXPORTS = {
     "footprint_set": ("FootprintSet", "Polarity", "Threshold", "ThresholdType"),
     "detector": ("Amplifier", "Camera", "Detector"),
     "wcs": ("Wcs",),
+    "convolution": ("ConvolutionControl", "convolve"),
     "warp": ("WarpingControl", "warp_exposure", "warp_image"),
     "psf": ("EmpiricalPsf", "GaussianPsf", "Psf", "Quadrupole"),
     "chebyshev": ("ChebyshevField",),

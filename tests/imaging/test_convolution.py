@@ -1,0 +1,138 @@
+"""Convolution: exact numbers, and what scipy says of any kernel on any plane."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import signal
+
+from skybutler.imaging import ConvolutionControl, GaussianPsf, Image, MaskedImage, blocks, convolution, convolve
+
+RAW = ConvolutionControl(normalize=False)
+
+
+def point(value=1.0, size=9):
+    made = MaskedImage.full((size, size), (0.0, 0, 0.0), dtype="float64")
+    made[4, 4] = (value, "CR", 4.0)
+    return made
+
+
+def test_a_point_becomes_the_kernel():
+    kernel = np.arange(1.0, 10).reshape(3, 3)
+    spread = convolve(point(), kernel, RAW)
+    assert np.array_equal(spread.image.array[3:6, 3:6], kernel)
+    assert np.array_equal(spread.variance.array[3:6, 3:6], 4 * kernel**2)
+    assert np.count_nonzero(spread.mask.array & spread.mask.plane_bit_mask("CR")) == 9
+    assert convolve(point(), kernel).image[5, 5] == pytest.approx(9 / 45)
+
+
+def test_a_kernel_of_one_pixel_changes_nothing():
+    rng = np.random.default_rng(1)
+    image = MaskedImage(rng.normal(0, 1, (5, 6)).astype("float32"), np.arange(30, dtype="int32").reshape(5, 6))
+    same = convolve(image, [[2.0]])
+    for new, old in zip(same.arrays, image.arrays, strict=True):
+        assert np.array_equal(new, old)
+    assert same.xy0 == image.xy0
+
+
+def test_edges_are_nan_or_copied():
+    image = MaskedImage.full((7, 6), (1.0, "BAD", 2.0))
+    spread = convolve(image, np.ones((3, 5)))
+    good = np.zeros((6, 7), bool)
+    good[1:-1, 2:-2] = True
+    assert np.array_equal(np.isfinite(spread.image.array), good)
+    assert np.array_equal(np.isfinite(spread.variance.array), good)
+    assert spread.mask.interpret(spread.mask[0, 0]) == "BAD,EDGE,NO_DATA"
+    assert spread.mask.interpret(spread.mask[3, 3]) == "BAD"
+    copied = convolve(image, np.ones((3, 5)), ConvolutionControl(copy_edge=True))
+    assert np.all(copied.image.array == 1)
+    assert copied.mask.interpret(copied.mask[0, 0]) == "BAD,EDGE"
+    assert copied[0, 0][2] == 2
+    assert copied[3, 3][2] == pytest.approx(2 / 15)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (15, 15)], ids=["direct", "separable or by Fourier transform"])
+def test_nan_spreads_as_far_as_the_kernel(shape):
+    rng = np.random.default_rng(2)
+    image = Image(rng.normal(0, 1, (40, 40)))
+    image[20, 20], image[5, 30] = np.nan, np.inf
+    for kernel in (rng.uniform(0.1, 1, shape), np.outer(np.hanning(shape[0] + 2)[1:-1], np.ones(shape[1]))):
+        spread = convolve(image, kernel)
+        half = shape[0] // 2
+        inner = spread.array[half:-half, half:-half]
+        expected = np.zeros((40, 40), bool)
+        for x, y in ((20, 20), (5, 30)):
+            expected[max(y - half, 0) : y + half + 1, max(x - half, 0) : x + half + 1] = True
+        assert np.array_equal(np.isnan(inner), expected[half:-half, half:-half])
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    height=st.integers(1, 12),
+    width=st.integers(1, 12),
+    separable=st.booleans(),
+    holes=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_every_plane_is_as_scipy_has_it(height, width, separable, holes, seed):
+    rng = np.random.default_rng(seed)
+    kernel = (
+        np.outer(rng.normal(0, 1, height), rng.normal(0, 1, width)) if separable else rng.normal(0, 1, (height, width))
+    )
+    if holes:
+        kernel *= rng.random(kernel.shape) < 0.5
+    values, spread = rng.normal(0, 1, (20, 25)), rng.uniform(1, 2, (20, 25))
+    bits = (1 << rng.integers(0, 9, (20, 25))).astype("int32") * (rng.random((20, 25)) < 0.05)
+    made = convolve(MaskedImage(values, bits.astype("int32"), spread), kernel, RAW)
+    inner = np.isfinite(made.image.array)
+    np.testing.assert_allclose(
+        made.image.array[inner], signal.convolve(values, kernel, "valid", "direct").ravel(), atol=1e-10
+    )
+    np.testing.assert_allclose(
+        made.variance.array[inner], signal.convolve(spread, kernel**2, "valid", "direct").ravel(), atol=1e-10
+    )
+    for bit in range(9):
+        there = signal.convolve((bits >> bit & 1).astype(float), (kernel != 0).astype(float), "valid", "direct") > 0.5
+        assert np.array_equal(made.mask.array[inner] >> bit & 1, there.ravel())
+
+
+def test_strips_and_threads_give_the_same_as_all_at_once(monkeypatch):
+    rng = np.random.default_rng(3)
+    image, kernel = Image(rng.normal(0, 1, (70, 50))), rng.normal(0, 1, (11, 10))
+    whole = convolve(image, kernel, RAW)
+    monkeypatch.setattr(convolution, "_STRIP", 300)
+    monkeypatch.setattr(blocks, "PARALLEL_PIXELS", 1)
+    np.testing.assert_allclose(convolve(image, kernel, RAW).array, whole.array, atol=1e-12)
+
+
+def test_a_psf_is_a_kernel():
+    image = Image.full((41, 41), dtype="float64")
+    image[20, 20] = 100.0
+    psf = GaussianPsf(21, 21, 2.0)
+    spread = convolve(image, psf.compute_kernel_image())
+    assert np.nansum(spread.array) == pytest.approx(100)
+    assert spread[20, 20] == pytest.approx(100 * psf.compute_peak())
+
+
+def test_an_image_says_by_its_xy0_where_a_kernel_is_centred():
+    spread = convolve(point(), Image(np.array([[1.0, 2.0, 3.0]]), xy0=(0, 0)), RAW)
+    assert spread.image.array[4, 4:7].tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match=r"no pixel \(0, 0\)"):
+        convolve(point(), Image(np.ones((3, 3)), xy0=(1, 1)))
+
+
+def test_kernels_that_cannot_work_are_refused():
+    for kernel, words in (
+        ([[1.0, -1.0]], "sum is 0"),
+        ([[np.nan]], "not finite"),
+        (np.ones(3), "shape"),
+        (np.ones((30, 3)), "does not fit"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            convolve(point(), kernel)
+    assert convolve(point(), [[1.0, -1.0]], RAW).image[4, 4] == -1
+
+
+def test_integers_become_floats():
+    assert convolve(Image(np.full((5, 5), 4, "uint16")), np.ones((3, 3))).dtype == np.float32
+    assert convolve(MaskedImage(np.full((5, 5), 4)), np.ones((3, 3))).image[2, 2] == pytest.approx(4)
