@@ -24,8 +24,6 @@ Floats = NDArray[np.float64]
 _STRIP = 1_048_576
 _DIRECT = 81
 """Up to how many pixels of a kernel sums are quicker than Fourier transforms (9x9)."""
-_RANK_ONE = 1e-10
-"""A kernel is the product of a row and a column where the rest is no larger, of its own size."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,6 @@ def _checked_kernel(kernel: Image | ArrayLike, control: ConvolutionControl) -> t
 def _convolve_plane(pixels: NDArray[Any], weights: Floats, center: tuple[int, int], out: NDArray[Any]) -> None:
     """Convolve one plane by strips; what lies beyond it counts as 0."""
     before = [size - 1 - middle for size, middle in zip(weights.shape, center, strict=True)]
-    factors = _factors(weights)
 
     def work(some: list[Block]) -> None:
         for block in some:
@@ -126,7 +123,7 @@ def _convolve_plane(pixels: NDArray[Any], weights: Floats, center: tuple[int, in
             any_bad = bool(bad.any())
             if any_bad:
                 strip[bad] = 0
-            convolved = _valid(strip, weights, factors)
+            convolved = _valid(strip, weights)
             if any_bad:
                 convolved[_valid_or(bad, weights != 0)] = np.nan
             out[block] = convolved[:, columns]
@@ -134,31 +131,15 @@ def _convolve_plane(pixels: NDArray[Any], weights: Floats, center: tuple[int, in
     for_blocks(pixels.shape, max(_STRIP, pixels.shape[1]), work)
 
 
-def _factors(weights: Floats) -> tuple[Floats, Floats] | None:
-    """Return the column and the row that a kernel is the product of, or None."""
-    if min(weights.shape) == 1:
-        return None
-    left, sizes, right = np.linalg.svd(weights)
-    if sizes[1] > _RANK_ONE * sizes[0]:
-        return None
-    return left[:, 0] * sizes[0], right[0]
-
-
-def _valid(strip: Floats, weights: Floats, factors: tuple[Floats, Floats] | None) -> Floats:
+def _valid(strip: Floats, weights: Floats) -> Floats:
     """Return the convolution where the kernel lies wholly inside."""
     from scipy import ndimage, signal
 
-    if factors is None and weights.size > _DIRECT:
+    if weights.size > _DIRECT:
         return np.asarray(signal.oaconvolve(strip, weights, mode="valid"))
     height, width = weights.shape
     more_y, more_x = 1 - height % 2, 1 - width % 2  # an odd number of pixels has a middle: scipy's is not in doubt then
-    if factors is None:
-        made = ndimage.convolve(strip, np.pad(weights, ((0, more_y), (0, more_x))), mode="constant")
-    else:
-        column, row = np.pad(factors[0], (0, more_y)), np.pad(factors[1], (0, more_x))
-        made = ndimage.convolve1d(
-            ndimage.convolve1d(strip, column, axis=0, mode="constant"), row, axis=1, mode="constant"
-        )
+    made = ndimage.convolve(strip, np.pad(weights, ((0, more_y), (0, more_x))), mode="constant")
     top, left = height - 1 - (height + more_y) // 2, width - 1 - (width + more_x) // 2
     return np.asarray(made[top : top + strip.shape[0] - height + 1, left : left + strip.shape[1] - width + 1])
 

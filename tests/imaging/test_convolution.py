@@ -51,30 +51,28 @@ def test_edges_are_nan_or_copied():
     assert copied[3, 3][2] == pytest.approx(2 / 15)
 
 
-@pytest.mark.parametrize("shape", [(3, 3), (15, 15)], ids=["direct", "separable or by Fourier transform"])
+@pytest.mark.parametrize("shape", [(3, 3), (15, 15)], ids=["direct", "by Fourier transform"])
 def test_nan_spreads_as_far_as_the_kernel(shape):
     rng = np.random.default_rng(2)
     image = Image(rng.normal(0, 1, (40, 40)))
     image[20, 20], image[5, 30] = np.nan, np.inf
-    for kernel in (rng.uniform(0.1, 1, shape), np.outer(np.hanning(shape[0] + 2)[1:-1], np.ones(shape[1]))):
-        spread = convolve(image, kernel)
-        half = shape[0] // 2
-        inner = spread.array[half:-half, half:-half]
-        expected = np.zeros((40, 40), bool)
-        for x, y in ((20, 20), (5, 30)):
-            expected[max(y - half, 0) : y + half + 1, max(x - half, 0) : x + half + 1] = True
-        assert np.array_equal(np.isnan(inner), expected[half:-half, half:-half])
+    spread = convolve(image, rng.uniform(0.1, 1, shape))
+    half = shape[0] // 2
+    inner = spread.array[half:-half, half:-half]
+    expected = np.zeros((40, 40), bool)
+    for x, y in ((20, 20), (5, 30)):
+        expected[max(y - half, 0) : y + half + 1, max(x - half, 0) : x + half + 1] = True
+    assert np.array_equal(np.isnan(inner), expected[half:-half, half:-half])
 
 
 @settings(deadline=None, max_examples=80)
 @given(
     height=st.integers(1, 12),
     width=st.integers(1, 12),
-    separable=st.booleans(),
     holes=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_every_plane_is_as_scipy_has_it(height, width, separable, holes, seed):
+def test_every_plane_is_as_scipy_has_it(height, width, holes, seed):
     rng = np.random.default_rng(seed)
     kernel = (
         np.outer(rng.normal(0, 1, height), rng.normal(0, 1, width)) if separable else rng.normal(0, 1, (height, width))
