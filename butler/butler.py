@@ -30,7 +30,6 @@ from ..registry.collections import check_collection_name, check_globs
 from ..registry.record_rows import RecordRows
 from ..registry.registry import Registry, one_operation
 from ..storage.datastore import Datastore
-from ..storage.datastore import Datastore
 from ..storage.stores import is_uri
 from .config import RepositoryConfig
 from .deferred import DeferredDataset
@@ -153,29 +152,6 @@ class Butler(ButlerQueries):
                 f"Butler.create(folder, datastore={root!r})."
             )
         return cls(create_repository(Path(root), registry, datastore, cache, universe).root)
-
-    @classmethod
-    def in_memory(cls, *, universe: DimensionUniverse | None = None) -> Butler:
-        """Make a repository that is gone with this object: for tests, and for what need not outlive a notebook.
-
-        Files are in this process's memory, the registry in a folder of the system's for temporary files (in memory,
-        where there is one); other processes cannot open it.
-
-        Parameters
-        ----------
-        universe
-            Dimensions of its own; the default ones where left out.
-        """
-        import weakref
-
-        from ..storage.stores.memory import MemoryStore
-
-        folder = temporary_folder()
-        butler = cls.create(folder, universe=universe)
-        weakref.finalize(butler, remove_folder, folder)
-        butler.datastore = Datastore(MemoryStore())
-        butler._journal = FileJournal(butler.registry, butler.datastore)
-        return butler
 
     @classmethod
     def in_memory(cls, *, universe: DimensionUniverse | None = None) -> Butler:

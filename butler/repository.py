@@ -141,17 +141,6 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def temporary_folder() -> Path:
-    """Make a folder for a repository that need not last: in memory, where the system has such."""
-    in_memory = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK)
-    return Path(tempfile.mkdtemp(prefix="skybutler-", dir=_SHARED_MEMORY if in_memory else None))
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove such a folder, with all that is in it."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def _clear_away(database: str | Path) -> None:
     """Remove the file of a registry that could not be made whole."""
     if isinstance(database, Path):

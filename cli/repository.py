@@ -33,7 +33,9 @@ __all__ = ["collections", "create", "dimensions", "ingest_raws", "show"]
     type=click.Path(),
     help="YAML file of dimensions of one's own (docs/dimensions.md); the default ones where left out.",
 )
-def create(repo: str, registry: str | None, datastore: tuple[str, ...], cache: str | None, universe: str | None) -> None:
+def create(
+    repo: str, registry: str | None, datastore: tuple[str, ...], cache: str | None, universe: str | None
+) -> None:
     """Make an empty repository in the folder REPO.
 
     What a data ID may say, and which columns its records have, is fixed here: --universe takes a YAML file that
