@@ -97,6 +97,8 @@ def write(obj: Any, path: str | os.PathLike[str], *, compression: str | None = N
     asked = _BY_SUFFIX.get(file_suffix(target.name).lower())
     if {asked, chosen.name} == {"yaml", "json"}:
         chosen = formatter("yaml")
+    elif (asked, kind.name) == ("fits", "SourceCatalog") and target.suffix != ".fz":
+        chosen = formatter("fits_catalog")
     elif asked != chosen.name or file_suffix(target.name).lower() in (".fits.gz", ".fits.fz", ".fz"):
         raise StorageClassError(
             f"a {kind.name} is written to a file whose name ends in {chosen.suffix}, not to {target.name}"
@@ -126,19 +128,24 @@ def _format(path: Path) -> str:
 
 
 def _fits_kind(path: Path) -> str | None:
-    """Tell what a FITS file holds: what its own mark says, a table where it has no image, else None."""
+    """Tell what a FITS file holds: what its own mark says, what afw kept in it, a table, or an image (None)."""
+    from .formatters.afw_archive import archive_of
+    from .formatters.afw_catalog import is_afw_catalog
     from .formatters.fits_file import FitsFile
 
     with FitsFile(path) as file:
         marked = file[0].values.get("SKYBUTLER TYPE")
         if isinstance(marked, str):
             return marked
-        has_table = False
-        for hdu in file:
-            if hdu.is_image:
-                return None
-            has_table |= hdu.values.get("XTENSION") in ("BINTABLE", "TABLE")
-        return "AstropyTable" if has_table else None
+        if any(hdu.is_image for hdu in file):
+            return None
+        table = file.find(lambda hdu: hdu.values.get("XTENSION") in ("BINTABLE", "TABLE"))
+        if table is None:
+            return None
+        if is_afw_catalog(table):
+            return "SourceCatalog"
+        archive = archive_of(file)
+        return "AstropyTable" if archive is None else archive.storage_class
 
 
 def _read_fits_table(path: Path, wanted: StorageClass) -> Any:
@@ -146,14 +153,18 @@ def _read_fits_table(path: Path, wanted: StorageClass) -> Any:
     from astropy.table import Table
     from astropy.units import UnitsWarning
 
+    from .formatters.afw_catalog import is_afw_catalog, read_catalog
     from .formatters.fits_file import FitsFile
     from .tables import from_arrow, to_arrow
 
     try:
         with FitsFile(path) as file:
             first = file.find(lambda hdu: hdu.values.get("XTENSION") in ("BINTABLE", "TABLE") and not hdu.is_image)
-        if first is None:
-            raise ValueError("all its HDUs are images")
+            if first is None:
+                raise ValueError("all its HDUs are images")
+            if is_afw_catalog(first):
+                catalog = read_catalog(first)
+                return catalog if wanted.name == "SourceCatalog" else from_arrow(to_arrow(catalog), wanted.name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnitsWarning)  # a unit that astropy does not know is kept by its name
             table = Table.read(path, format="fits", hdu=first.number)

@@ -17,6 +17,7 @@ __all__ = ["Formatter", "formatter", "formatter_for", "register_formatter"]
 
 _SHIPPED = {
     "fits": ("fits_exposure", "FitsFormatter"),
+    "fits_catalog": ("afw_catalog", "AfwCatalogFormatter"),
     "parquet": ("parquet", "ParquetFormatter"),
     "json": ("json_yaml", "JsonFormatter"),
     "yaml": ("json_yaml", "YamlFormatter"),

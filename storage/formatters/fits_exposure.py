@@ -18,6 +18,7 @@ from ...imaging.header import Header
 from ...imaging.masked_image import MaskedImage
 from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError, HeaderError, StorageClassError, closest
+from .afw_archive import archive_of
 from .fits_cards import CardTuple, card_text, header_bytes
 from .fits_file import FitsFile
 from .fits_planes import PlaneName, PlaneReader, describes_file, own_metadata, write_plane
@@ -250,7 +251,7 @@ def _exposure_component(reader: PlaneReader, name: str) -> Any:
     """Read one of the `COMPONENTS`; None where there is none."""
     if name in _IN_HEADERS:
         return _IN_HEADERS[name](reader)
-    return _read_component(reader.file, COMPONENTS[name]) if reader.is_own else None
+    return _read_component(reader.file, COMPONENTS[name]) if reader.is_own else reader.foreign(name)
 
 
 def _metadata(reader: PlaneReader) -> Header:
@@ -272,7 +273,7 @@ def _own_metadata(file: FitsFile) -> Header:
 def _wcs(reader: PlaneReader) -> Wcs | None:
     """Read the WCS; of anyone's file one that cannot be understood is none, and is logged."""
     try:
-        return reader.wcs()
+        found = reader.wcs()
     except HeaderError as error:
         if reader.is_own:
             raise FileFormatError(f"{reader.path}: {error}") from error
@@ -280,9 +281,12 @@ def _wcs(reader: PlaneReader) -> Wcs | None:
 
         logging.getLogger(__name__).warning("%s is read without a WCS: %s", reader.path, error)
         return None
+    return reader.foreign("wcs") if found is None and not reader.is_own else found
 
 
-def _exposure_id(reader: PlaneReader) -> int | None:
+def _exposure_id(reader: PlaneReader) -> Any:
+    if not reader.is_own:
+        return reader.foreign("id")
     value = reader.primary.values.get("SKYBUTLER EXPOSURE ID")
     return value if isinstance(value, int) else None
 
@@ -304,13 +308,18 @@ _OF_THE_PIXELS: dict[str, Callable[[PlaneReader, Box2I | None], Any]] = {
 
 def _read_alone(file: FitsFile, storage_class: "StorageClass") -> Any:
     """Read a component that is kept alone, or out of an exposure."""
+    is_own = "SKYBUTLER VERSION" in file[0].values
     if storage_class.name == "Header":
-        return _own_metadata(file) if "SKYBUTLER VERSION" in file[0].values else PlaneReader(file).metadata()
-    if storage_class.name == "Wcs":
-        hdu = file.find(lambda hdu: "WCS" in hdu.names)
-        found = PlaneReader(file).wcs() if hdu is None else Wcs.from_header(hdu.header)
+        return _own_metadata(file) if is_own else PlaneReader(file).metadata()
+    component = "wcs" if storage_class.name == "Wcs" else _component_of(storage_class).name
+    is_archive = not is_own and not any(hdu.is_image for hdu in file)
+    archive = archive_of(file) if is_archive else None
+    if archive is not None:
+        found = archive.get()
+    elif component == "wcs" and (hdu := file.find(lambda hdu: "WCS" in hdu.names)) is not None:
+        found = Wcs.from_header(hdu.header)
     else:
-        found = _read_component(file, _component_of(storage_class))
+        found = _exposure_component(PlaneReader(file), component)
     if not isinstance(found, storage_class.type):
         raise FileFormatError(f"{file.path} holds no {storage_class.name}")
     return found

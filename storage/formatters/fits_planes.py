@@ -7,6 +7,7 @@ the meaning.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from ...imaging.mask_schema import MaskPlane, MaskSchema
 from ...imaging.masked_image import MaskedImage
 from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError, StorageClassError
+from .afw_exposure import AfwExposure
 from .fits_cards import CardTuple, pixel_cards, write_image
 from .fits_file import FitsFile, Hdu
 from .fits_tiles import Compression, can_be_tiled, write_tiles
@@ -205,6 +207,14 @@ class PlaneReader:
         """
         header = self.main.header if self.is_own else self.merged_header()
         return Wcs.from_header(header, tuple(self.bbox.min))
+
+    def foreign(self, name: str) -> Any:
+        """Read a component of an exposure that another program wrote; None where it has none that is understood."""
+        return self._afw.component(name) if self._afw.is_one else None
+
+    @cached_property
+    def _afw(self) -> AfwExposure:
+        return AfwExposure(self.file)
 
     def merged_header(self) -> Header:
         """Return the cards of the primary header and of the image's own, which count where both have a keyword."""
