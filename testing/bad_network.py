@@ -27,6 +27,8 @@ class CuttingProxy:
         How many connections are still to be broken off; None for all.
     connections : `int`
         How many there have been.
+    received : `int`
+        Bytes that came back from the server.
     """
 
     def __init__(self, port: int) -> None:
@@ -39,6 +41,7 @@ class CuttingProxy:
         self.down: int | None = None
         self.cuts: int | None = None
         self.connections = 0
+        self.received = 0
 
     def behave(self) -> None:
         """Pass everything on from now on."""
@@ -74,6 +77,9 @@ class CuttingProxy:
                     break
                 target.sendall(block)
                 passed += len(block)
+                if not up:
+                    with self._lock:
+                        self.received += len(block)
         _break_off(source)
         _break_off(target)
 

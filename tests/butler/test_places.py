@@ -457,3 +457,24 @@ def test_a_full_cache_is_no_hindrance_to_reading(small_disk, bucket, tmp_path, c
         assert butler.get(butler.put("words", "z" * 300_000, HERE, detector=2)) == "z" * 300_000
     assert "cannot be used" in caplog.text
     assert not [p for p in small_disk.rglob("*") if p.is_file() and p.parent.name != "locks"]
+
+
+def test_of_a_large_table_far_away_only_what_is_asked_for_is_fetched(bucket, tmp_path):
+    frame = pd.DataFrame({f"c{n}": np.random.default_rng(n).random(200_000) for n in range(8)})
+    with cutting_proxy(bucket.port) as proxy:
+        with make(tmp_path / "repo", in_bucket(bucket) | {"endpoint": proxy.url, "retries": 0}) as butler:
+            ref = butler.put("stars", frame, HERE, detector=0)
+            size = butler.registry.datasets.files(ref.id)[0].size
+            proxy.received = 0
+            assert butler.get("stars.rowcount", HERE, detector=0) == 200_000
+            one = butler.get(ref, parameters={"columns": "c3"}, storage_class="ArrowTable")
+            assert one["c3"].to_numpy().tobytes() == frame["c3"].to_numpy().tobytes()
+            few = butler.get(ref, parameters={"columns": ["c1", "c3"], "filters": "c1 < 0.001", "rows": slice(9)})
+            pd.testing.assert_frame_equal(few, frame[frame.c1 < 0.001][["c1", "c3"]][:9].reset_index(drop=True))
+            assert proxy.received < size * 0.7
+            proxy.received = 0
+            pd.testing.assert_frame_equal(butler.get(ref), frame)
+            assert proxy.received > size
+            proxy.down = 300_000
+            with pytest.raises(StoreUnavailableError, match=r"s3://.*stars.*cannot be read"):
+                butler.get(ref, parameters={"columns": "c5"})
