@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
 from .output import format_option, print_rows
+
+if TYPE_CHECKING:
+    from ..model.datasets import DatasetRef, DatasetType
 
 __all__ = ["query_data_ids", "query_datasets", "query_records", "sql"]
 
@@ -24,7 +27,9 @@ def _query_options(command: F) -> F:
     several = "may be repeated, or separated by commas"
     for option in (
         format_option,
-        click.option("--limit", "-n", type=click.IntRange(min=0), help="How many rows at most."),
+        click.option(
+            "--limit", "-n", type=int, metavar="N", help="How many rows at most; -N also tells if there are more."
+        ),
         click.option(
             "--order-by", "-s", multiple=True, metavar="NAME", help=f"Sort by this (-NAME: reversed); {several}."
         ),
@@ -95,23 +100,51 @@ def query_datasets(
             found = butler.query_all_datasets(
                 dataset_type, collections=searched or None, find_first=not find_all, where=where, limit=limit
             )
-            refs = list(found)
-            types = dict.fromkeys(ref.dataset_type for ref in refs)
         else:
             found = butler.query_datasets(
                 dataset_type, searched or None, find_first=not find_all, where=where,
                 order_by=_names(order_by), limit=limit,
             )  # fmt: skip
+        if find_all:
+            names, rows, refs = _each_validity(found, dataset_type, butler.dataset_type)
+        else:
             refs = list(found)
-            types = {butler.dataset_type(dataset_type): None}
-        dimensions = list(dict.fromkeys(name for one in types for name in one.dimensions.required))
-        names = ["type", *dimensions, "run", "id", *(["uri"] if uri else [])]
-        rows = [
-            [ref.dataset_type.name, *(ref.data_id.get(d) for d in dimensions), ref.run, str(ref.id)] for ref in refs
-        ]
+            types = list(dict.fromkeys(ref.dataset_type for ref in refs))
+            if not _is_glob(dataset_type):
+                types = [butler.dataset_type(dataset_type)]
+            dimensions = list(dict.fromkeys(name for one in types for name in one.dimensions.required))
+            names = ["type", *dimensions, "run", "id"]
+            rows = [
+                [ref.dataset_type.name, *(ref.data_id.get(d) for d in dimensions), ref.run, str(ref.id)] for ref in refs
+            ]
         if uri:
-            rows = [[*row, butler.get_uri(ref)] for row, ref in zip(rows, refs, strict=True)]
+            names, rows = [*names, "uri"], [[*row, butler.get_uri(ref)] for row, ref in zip(rows, refs, strict=True)]
         _print_found(names, rows, output, found)
+
+
+def _each_validity(
+    found: Any, dataset_type: str, of_name: Callable[[str], DatasetType]
+) -> tuple[list[str], list[list[Any]], list[DatasetRef]]:
+    """Return all datasets of a query as rows: those of CALIBRATION collections once for each span they are valid in."""
+    from uuid import UUID
+
+    from ..model.datasets import DatasetRef
+    from ..model.timespan import isot_from_ns
+
+    table = found.to_arrow()
+    ends = [name for name in ("timespan_begin", "timespan_end") if name in table.column_names]
+    dimensions = [n for n in table.column_names if n not in ("dataset_type", "dataset_id", "run", *ends)]
+    cells = {name: table[name].cast("int64" if name in ends else table[name].type).to_pylist()
+             for name in table.column_names}  # fmt: skip
+    rows, refs = [], []
+    for i in range(table.num_rows):
+        row = {name: cells[name][i] for name in cells}
+        name = row.get("dataset_type", dataset_type)
+        spans = [None if row[end] is None else isot_from_ns(row[end]) for end in ends]
+        rows.append([name, *(row[d] for d in dimensions), row["run"], row["dataset_id"], *spans])
+        data_id = {d: row[d] for d in dimensions if row[d] is not None}
+        refs.append(DatasetRef(of_name(name), data_id, row["run"], id=UUID(row["dataset_id"])))
+    return ["type", *dimensions, "run", "id", *ends], rows, refs
 
 
 def _is_glob(name: str) -> bool:

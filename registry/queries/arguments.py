@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from operator import index
 from typing import Any, TypeAlias
@@ -68,8 +68,10 @@ def _several(given: Any) -> tuple[Any, ...] | None:
     return tuple(given) if isinstance(given, Iterable) and not isinstance(given, bytes | Mapping) else None
 
 
-def values_of(texts: Iterable[str], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide keyword values into those that expressions name, and those of dimensions that must hold."""
+def values_of(
+    texts: Iterable[str], values: Mapping[str, Any], dimensions: Container[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide keyword values into those that expressions name, and those that columns of these names must have."""
     spoken: set[str] = set()
     for text in texts:
         waiting = [parse(text)]
@@ -77,7 +79,7 @@ def values_of(texts: Iterable[str], values: Mapping[str, Any]) -> tuple[dict[str
             node = waiting.pop()
             if isinstance(node, tree.Bind):
                 spoken.add(node.name)
-            elif isinstance(node, tree.Name):
+            elif isinstance(node, tree.Name) and node.text not in dimensions:  # LSST's older spelling of a bind name
                 spoken.add(node.text)
             if node is not None:
                 waiting += tree.parts(node)

@@ -78,9 +78,9 @@ class Query(ABC, Generic[T]):
             ``where(visit=3)`` is ``where("visit = :v", v=3)``.
         """
         asked = conditions(expression, bind)
-        named, required = values_of((text for text, _ in asked), values)
+        named, required = values_of((text for text, _ in asked), values, self._request.dimensions.universe)
         asked = tuple((text, {**given, **named}) for text, given in asked)
-        asked += tuple((f"{name} = :{name}", {name: value}) for name, value in required.items())
+        asked += tuple((f"{name} = :value", {"value": value}) for name, value in required.items())
         return self._changed(where=(*self._request.where, *asked))
 
     def order_by(self, *columns: str | Iterable[str]) -> Self:

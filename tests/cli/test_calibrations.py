@@ -1,5 +1,6 @@
 """`skybutler certify` and `migrate`, and runs that search what was certified."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -92,3 +93,24 @@ def test_an_older_repository_is_migrated(skybutler, tmp_path):
     assert "nothing to do" in skybutler("migrate", tmp_path).out
     assert skybutler("collections", tmp_path).code == 0
     assert skybutler("migrate", tmp_path, "--to", "7").code == 1
+
+
+@pytest.mark.parametrize("named", ["bias", "bia*"])
+def test_all_datasets_of_a_calibration_collection_come_with_their_validity(skybutler, calibrated, named):
+    skybutler("certify", calibrated, "made", "calib", "bias", "--begin", "2000-01-01", "--end", "2001-01-01T12:00:00")
+    skybutler("certify", calibrated, "made", "calib", "bias", "--begin", "2002-01-01")
+    listed = skybutler("query-datasets", calibrated, named, "-c", "calib", "--find-all", "--uri", "--format", "json")
+    rows = json.loads(listed.out)
+    spans = [(row["timespan_begin"], row["timespan_end"]) for row in rows if row["detector"] == 0]
+    assert sorted(spans) == [("2000-01-01T00:00:32", "2001-01-01T12:00:32"), ("2002-01-01T00:00:32", None)]
+    assert all(row["type"] == "bias" and Path(row["uri"].removeprefix("file://")).exists() for row in rows)
+    first = skybutler("query-datasets", calibrated, named, "-c", "calib", "--format", "json")
+    assert all("timespan_begin" not in row for row in json.loads(first.out))
+
+
+def test_a_negative_limit_tells_that_there_is_more(skybutler, calibrated, caplog):
+    for limit, told in (("-1", 1), ("-2", 0), ("1", 0)):
+        caplog.clear()
+        listed = skybutler("query-datasets", calibrated, "bias", "-c", "made", "-n", limit, "--format", "json")
+        assert len(json.loads(listed.out)) == abs(int(limit))
+        assert len([r for r in caplog.records if "There are more results" in r.getMessage()]) == told
