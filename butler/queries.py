@@ -11,7 +11,9 @@ from ..registry.data_ids import column_and_value
 from ..registry.registry import Registry, one_operation
 
 if TYPE_CHECKING:
-    from ..registry.queries import DataIdQuery, DatasetQuery, DatasetsQuery, RecordQuery
+    from ..registry.queries import DataIdQuery, DatasetsQuery, RecordQuery
+    from ..storage.datastore import Datastore
+    from .analytics import DatasetQuery
 
 __all__ = ["ButlerQueries"]
 
@@ -20,6 +22,7 @@ class ButlerQueries:
     """What a Butler can be asked; `Butler` inherits it."""
 
     registry: Registry
+    datastore: Datastore
     run: str
     _awaits_run: bool
     search: tuple[str, ...]
@@ -40,7 +43,7 @@ class ButlerQueries:
         limit: int | None = None,
         **data_id: Any,
     ) -> DatasetQuery:
-        """Return the datasets of one type for which an expression holds.
+        """Return the datasets of one type for which an expression holds; catalogs among them are read as one table.
 
         Parameters
         ----------
@@ -70,11 +73,13 @@ class ButlerQueries:
             The expression means nothing; says where and why.
         """
         from ..registry.queries import query_datasets
+        from .analytics import DatasetQuery
 
-        return query_datasets(
+        found = query_datasets(
             self.registry, _type_name(dataset_type), self._search(collections), find_first=find_first, where=where,
             bind=bind, order_by=order_by, limit=limit, data_id=self._constraint(data_id),
         )  # fmt: skip
+        return DatasetQuery(found, self.datastore)
 
     @one_operation
     def query_data_ids(

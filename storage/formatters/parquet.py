@@ -4,14 +4,14 @@ import json
 from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...imaging.arrow_columns import LENGTH, OWN, SHAPE, own_metadata
-from ...model.errors import FileFormatError, InvalidQueryError, StorageClassError, closest
+from ...model.errors import FileFormatError, InvalidQueryError, SkyButlerError, StorageClassError, closest
 from ..filters import row_filter
 from ..tables import FEW_ROWS, from_arrow, index_columns, is_table, pandas_metadata, to_arrow
 from .formatter import ByteSink, Formatter, check_parameters, no_component
@@ -20,7 +20,7 @@ from .parquet_types import as_parquet_has_it, as_was_written
 if TYPE_CHECKING:
     from ...model.storage_class import StorageClass
 
-__all__ = ["ParquetFormatter"]
+__all__ = ["ParquetFormatter", "chosen_columns"]
 
 _ROW_COUNT = b"lsst::arrow::rowcount"
 _OF_A_DATASET = ("dataset_type", "data_id", "run", "id")
@@ -43,6 +43,7 @@ class ParquetFormatter(Formatter):
 
     name = "parquet"
     suffix = ".parquet"
+    reads_ranges = True
 
     def check(self, obj: Any, storage_class: "StorageClass") -> None:
         """Take a table of any kind: each becomes any other."""
@@ -79,11 +80,11 @@ class ParquetFormatter(Formatter):
         """Read the table, a part of it, or its schema, column names or number of rows (from the file's footer)."""
         check_parameters(parameters, _PARAMETERS, storage_class)
         try:
-            with pq.ParquetFile(path, memory_map=True) as file:
+            with pq.ParquetFile(_opened(path), memory_map=isinstance(path, Path)) as file:
                 if component is not None:
                     return _component(file, component, storage_class)
                 table = _read_table(file, path, storage_class, parameters)
-        except FileNotFoundError:
+        except (FileNotFoundError, SkyButlerError):
             raise
         except (pa.ArrowException, OSError) as error:
             raise FileFormatError(f"{path} is not a Parquet file that can be read: {error}") from error
@@ -91,6 +92,11 @@ class ParquetFormatter(Formatter):
             return from_arrow(table, storage_class.name)
         except FileFormatError as error:
             raise FileFormatError(f"{path}: {error}") from error
+
+
+def _opened(path: Any) -> Any:
+    """Return what pyarrow reads a file by: its path, or, of what is far away, an open file that fetches parts."""
+    return path if isinstance(path, Path) else path.open()
 
 
 def _repetitive(schema: pa.Schema) -> list[str]:
@@ -133,7 +139,12 @@ def _read_table(
     schema = file.schema_arrow
     columns = None
     if parameters.get("columns") is not None:
-        columns = _wanted(parameters["columns"], schema, path)
+        asked = parameters["columns"]
+        where = PurePath(str(path)).name
+        if isinstance(asked, Mapping):
+            columns = _of_levels(asked, schema, where)
+        else:
+            columns = chosen_columns(asked, schema.names, where)
         if storage_class.name == "DataFrame":
             columns += [name for name in index_columns(schema) if name not in columns]
     rows = parameters.get("rows")
@@ -145,7 +156,9 @@ def _read_table(
     else:
         expression = row_filter(filters, schema.names)
         try:
-            table = pq.read_table(path, columns=columns, filters=expression, memory_map=True, partitioning=None)
+            table = pq.read_table(
+                _opened(path), columns=columns, filters=expression, memory_map=isinstance(path, Path), partitioning=None
+            )
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise InvalidQueryError(f"filters={filters!r} cannot be applied to {path}: {error}") from error
         if rows is not None:
@@ -181,30 +194,43 @@ def _taken(table: pa.Table, wanted: range) -> pa.Table:
     return table.take(pa.array(wanted, pa.int64()))
 
 
-def _wanted(columns: Any, schema: pa.Schema, path: Path) -> list[str]:
-    """Return the names of the columns asked for, in that order and each once."""
-    if isinstance(columns, Mapping):
-        return _of_levels(columns, schema, path)
+def chosen_columns(columns: Any, names: Sequence[str], where: str) -> list[str]:
+    """Return the names of the columns that names and globs mean, in that order and each once.
+
+    Parameters
+    ----------
+    columns
+        A name or glob, or several; what is no text means the column of that text.
+    names
+        The columns that there are.
+    where
+        What has them, for the message.
+
+    Raises
+    ------
+    InvalidQueryError
+        If there is no such column.
+    """
     found: dict[str, None] = {}
-    one = isinstance(columns, str) or str(columns) in schema.names  # a tuple is one name, where pandas has levels
+    one = isinstance(columns, str) or str(columns) in names  # a tuple is one name, where pandas has levels
     for asked in [columns] if one or not isinstance(columns, Sequence) else columns:
         pattern = str(asked)
-        if pattern in schema.names:
+        if pattern in names:
             found[pattern] = None
             continue
-        matches = [name for name in schema.names if fnmatchcase(name, pattern)]
+        matches = [name for name in names if fnmatchcase(name, pattern)]
         if not matches:
-            near = closest(pattern, schema.names)
-            raise InvalidQueryError(f"{path.name} has no column {pattern!r}.{near} It has: {', '.join(schema.names)}.")
+            near = closest(pattern, names)
+            raise InvalidQueryError(f"{where} has no column {pattern!r}.{near} It has: {', '.join(names)}.")
         found.update(dict.fromkeys(matches))
     return list(found)
 
 
-def _of_levels(asked: Mapping[Any, Any], schema: pa.Schema, path: Path) -> list[str]:
+def _of_levels(asked: Mapping[Any, Any], schema: pa.Schema, where: str) -> list[str]:
     """Return the names of those of pandas' columns of several levels that have the values asked for."""
     levels = [said.get("name") for said in pandas_metadata(schema).get("column_indexes", ()) if isinstance(said, dict)]
     if unknown := [level for level in asked if level not in levels]:
-        raise InvalidQueryError(f"{path.name} has no level {unknown[0]!r} of columns; it has {levels}.")
+        raise InvalidQueryError(f"{where} has no level {unknown[0]!r} of columns; it has {levels}.")
     index, found = index_columns(schema), []
     for name in schema.names:
         if name in index:
@@ -218,5 +244,5 @@ def _of_levels(asked: Mapping[Any, Any], schema: pa.Schema, path: Path) -> list[
         if all(parts[level] in values for level, values in wanted.items()):
             found.append(name)
     if not found:
-        raise InvalidQueryError(f"{path.name} has no column with {dict(asked)}. It has: {', '.join(schema.names)}.")
+        raise InvalidQueryError(f"{where} has no column with {dict(asked)}. It has: {', '.join(schema.names)}.")
     return found

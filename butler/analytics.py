@@ -1,0 +1,294 @@
+"""Many catalogs as one table: the datasets of a query, opened together as one pyarrow dataset.
+
+The registry says which files there are; each is a fragment that knows its data ID, so that filters on data-ID columns
+leave files out, as filters on others leave out row groups. Columns are projected, and files read on all cores, by
+pyarrow.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+
+from ..model.datasets import DatasetRef
+from ..model.errors import (
+    DatasetNotFoundError,
+    FileFormatError,
+    FileIntegrityError,
+    InvalidQueryError,
+    StorageClassError,
+    closest,
+)
+from ..registry.queries import DatasetQuery as RegistryQuery
+from .progress import progress_bars
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.dataset as pds
+
+    from ..storage.datastore import Datastore
+    from .catalog_files import CatalogFiles
+
+__all__ = ["DatasetQuery"]
+
+DataIdColumns: TypeAlias = bool | Iterable[str]
+
+T = TypeVar("T")
+
+_ALSO: dict[str, Callable[[DatasetRef], str]] = {"run": lambda ref: ref.run, "dataset_id": lambda ref: str(ref.id)}
+
+
+class DatasetQuery(RegistryQuery):
+    """Datasets of one type; iterated, it gives a `DatasetRef` each. Where they are tables, `read` reads them all.
+
+    Parameters
+    ----------
+    found
+        The query.
+    datastore
+        Where the files of its datasets are.
+    """
+
+    def __init__(self, found: RegistryQuery, datastore: Datastore):
+        vars(self).update(vars(found))
+        self._datastore = datastore
+
+    def _changed(self, **changes: Any) -> Self:
+        return type(self)(RegistryQuery(self._registry, replace(self._request, **changes)), self._datastore)
+
+    def read(
+        self,
+        columns: str | Sequence[str] | None = None,
+        filters: Any = None,
+        *,
+        data_id: DataIdColumns = True,
+        fill_missing: bool = False,
+    ) -> pa.Table:
+        """Read the catalogs as one Arrow table, in the order of the query.
+
+        Parameters
+        ----------
+        columns
+            Names and globs of the columns wanted; all where left out.
+        filters
+            Which rows are wanted: ``"psf_flux > 100 AND band = 'r'"``, or as `skybutler.storage.filters` has it.
+            Files and row groups that cannot have such rows are not read.
+        data_id
+            Which data-ID columns stand before the others: those of the dataset type's required dimensions, none
+            (False), or those named: any dimension of the data IDs (``"band"``, too), ``"run"``, ``"dataset_id"``. Text
+            is dictionary-encoded. A column of that name in the catalogs goes before.
+        fill_missing
+            Whether a column that some catalogs lack is null there, and one of several types gets the widest of them.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            The query finds nothing.
+        StorageClassError
+            The datasets are no tables, or their columns differ and `fill_missing` is not set; names a dataset.
+        InvalidQueryError
+            There is no such column, or the filter means nothing.
+        FileIntegrityError
+            A file is gone, or not as long as it was; names the dataset.
+        FileFormatError
+            A file cannot be read; names the dataset.
+        """
+        scanner, count = self._scanner(columns, filters, data_id, fill_missing)
+        return _said_plainly(lambda: _gathered(scanner, count), filters)
+
+    def read_pandas(
+        self,
+        columns: str | Sequence[str] | None = None,
+        filters: Any = None,
+        *,
+        data_id: DataIdColumns = True,
+        fill_missing: bool = False,
+    ) -> pd.DataFrame:
+        """Read the catalogs as one DataFrame; text of data IDs is categorical. See `read`."""
+        from ..storage.tables import from_arrow
+
+        table = self.read(columns, filters, data_id=data_id, fill_missing=fill_missing)
+        frame: pd.DataFrame = from_arrow(table, "DataFrame")
+        return frame
+
+    def batches(
+        self,
+        columns: str | Sequence[str] | None = None,
+        filters: Any = None,
+        *,
+        data_id: DataIdColumns = True,
+        fill_missing: bool = False,
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the catalogs batch by batch, for what is more than memory holds; see `read`."""
+        scanner, _ = self._scanner(columns, filters, data_id, fill_missing)
+        found: Iterator[pa.RecordBatch] = scanner.to_batches()
+        return found
+
+    def dataset(self, *, data_id: DataIdColumns = True, fill_missing: bool = False) -> pds.Dataset:
+        """Return the catalogs as a `pyarrow.dataset.Dataset`, of which nothing but the schema has been read.
+
+        Polars (``scan_pyarrow_dataset``), DuckDB and others take it. See `read` for the parameters and errors.
+        """
+        return self._open(data_id).dataset(None, fill_missing)
+
+    def relation(
+        self,
+        connection: duckdb.DuckDBPyConnection | None = None,
+        *,
+        data_id: DataIdColumns = True,
+        fill_missing: bool = False,
+    ) -> duckdb.DuckDBPyRelation:
+        """Return the catalogs as a DuckDB relation, read when it is asked something.
+
+        Parameters
+        ----------
+        connection
+            The DuckDB connection that it belongs to; one of its own where left out.
+        data_id, fill_missing
+            See `read`.
+
+        Raises
+        ------
+        StorageClassError
+            DuckDB is not installed; and as `read`.
+        """
+        try:
+            import duckdb
+        except ImportError as error:
+            raise StorageClassError(f"a relation needs DuckDB: pip install 'skybutler[duckdb]' ({error})") from error
+        dataset = self.dataset(data_id=data_id, fill_missing=fill_missing)
+        return (connection or duckdb.connect()).from_arrow(dataset)
+
+    def _scanner(
+        self, columns: str | Sequence[str] | None, filters: Any, data_id: DataIdColumns, fill_missing: bool
+    ) -> tuple[pds.Scanner, int]:
+        """Return what reads the catalogs, and how many there are."""
+        from ..storage.filters import row_filter
+        from ..storage.formatters.parquet import chosen_columns
+
+        opened = self._open(data_id)
+        names = opened.names
+        wanted = None if columns is None else chosen_columns(columns, names, str(self))
+        noticed = _Noticing(names)
+        condition = None if filters is None else row_filter(filters, noticed)
+        needed = None if wanted is None or not (filters is None or noticed.found) else {*wanted, *noticed.found}
+        dataset = opened.dataset(needed, fill_missing)
+        if wanted is not None:
+            wanted = list(dict.fromkeys([*opened.id_columns, *wanted]))
+        scanner = _said_plainly(lambda: dataset.scanner(columns=wanted, filter=condition), filters)
+        return scanner, len(opened.refs)
+
+    def _open(self, data_id: DataIdColumns) -> CatalogFiles:
+        """Find the files and open each."""
+        from .catalog_files import CatalogFiles
+
+        kind = self._request.dataset_types[0]
+        if not kind.storage_class.tabular:
+            raise StorageClassError(
+                f"{kind.name!r} is of storage class {kind.storage_class.name}; only tables are read together"
+            )
+        refs = list(self)
+        if not refs:
+            raise DatasetNotFoundError(f"{self} finds no dataset; its explain() says what lets none through.")
+        return CatalogFiles(refs, [self._source(ref) for ref in refs], self._id_values(refs, data_id))
+
+    def _source(self, ref: DatasetRef) -> Any:
+        """Return what reads a dataset's file."""
+        stored = next((file for file in self._registry.datasets.files(ref.id) if not file.component), None)
+        if stored is None:
+            raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
+        if stored.formatter != "parquet":
+            raise StorageClassError(f"{ref} is kept as {stored.formatter}; only Parquet files are read together")
+        try:
+            return self._datastore.source(stored)
+        except FileIntegrityError as error:
+            raise FileIntegrityError(f"{ref}: {error}") from error
+
+    def _id_values(self, refs: list[DatasetRef], data_id: DataIdColumns) -> dict[str, list[Any]]:
+        """Return the values of each data-ID column, a dataset each."""
+        group = self._request.dataset_types[0].dimensions
+        names = list(group.required) if data_id is True else [] if data_id is False else list(data_id)
+        known = [*group.names, *_ALSO]
+        if unknown := [name for name in names if name not in known]:
+            near = closest(unknown[0], known)
+            raise InvalidQueryError(f"no data-ID column {unknown[0]!r}.{near} There are {', '.join(known)}.")
+        ids = [ref.data_id for ref in refs]
+        if any(name in group.names and name not in group.required for name in names):
+            full = {found.required_values: found for found in self._full_data_ids()}
+            ids = [full[each.required_values] for each in ids]
+        return {
+            name: [_ALSO[name](ref) for ref in refs] if name in _ALSO else [each[name] for each in ids]
+            for name in names
+        }  # fmt: skip
+
+    def _full_data_ids(self) -> Iterable[Any]:
+        """Return the data IDs of the datasets, with the values that follow from their dimension records."""
+        from ..registry.queries import query_data_ids
+
+        request = self._request
+        kind = request.dataset_types[0]
+        found = query_data_ids(
+            self._registry, kind.dimensions, datasets=kind.name, collections=request.collections,
+            data_id=request.data_id,
+        )  # fmt: skip
+        for text, bind in request.where:
+            found = found.where(text, bind)
+        return found
+
+
+class _Noticing(Sequence[str]):
+    """Names of columns that remembers which were asked for.
+
+    Parameters
+    ----------
+    names
+        The names.
+    """
+
+    def __init__(self, names: Sequence[str]):
+        self._names = names
+        self.found: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._names:
+            self.found.add(str(name))
+            return True
+        return False
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._names[index]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _gathered(scanner: pds.Scanner, count: int) -> pa.Table:
+    """Return all that a scanner reads, showing on a terminal how many of the catalogs have been."""
+    import pyarrow as pa
+
+    if not sys.stderr.isatty():
+        return scanner.to_table()
+    batches, files = [], set()
+    with progress_bars(transient=True) as progress:
+        task = progress.add_task("Reading catalogs", total=count)
+        for tagged in scanner.scan_batches():
+            batches.append(tagged.record_batch)
+            files.add((tagged.fragment.path, str(tagged.fragment.partition_expression)))
+            progress.update(task, completed=len(files))
+    return pa.Table.from_batches(batches, schema=scanner.projected_schema)
+
+
+def _said_plainly(do: Callable[[], T], filters: Any) -> T:
+    """Do what pyarrow may refuse; say what it was that it refused."""
+    import pyarrow as pa
+
+    try:
+        return do()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise InvalidQueryError(f"filters={filters!r} cannot be applied to these catalogs: {error}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise FileFormatError(f"a catalog cannot be read: {error}") from error

@@ -1,0 +1,156 @@
+"""Parquet files of catalogs, opened together: what columns they have, and one pyarrow dataset of all."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pds
+from pyarrow.fs import LocalFileSystem
+
+from ..imaging.arrow_columns import LENGTH, SHAPE
+from ..model.datasets import DatasetRef
+from ..model.errors import FileFormatError, StorageClassError
+from .progress import track
+
+__all__ = ["CatalogFiles"]
+
+_AT_ONCE = 50
+"""Files that a thread opens before it takes others."""
+
+
+class CatalogFiles:
+    """Files of catalogs, and the data ID of each.
+
+    Parameters
+    ----------
+    refs
+        The datasets.
+    sources
+        What reads the file of each: a path, or a `RemoteFile`.
+    ids
+        Values of the data-ID columns that are wanted, a dataset each.
+
+    Raises
+    ------
+    FileFormatError
+        A file cannot be read; names the dataset.
+    """
+
+    def __init__(self, refs: Sequence[DatasetRef], sources: Sequence[Any], ids: Mapping[str, Sequence[Any]]):
+        self.refs = refs
+        here = all(isinstance(source, Path) for source in sources)
+        # What is near is read where it is wanted; of what is far, neighbouring parts are fetched together.
+        options = pds.ParquetFragmentScanOptions(pre_buffer=not here)
+        self._format = pds.ParquetFileFormat(default_fragment_scan_options=options)
+        self._ids = dict(ids)
+        self._open(sources)
+        if taken := [name for name in self._ids if any(name in schema.names for schema, _ in self._schemas)]:
+            for name in taken:  # a column of the catalogs' own goes before
+                del self._ids[name]
+            self._open(sources)
+
+    def _open(self, sources: Sequence[Any]) -> None:
+        """Open the files, and note the schemas that they have."""
+        files = LocalFileSystem()
+        self._fragments = []
+        for source, guarantee in zip(sources, self._guarantees(), strict=True):
+            if isinstance(source, Path):
+                self._fragments.append(self._format.make_fragment(str(source), files, guarantee))
+            else:
+                self._fragments.append(self._format.make_fragment(source.open(), partition_expression=guarantee))
+        starts = range(0, len(self._fragments), _AT_ONCE)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for part in track([pool.submit(self._read_footers, start) for start in starts], "Opening catalogs"):
+                part.result()
+        self._schemas: list[tuple[pa.Schema, DatasetRef]] = []
+        """Each schema that a catalog has and the one before it has not, and the first dataset that has it."""
+        for fragment, ref in zip(self._fragments, self.refs, strict=True):
+            if not self._schemas or not fragment.physical_schema.equals(self._schemas[-1][0]):
+                self._schemas.append((fragment.physical_schema, ref))
+
+    def _guarantees(self) -> Iterator[Any]:
+        """Yield what is known of every row of each catalog: its data ID."""
+        for number in range(len(self.refs)):
+            terms = [pds.field(name) == values[number] for name, values in self._ids.items()]
+            yield reduce(operator.and_, terms) if terms else None
+
+    def _read_footers(self, start: int) -> None:
+        for number in range(start, min(start + _AT_ONCE, len(self._fragments))):
+            try:
+                self._fragments[number].ensure_complete_metadata()
+            except (pa.ArrowException, OSError) as error:
+                raise FileFormatError(f"{self.refs[number]} cannot be read: {error}") from error
+
+    @property
+    def id_columns(self) -> list[str]:
+        """The data-ID columns that are added."""
+        return list(self._ids)
+
+    @property
+    def names(self) -> list[str]:
+        """All columns that there are: data-ID columns, then those of the first catalog, then what others have more."""
+        return list(dict.fromkeys([*self._ids, *(name for schema, _ in self._schemas for name in schema.names)]))
+
+    def dataset(self, needed: set[str] | None, fill_missing: bool) -> pds.Dataset:
+        """Return the files as one dataset.
+
+        Parameters
+        ----------
+        needed
+            The columns that will be read; all where None.
+        fill_missing
+            Whether catalogs may lack some, or have them in other types.
+
+        Raises
+        ------
+        StorageClassError
+            The columns of some differ, and may not; or are of types that nothing can be made of.
+        """
+        schema = self._schemas[0][0]
+        if len(self._schemas) > 1:
+            schema = self._union() if fill_missing else self._common(needed)
+        kept = {
+            key: text
+            for key, text in (schema.metadata or {}).items()
+            if key.startswith((SHAPE.encode(), LENGTH.encode()))
+        }
+        text = pa.dictionary(pa.int32(), pa.string())
+        added = [
+            pa.field(name, text if isinstance(values[0], str) else pa.int64()) for name, values in self._ids.items()
+        ]
+        return pds.FileSystemDataset(
+            self._fragments, pa.schema([*added, *schema], kept or None), self._format, LocalFileSystem()
+        )
+
+    def _union(self) -> pa.Schema:
+        """Return the schema that takes all catalogs in."""
+        whole, first = self._schemas[0]
+        for schema, ref in self._schemas[1:]:
+            try:
+                whole = pa.unify_schemas([whole, schema], promote_options="permissive")
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise StorageClassError(f"{ref} does not go with {first}: {error}") from error
+        return whole
+
+    def _common(self, needed: set[str] | None) -> pa.Schema:
+        """Return the first schema, if all catalogs have the columns that are needed, of the same types."""
+        schema, first = self._schemas[0]
+        for other, ref in self._schemas[1:]:
+            for name in dict.fromkeys([*schema.names, *other.names]) if needed is None else needed - self._ids.keys():
+                has, wants = (each.field(name).type if name in each.names else None for each in (other, schema))
+                if has == wants:
+                    continue
+                one, another = (first, ref) if has is None or wants is not None else (ref, first)
+                if has is None or wants is None:
+                    what = f"{another} has no column {name!r}, which {one} has"
+                else:
+                    what = f"the column {name!r} is {has} in {ref}, and {wants} in {first}"
+                raise StorageClassError(f"{what}; fill_missing=True takes null, or the wider type, there.")
+        return schema
