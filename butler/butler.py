@@ -647,7 +647,7 @@ class Butler(ButlerQueries):
             One of the datasets is not registered.
         """
         self._check_writeable()
-        refs = [datasets] if isinstance(datasets, DatasetRef) else list(datasets)
+        refs: list[Any] = [datasets] if isinstance(datasets, DatasetRef) else list(datasets)
         if wrong := [ref for ref in refs if not isinstance(ref, DatasetRef)]:
             raise AnnotationError(f"datasets are annotated, as query_datasets finds them; not {wrong[0]!r}.")
         self.registry.annotations.annotate(refs, pairs)

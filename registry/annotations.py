@@ -31,7 +31,7 @@ AnnotationScope: TypeAlias = Literal["header", "user"]
 """Whether a value is of a dataset's header, or noted by a user."""
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_HEADER_KEY = re.compile(r'[!#-~][ !#-~]{0,79}')  # what a query can name: a quote ends a name there
+_HEADER_KEY = re.compile(r"[!#-~][ !#-~]{0,79}")  # what a query can name: a quote ends a name there
 _LARGEST = 2**53
 """Integers up to here are doubles, too."""
 _LONGEST = 2000

@@ -24,6 +24,7 @@ from .resolve import Field, names_in
 from .search import Search
 
 if TYPE_CHECKING:
+    from ..annotations import AnnotationScope
     from ..registry import Registry
 
 __all__ = ["AnnotationJoins", "check_keys"]
@@ -51,7 +52,7 @@ class AnnotationJoins:
         self._joins = joins
         self._searches = {search.dataset_type.name: search for search in searches}
         self._dialect = dialect
-        self._tables: dict[tuple[str, str, str], FromClause] = {}
+        self._tables: dict[tuple[str, str | None, str], FromClause] = {}
         compared = [reading.fields[name.text] for c in reading.conditions for name in _compared(c.shape)]
         self._wanted = {field.place for field in compared if field.scope}
         self._sought = {field.owner for field in compared if field.is_dimension}
@@ -111,9 +112,9 @@ def check_keys(registry: Registry, reading: Reading) -> None:
     named = [(reading.fields[n.text], c.source, n.at) for c in reading.conditions for n in names_in(c.shape)]
     named += [(order.field, order.source, 0) for order in reading.order]
     asked = {reading.fields[name.text].place for c in reading.conditions for name in _asked_for(c.shape)}
-    known: dict[str, list[str]] = {}
+    known: dict[AnnotationScope, list[str]] = {}
     for field, source, at in named:
-        if not field.scope or field.place in asked:
+        if field.scope is None or field.place in asked:
             continue
         if field.scope not in known:
             known[field.scope] = registry.annotations.keys(field.scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...model.datasets import DatasetType
 from ...model.dimensions import DimensionGroup, DimensionUniverse, Element
@@ -12,9 +13,12 @@ from . import tree
 from .kinds import OF_COLUMN, Kind
 from .source import Source
 
+if TYPE_CHECKING:
+    from ..annotations import AnnotationScope
+
 __all__ = ["DATASET_FIELDS", "Field", "Scope", "key_kind", "names_in"]
 
-_ANNOTATIONS = {"header": "header", "annotation": "user"}
+_ANNOTATIONS: dict[str, AnnotationScope] = {"header": "header", "annotation": "user"}
 """What stands before the key of a header value or an annotation, and the scope that it means."""
 
 DATASET_FIELDS = {
@@ -43,7 +47,7 @@ class Field:
     """Name in the element's table or among the dataset's fields; empty for a dimension's own value."""
     kind: Kind
     of_dataset: bool = False
-    scope: str = ""
+    scope: AnnotationScope | None = None
     """Of a header value or an annotation, which it is; `column` is its key then."""
 
     @property
@@ -52,7 +56,7 @@ class Field:
         return not self.column
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def place(self) -> tuple[str, str | None, str]:
         """What tells it from others, whatever kind it is taken for."""
         return self.owner, self.scope, self.column
 
