@@ -581,7 +581,8 @@ class TestQueryObjects:
         every = queries.query_datasets(registry, "calexp", "u/x", data_id={"instrument": "Cam"})
         assert "There are results" in every.explain()
         assert "nothing has visit = 9" in every.where("detector = 1 AND visit = 9").explain()
-        assert "for nothing do all" in every.where("visit.exposure_time > 50 AND band = 'r'").explain()
+        contradicting = every.where("visit.exposure_time > 50 AND band = 'r'").explain()
+        assert "nothing that has instrument = 'Cam' AND visit.exposure_time > 50 has band = 'r', too" in contradicting
         missing = queries.query_datasets(registry, "calexp", "g").explain()
         assert "no calexp is in g; it is in u/x" in missing
 
