@@ -62,6 +62,7 @@ class FitsFormatter(Formatter):
 
     name = "fits"
     suffix = ".fits"
+    reads_ranges = True
 
     def __init__(self, compression: str | None = None) -> None:
         self._compression = _COMPRESSIONS.get(compression)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...imaging.header import Header, HeaderValue
 from ...instruments.headers import parse_cards, read_headers
-from ...model.errors import FileFormatError
+from ...model.errors import FileFormatError, StoreUnavailableError
 from .fits_cards import ZERO
 
 if TYPE_CHECKING:
@@ -160,6 +160,8 @@ class Hdu:
                 self._stored, lambda place, size: self._file.read(self.offset + place, size), rows, columns
             )
             return self._by_astropy(rows, columns) if stored is None else self._scaled(stored)
+        except StoreUnavailableError:
+            raise
         except (OSError, ValueError, TypeError, RuntimeError, IndexError) as error:
             raise FileFormatError(f"{self._file.path}: HDU {self.number} cannot be uncompressed: {error}") from error
 
@@ -254,6 +256,9 @@ class FitsFile:
         if isinstance(self._stream, io.BytesIO):
             band = np.frombuffer(self._stream.getbuffer(), dtype, shape[0] * shape[1], offset).reshape(shape)
             return band[:, left:right].astype(native)
+        if not isinstance(self._stream, io.FileIO):  # a file far away, of which whole rows are fetched
+            rows = self.read(offset, shape[0] * shape[1] * dtype.itemsize)
+            return np.frombuffer(rows, dtype).reshape(shape)[:, left:right].astype(native)
         if right - left < shape[1] and shape[0]:
             band = np.memmap(self._stream, dtype, "r", offset, shape)
             return np.array(band[:, left:right], dtype=native, order="C")

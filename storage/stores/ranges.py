@@ -1,7 +1,7 @@
 """A file that lies far away, read in parts: what a formatter that seeks for itself takes instead of a path."""
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .store import Store
 
@@ -31,9 +31,9 @@ class RemoteFile:
     def __str__(self) -> str:
         return self._store.uri(self._name)
 
-    def open(self) -> io.BufferedReader:
-        """Open it for reading; each part that is read is a request."""
-        return io.BufferedReader(_Ranges(self._store, self._name, self._size), _AHEAD)
+    def open(self, mode: Literal["rb"] = "rb", buffering: int = 0) -> io.BufferedReader:
+        """Open it for reading, as a path is; a request fetches at least `buffering` bytes."""
+        return io.BufferedReader(_Ranges(self._store, self._name, self._size), buffering or _AHEAD)
 
 
 class _Ranges(io.RawIOBase):

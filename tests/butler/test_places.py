@@ -14,7 +14,7 @@ import yaml
 
 from skybutler.butler.butler import Butler
 from skybutler.cli.main import main
-from skybutler.imaging import Box2I, Extent2I, Image, Point2I
+from skybutler.imaging import Box2I, Exposure, Extent2I, Image, MaskedImage, Point2I
 from skybutler.model.datasets import DatasetRef, DatasetType, FileDataset
 from skybutler.model.errors import (
     ConfigError,
@@ -478,3 +478,20 @@ def test_of_a_large_table_far_away_only_what_is_asked_for_is_fetched(bucket, tmp
             proxy.down = 300_000
             with pytest.raises(StoreUnavailableError, match=r"s3://.*stars.*cannot be read"):
                 butler.get(ref, parameters={"columns": "c5"})
+
+
+def test_of_a_large_exposure_far_away_only_what_is_asked_for_is_fetched(bucket, tmp_path):
+    pixels = np.random.default_rng(1).random((1500, 1000), np.float32)
+    exposure = Exposure(MaskedImage(Image(pixels)))
+    exposure.metadata["WHO"] = "me"
+    with cutting_proxy(bucket.port) as proxy:
+        with make(tmp_path / "repo", in_bucket(bucket) | {"endpoint": proxy.url, "retries": 0}) as butler:
+            butler.register_dataset_type("exposed", ["visit", "detector"], "Exposure")
+            ref = butler.put("exposed", exposure, HERE, detector=0)
+            size = butler.registry.datasets.files(ref.id)[0].size
+            proxy.received = 0
+            part = butler.get(ref, parameters={"bbox": Box2I(Point2I(100, 700), Extent2I(50, 40))})
+            np.testing.assert_array_equal(part.image.array, pixels[700:740, 100:150])
+            assert butler.get("exposed.metadata", HERE, detector=0)["WHO"] == "me"
+            assert proxy.received < size / 4
+            np.testing.assert_array_equal(butler.get(ref).image.array, pixels)
