@@ -6,6 +6,7 @@ path's ending. These are ``skybutler.read`` and ``skybutler.write``.
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ _BY_SUFFIX = {
     ".txt": "text", ".log": "text", ".png": "figure",
 }  # fmt: skip
 _PLAIN_DATA = {dict: "Dict", list: "List", int: "Integer", str: "Text"}
+_PLANES = ("mask", "variance", "weight", "error")
 _PLAIN = StorageClass("PlainData", "builtins.object")
 """What JSON and YAML hold where no storage class is named: whatever stands there."""
 
@@ -41,7 +43,9 @@ def read(path: str | os.PathLike[str], storage_class: str | StorageClass | None 
         Parquet is a SourceCatalog if one was written, else an ArrowTable; JSON and YAML are plain data.
     **parameters
         What part to read: ``bbox`` and ``origin`` of images, ``columns``, ``filters`` and ``rows`` of tables;
-        ``component`` for one component alone.
+        ``component`` for one component alone. Of an exposure whose planes are files of their own, ``mask`` and
+        ``variance``, ``weight`` (inverse variance) or ``error`` (its square root) name these files; those that lie
+        beside it under the names of NOIRLab's archive (``_ooi_``, ``_ood_``, ``_oow_``) are found.
 
     Returns
     -------
@@ -63,13 +67,21 @@ def read(path: str | os.PathLike[str], storage_class: str | StorageClass | None 
         storage_class = found
     wanted = None if storage_class is None else storage_class_of(storage_class)
     component = parameters.pop("component", None)
+    planes = {
+        role: Path(parameters.pop(role)) for role in ("mask", "variance", "weight", "error") if role in parameters
+    }
     if name == "fits" and wanted is not None and wanted.tabular:
-        if component is not None or parameters:
+        if component is not None or parameters or planes:
             raise StorageClassError(f"{path} is a FITS table, which is read whole; parts are read of Parquet files")
         return _read_fits_table(path, wanted)
     if wanted is None:
         wanted = _own_kind(path, name)
-    return formatter(name).read(path, wanted, component, parameters)
+    found = formatter(name).read(path, wanted, component, parameters)
+    if name == "fits" and component is None and wanted.name in ("Exposure", "MaskedImage"):
+        return _with_planes(found, path, planes, parameters)
+    if planes:
+        raise StorageClassError(f"a {wanted.name} has no planes that are read from other files: {', '.join(planes)}")
+    return found
 
 
 def write(obj: Any, path: str | os.PathLike[str], *, compression: str | None = None) -> None:
@@ -107,6 +119,15 @@ def write(obj: Any, path: str | os.PathLike[str], *, compression: str | None = N
         chosen = chosen.compressing(compression)
     chosen.check(obj, kind)
     write_whole(str(target), lambda sink: chosen.write(obj, sink, kind, {}), durable=False)
+
+
+def _with_planes(found: Any, path: Path, planes: Mapping[Any, Path], parameters: dict[str, Any]) -> Any:
+    """Give an exposure the planes that are in other files."""
+    from .formatters.fits_roles import beside, with_planes
+
+    named: dict[Any, Path] = {**(beside(path) if not planes else {}), **planes}
+    image = storage_class_of("Image")
+    return with_planes(found, {role: formatter("fits").read(at, image, None, parameters) for role, at in named.items()})
 
 
 def _format(path: Path) -> str:

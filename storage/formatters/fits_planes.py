@@ -24,6 +24,7 @@ from ...model.errors import FileFormatError, StorageClassError
 from .afw_exposure import AfwExposure
 from .fits_cards import CardTuple, pixel_cards, write_image
 from .fits_file import FitsFile, Hdu
+from .fits_roles import ROLES, Role, quality_mask, variance_of
 from .fits_tiles import Compression, can_be_tiled, write_tiles
 from .formatter import ByteSink
 
@@ -31,6 +32,13 @@ __all__ = ["PlaneReader", "describes_file", "write_plane"]
 
 PlaneName = Literal["IMAGE", "MASK", "VARIANCE"]
 PLANES: tuple[PlaneName, ...] = ("IMAGE", "MASK", "VARIANCE")
+
+_ROLE: dict[PlaneName, tuple[Role, ...]] = {
+    "IMAGE": ("image",),
+    "MASK": ("mask",),
+    "VARIANCE": ("variance", "weight", "error"),
+}
+"""What can tell a plane."""
 
 describes_file = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|END|CHECKSUM|DATASUM|INHERIT|"
@@ -117,11 +125,31 @@ class PlaneReader:
         """Return the HDU of a plane; None where there is none."""
         if name not in self._found:
             found = self.file.find(lambda hdu: hdu.is_image and name in hdu.names)
+            if found is None and not self.is_own:
+                found = self._by_role(name)
             if found is None and name == "IMAGE" and not self.is_own:
                 unnamed = [hdu for hdu in self.file if hdu.is_image and not {"MASK", "VARIANCE"} & hdu.names]
                 found = next((hdu for hdu in unnamed if all(hdu.shape)), unnamed[0] if unnamed else None)
             self._found[name] = found
         return self._found[name]
+
+    def _by_role(self, name: PlaneName) -> Hdu | None:
+        """Return the HDU that has a plane's part under another name, of a detector of the image's version."""
+        image = None if name == "IMAGE" else self.hdu("IMAGE")
+        if name != "IMAGE" and (image is None or not image.names & ROLES["image"]):
+            return None
+        version = None if image is None else image.values.get("EXTVER", 1)
+        for role in _ROLE[name]:
+            found = self.file.find(
+                lambda hdu, names=ROLES[role]: (
+                    hdu.is_image  # type: ignore[misc]
+                    and not hdu.names.isdisjoint(names)
+                    and version in (None, hdu.values.get("EXTVER", 1))
+                )
+            )
+            if found is not None:
+                return found
+        return None
 
     @property
     def main(self) -> Hdu:
@@ -170,7 +198,8 @@ class PlaneReader:
         if hdu is None:
             return Image.full(self.bbox if box is None else box)
         array, corner = self._pixels(hdu, box)
-        return Image(array, corner)
+        role = next((role for role in _ROLE[name] if not self.is_own and not hdu.names.isdisjoint(ROLES[role])), None)
+        return Image(array, corner) if role is None or name == "IMAGE" else variance_of(Image(array, corner), role)
 
     def mask(self, box: Box2I | None) -> Mask:
         """Read the mask, or a box of it; zeros where the file has none."""
@@ -180,6 +209,8 @@ class PlaneReader:
         array, corner = self._pixels(hdu, box)
         if array.dtype.kind not in "iu":
             raise FileFormatError(f"{self.path} has a mask of {array.dtype} pixels, where integers should be")
+        if hdu.names.isdisjoint(("MASK",)):
+            return quality_mask(array, corner)
         if not self.is_own:
             array = array.astype(np.int32 if array.dtype.itemsize < 4 else array.dtype, copy=False)
         return Mask(array, _mask_schema(hdu), corner)
