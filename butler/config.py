@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model.errors import RepositoryNotFoundError, RepositoryVersionError
+from ..model.storage_class import described_storage_class, register_storage_class
 from ..registry.postgres import is_postgresql, with_schema
 from .header_values import HeaderKeys
 
@@ -53,7 +54,7 @@ class RepositoryConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> RepositoryConfig:
-        """Read the configuration of a repository.
+        """Read the configuration of a repository, and make its storage classes known.
 
         Parameters
         ----------
@@ -66,6 +67,8 @@ class RepositoryConfig:
             There is none.
         RepositoryVersionError
             It was written by a later SkyButler.
+        StorageClassError
+            A storage class that it describes makes no sense, or is another one already.
         """
         import yaml
 
@@ -85,6 +88,8 @@ class RepositoryConfig:
             raise RepositoryNotFoundError(f"{file} does not say what a repository is: {error}.") from error
         if version != _VERSION:
             raise RepositoryVersionError(f"{file} is of version {version}; this SkyButler reads version {_VERSION}.")
+        for name, said in (content.get("storage_classes") or {}).items():
+            register_storage_class(described_storage_class(name, said))
         return cls(
             file.parent,
             registry,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .catalog import *  # noqa: F403
     from .chebyshev import ChebyshevField as ChebyshevField
     from .convolution import *  # noqa: F403
+    from .defects import *  # noqa: F403
     from .detector import *  # noqa: F403
     from .exposure import *  # noqa: F403
     from .filter import *  # noqa: F403
@@ -85,6 +86,7 @@ _EXPORTS = {
     "spans": ("Spans", "Stencil"),
     "footprint": ("Footprint", "HeavyFootprint", "Peak"),
     "footprint_set": ("FootprintSet", "Polarity", "Threshold", "ThresholdType"),
+    "defects": ("Defects",),
     "detector": ("Amplifier", "Camera", "Detector"),
     "wcs": ("Wcs",),
     "convolution": ("ConvolutionControl", "convolve"),

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from .errors import StorageClassError, closest
 
-__all__ = ["StorageClass", "register_storage_class", "storage_class", "storage_class_for", "storage_classes"]
+__all__ = [
+    "StorageClass",
+    "described_storage_class",
+    "register_storage_class",
+    "storage_class",
+    "storage_class_for",
+    "storage_classes",
+]
 
 _TABLE_COMPONENTS = {"schema": "ArrowSchema", "columns": "List", "rowcount": "Integer"}
 _TABLE_PARAMETERS = frozenset({"columns", "filters", "rows"})
@@ -30,6 +38,9 @@ class StorageClass:
     """Names that ``get(parameters=…)`` takes."""
     tabular: bool = False
     """Whether it is kept as Parquet, and so reads back as any other tabular class."""
+    formatter: str = ""
+    """What writes it: the name of a formatter of SkyButler's (``"yaml"``), or the dotted path of a `Formatter` class;
+    empty where SkyButler knows by itself."""
 
     @property
     def type(self) -> type:
@@ -71,6 +82,8 @@ class StorageClass:
 
 
 _IMAGING = "skybutler.imaging"
+_ENTRY_POINTS = "skybutler.storage_classes"
+_KEYS = ("type", "formatter", "components", "parameters", "tabular")
 _KNOWN: dict[str, StorageClass] = {}
 
 
@@ -83,7 +96,57 @@ def register_storage_class(new: StorageClass) -> None:
         Another of that name is known already.
     """
     if _KNOWN.setdefault(new.name, new) != new:
-        raise StorageClassError(f"storage class {new.name!r} is {_KNOWN[new.name].pytype} already, not {new.pytype}.")
+        known = _KNOWN[new.name]
+        what = (
+            f"{known.pytype} already, not {new.pytype}" if known.pytype != new.pytype else "described otherwise already"
+        )
+        raise StorageClassError(f"storage class {new.name!r} is {what}.")
+
+
+def described_storage_class(name: str, said: Any) -> StorageClass:
+    """Return the storage class that a repository's configuration describes.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    said
+        A mapping: ``type``, the dotted path of the Python type (``dict``, too), and, where they are wanted,
+        ``formatter``, ``components`` (name to storage class), ``parameters`` (a list) and ``tabular``.
+
+    Raises
+    ------
+    StorageClassError
+        It says something else.
+    """
+    if not isinstance(said, Mapping) or not isinstance(said.get("type"), str):
+        raise StorageClassError(f"storage class {name!r} is described by a mapping with a type, not by {said!r}.")
+    if unknown := [key for key in said if key not in _KEYS]:
+        near = closest(str(unknown[0]), _KEYS)
+        raise StorageClassError(f"storage class {name!r} has {unknown[0]!r}, which says nothing.{near}")
+    pytype = said["type"]
+    return StorageClass(
+        name, pytype if "." in pytype else f"builtins.{pytype}", dict(said.get("components") or {}),
+        frozenset(said.get("parameters") or ()), bool(said.get("tabular")), str(said.get("formatter") or ""),
+    )  # fmt: skip
+
+
+def _load_entry_points(name: str | None = None) -> None:
+    """Register the storage classes that installed packages offer: the one of a name, or all."""
+    from importlib.metadata import entry_points
+
+    for found in entry_points(group=_ENTRY_POINTS) if name is None else entry_points(group=_ENTRY_POINTS, name=name):
+        if found.name in _KNOWN:
+            continue
+        try:
+            new = found.load()
+        except (ImportError, AttributeError) as error:
+            raise StorageClassError(
+                f"storage class {found.name!r} of {found.value} cannot be loaded: {error}."
+            ) from error
+        if not isinstance(new, StorageClass) or new.name != found.name:
+            raise StorageClassError(f"{found.value} is offered as storage class {found.name!r}, and is {new!r}.")
+        register_storage_class(new)
 
 
 for _new in [
@@ -111,11 +174,13 @@ for _new in [
     StorageClass("SourceCatalog", f"{_IMAGING}.SourceCatalog", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
     StorageClass("DataFrame", "pandas.DataFrame", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
     StorageClass("ArrowTable", "pyarrow.Table", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
+    StorageClass("PolarsFrame", "polars.DataFrame", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
     StorageClass("AstropyTable", "astropy.table.Table", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
     StorageClass("NumpyRecords", "numpy.ndarray", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
     StorageClass("ArrowSchema", "pyarrow.Schema"),
     StorageClass("Dict", "builtins.dict"),
     StorageClass("List", "builtins.list"),
+    StorageClass("Model", "pydantic.BaseModel"),
     StorageClass("Integer", "builtins.int"),
     StorageClass("Text", "builtins.str"),
     StorageClass("Config", "builtins.dict"),
@@ -123,6 +188,8 @@ for _new in [
     StorageClass("TaskMetadata", "builtins.dict"),
     StorageClass("Packages", "builtins.dict"),
     StorageClass("Figure", "matplotlib.figure.Figure"),
+    StorageClass("Drawing", "matplotlib.figure.Figure"),
+    StorageClass("Defects", f"{_IMAGING}.Defects"),
 ]:  # fmt: skip
     register_storage_class(_new)
 
@@ -137,6 +204,8 @@ def storage_class(name: str | StorageClass) -> StorageClass:
     """
     if isinstance(name, StorageClass):
         return name
+    if name not in _KNOWN:
+        _load_entry_points(name)
     try:
         return _KNOWN[name]
     except KeyError:
@@ -146,7 +215,8 @@ def storage_class(name: str | StorageClass) -> StorageClass:
 
 
 def storage_classes() -> tuple[StorageClass, ...]:
-    """Return all storage classes that are known."""
+    """Return all storage classes that are known, those that installed packages offer among them."""
+    _load_entry_points()
     return tuple(_KNOWN.values())
 
 
@@ -158,6 +228,16 @@ def storage_class_for(obj: Any) -> StorageClass:
     StorageClassError
         None takes objects of its type.
     """
+    found = _class_for(obj)
+    if found is None:
+        _load_entry_points()
+        found = _class_for(obj)
+    if found is not None:
+        return found
+    raise StorageClassError(f"no storage class keeps a {type(obj).__module__}.{type(obj).__qualname__}.")
+
+
+def _class_for(obj: Any) -> StorageClass | None:
     for cls in type(obj).__mro__:
         for known in _KNOWN.values():
             module, _, name = known.pytype.rpartition(".")
@@ -165,4 +245,4 @@ def storage_class_for(obj: Any) -> StorageClass:
                 cls.__module__ == module or cls.__module__.startswith(module.split(".")[0] + ".")
             ):
                 return known
-    raise StorageClassError(f"no storage class keeps a {type(obj).__module__}.{type(obj).__qualname__}.")
+    return None

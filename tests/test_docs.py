@@ -19,7 +19,8 @@ from skybutler.tasks import Pipeline
 
 ROOT = Path(__file__).parents[1]
 ERRORS = [value for value in map(errors.__dict__.get, errors.__all__) if isinstance(value, type)]
-KEPT_AS = {"fits": "FITS", "parquet": "Parquet", "json": "JSON", "text": "text", "figure": "PNG"}
+KEPT_AS = {"fits": "FITS", "parquet": "Parquet", "json": "JSON", "text": "text", "figure": "PNG", "svg": "SVG",
+           "defects": "ECSV"}  # fmt: skip
 
 
 def page(name: str) -> str:

@@ -1,13 +1,14 @@
 """Which formatter writes which storage class; each is imported when it is first needed.
 
-A formatter of one's own is made known by `register_formatter`; from then on it is found by its name and by its storage
-classes.
+A formatter of one's own is found by the storage class that names it (`StorageClass.formatter`), or is made known by
+`register_formatter`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ...model.errors import FileFormatError, StorageClassError, closest
+from ...model.storage_class import storage_classes
 from .formatter import Formatter
 
 if TYPE_CHECKING:
@@ -23,17 +24,20 @@ _SHIPPED = {
     "yaml": ("json_yaml", "YamlFormatter"),
     "text": ("text", "TextFormatter"),
     "figure": ("figure", "FigureFormatter"),
+    "svg": ("figure", "SvgFormatter"),
+    "defects": ("defects", "DefectsFormatter"),
 }
 """Formatter name -> (module in this package, class)."""
 
 _BY_STORAGE_CLASS = {
     **dict.fromkeys(("Exposure", "MaskedImage", "Image", "Mask", "Header"), "fits"),
     **dict.fromkeys(("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList", "ApCorrMap", "Polygon"), "fits"),
-    **dict.fromkeys(("SourceCatalog", "DataFrame", "ArrowTable", "AstropyTable", "NumpyRecords"), "parquet"),
-    **dict.fromkeys(("Dict", "List", "Integer", "Config", "Log", "TaskMetadata", "Packages"), "json"),
+    **dict.fromkeys(("Dict", "List", "Model", "Integer", "Config", "Log", "TaskMetadata", "Packages"), "json"),
     **dict.fromkeys(("VisitInfo", "Filter", "Detector", "Camera"), "json"),
     "Text": "text",
     "Figure": "figure",
+    "Drawing": "svg",
+    "Defects": "defects",
 }
 
 _loaded: dict[str, Formatter] = {}
@@ -51,6 +55,9 @@ def formatter(name: str) -> Formatter:
     if found is not None:
         return found
     if name not in _SHIPPED:
+        for kind in storage_classes():
+            if "." in kind.formatter and (own := _own(kind)).name == name:
+                return _loaded.setdefault(name, own)
         known = sorted({*_SHIPPED, *_loaded})
         raise FileFormatError(f"no formatter is called {name!r}; there are {', '.join(known)}.{closest(name, known)}")
     module, class_name = _SHIPPED[name]
@@ -66,15 +73,33 @@ def formatter_for(storage_class: "StorageClass") -> Formatter:
     StorageClassError
         If none does.
     """
-    name = _BY_STORAGE_CLASS.get(storage_class.name)
+    if "." in storage_class.formatter:
+        return _own(storage_class)
+    name = storage_class.formatter or _BY_STORAGE_CLASS.get(storage_class.name)
+    if name is None and storage_class.tabular:
+        name = "parquet"
     if name is None and hasattr(storage_class.type, "model_validate_json"):  # a pydantic model of the user's
         name = "json"
     if name is None:
         raise StorageClassError(
-            f"no formatter writes storage class {storage_class.name!r}; make one known by register_formatter(), "
-            f"or use one of {', '.join(_BY_STORAGE_CLASS)}.{closest(storage_class.name, _BY_STORAGE_CLASS)}"
+            f"no formatter writes storage class {storage_class.name!r}; name one in its formatter, or use one of "
+            f"{', '.join(_BY_STORAGE_CLASS)}.{closest(storage_class.name, _BY_STORAGE_CLASS)}"
         )
     return formatter(name)
+
+
+def _own(storage_class: "StorageClass") -> Formatter:
+    """Return the formatter that a storage class names by its dotted path."""
+    module, _, name = storage_class.formatter.rpartition(".")
+    try:
+        made = getattr(import_module(module), name)()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise StorageClassError(
+            f"storage class {storage_class.name!r} needs the formatter {storage_class.formatter}: {error}."
+        ) from error
+    if not isinstance(made, Formatter):
+        raise StorageClassError(f"storage class {storage_class.name!r}: {storage_class.formatter} is no Formatter.")
+    return made
 
 
 def register_formatter(new: Formatter, *storage_classes: str) -> None:

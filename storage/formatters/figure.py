@@ -1,4 +1,4 @@
-"""Figures of matplotlib, as PNG."""
+"""Figures of matplotlib, as PNG or SVG."""
 
 from collections.abc import Mapping
 from io import BytesIO
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...model.errors import FileFormatError
-from .formatter import ByteSink, Formatter, check_parameters, no_component
+from .formatter import ByteSink, Formatter, check_parameters, no_component, text_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ...model.storage_class import StorageClass
 
-__all__ = ["FigureFormatter"]
+__all__ = ["FigureFormatter", "SvgFormatter", "SvgText"]
 
 
 class FigureFormatter(Formatter):
@@ -50,3 +50,39 @@ class FigureFormatter(Formatter):
         figure = Figure(figsize=(width / 100, height / 100), dpi=100)
         figure.figimage(pixels)
         return figure
+
+
+class SvgText(str):
+    """A drawing as the text of an SVG file; notebooks show it."""
+
+    __slots__ = ()
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+class SvgFormatter(Formatter):
+    """Writes a figure as SVG; what is read back is the drawing (`SvgText`), of which no figure can be made again."""
+
+    name = "svg"
+    suffix = ".svg"
+
+    def write(
+        self, obj: "Figure", sink: ByteSink, storage_class: "StorageClass", provenance: Mapping[str, Any]
+    ) -> None:
+        """Draw the figure; the SVG's metadata say which dataset it is."""
+        drawing = BytesIO()
+        obj.savefig(drawing, format="svg", metadata={"Source": repr(dict(provenance))} if provenance else None)
+        sink.write(drawing.getbuffer())
+
+    def read(
+        self, path: Path, storage_class: "StorageClass", component: str | None, parameters: Mapping[str, Any]
+    ) -> SvgText:
+        """Read the drawing."""
+        check_parameters(parameters, (), storage_class)
+        if component is not None:
+            raise no_component(component, (), storage_class)
+        text = text_of(path)
+        if "<svg" not in text:
+            raise FileFormatError(f"{path} is no SVG drawing")
+        return SvgText(text)

@@ -1,6 +1,7 @@
 """Small structured things as JSON or YAML: dicts, lists, pydantic models, and what gives itself as a dict."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from ...model.storage_class import StorageClass
 
 __all__ = ["JsonFormatter", "YamlFormatter"]
+
+_MODEL = "Model"
+_MODEL_KEY = "__model__"
+"""Key under which a file of any pydantic model names the class that it is of."""
 
 
 class JsonFormatter(Formatter):
@@ -27,7 +32,10 @@ class JsonFormatter(Formatter):
 
     def write(self, obj: Any, sink: ByteSink, storage_class: "StorageClass", provenance: Mapping[str, Any]) -> None:
         """Write the object."""
-        sink.write(self._encode(_plain(obj, storage_class), storage_class))
+        data = _plain(obj, storage_class)
+        if storage_class.name == _MODEL:
+            data = {_MODEL_KEY: f"{type(obj).__module__}.{type(obj).__qualname__}", **data}
+        sink.write(self._encode(data, storage_class))
 
     def _encode(self, data: Any, storage_class: "StorageClass") -> bytes:
         try:
@@ -48,7 +56,7 @@ class JsonFormatter(Formatter):
     def _decode(self, text: str, path: Path) -> Any:
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FileFormatError(f"{path} is not JSON: {error}") from error
 
 
@@ -61,7 +69,8 @@ class YamlFormatter(JsonFormatter):
     def _encode(self, data: Any, storage_class: "StorageClass") -> bytes:
         import yaml
 
-        text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        plain = json.loads(super()._encode(data, storage_class))  # numpy's numbers and enumerations become Python's
+        text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
         return text.encode()
 
     def _decode(self, text: str, path: Path) -> Any:
@@ -69,7 +78,7 @@ class YamlFormatter(JsonFormatter):
 
         try:
             return yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise FileFormatError(f"{path} is not YAML: {error}") from error
 
 
@@ -114,6 +123,8 @@ def _part(data: Any, component: str, storage_class: "StorageClass") -> Any:
 
 def _rebuilt(data: Any, storage_class: "StorageClass", path: Path) -> Any:
     """Make the storage class's type again from plain data."""
+    if storage_class.name == _MODEL:
+        return _model(data, path)
     if storage_class.pytype.startswith("builtins."):
         wanted = storage_class.type
         if not isinstance(data, wanted):
@@ -131,3 +142,21 @@ def _rebuilt(data: Any, storage_class: "StorageClass", path: Path) -> Any:
         return make(data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise FileFormatError(f"{path} does not hold a {storage_class.pytype}: {error}") from error
+
+
+def _model(data: Any, path: Path) -> Any:
+    """Make the pydantic model again that a file names, if its class is there: a file imports nothing."""
+    from pydantic import BaseModel
+
+    name = data.pop(_MODEL_KEY, None) if isinstance(data, dict) else None
+    module, _, qualified = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+    wanted = getattr(sys.modules.get(module), qualified, None)
+    if not isinstance(wanted, type) or not issubclass(wanted, BaseModel):
+        raise StorageClassError(
+            f"{path} holds a model {name!r}, and no such class is imported; import {module or 'its module'} first, or "
+            "read it as storage class Dict"
+        )
+    try:
+        return wanted.model_validate(data)
+    except ValueError as error:
+        raise FileFormatError(f"{path} does not hold a {name}: {error}") from error

@@ -120,7 +120,7 @@ def test_duckdb_asks_the_catalogs_in_sql(shelf):
     assert rows == [(4, 29)]
     with duckdb.connect() as connection:
         mine = shelf.query_datasets("stars", where="visit = 1").relation(connection)
-        assert mine.query("s", "SELECT sum(flux) FROM s WHERE detector = 0").fetchone() == (1045.0,)
+        assert mine.query("s", "SELECT sum(flux) FROM s WHERE detector = 0").fetchall() == [(1045.0,)]
 
 
 def test_nothing_found_is_said(shelf):
