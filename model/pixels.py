@@ -53,13 +53,17 @@ class Pixelization:
 
     def touched(self, region: Region) -> list[int]:
         """Return the pixels that a region touches, each tested exactly."""
-        shape = region.shape
         return [
-            pixel
-            for begin, end in self.envelope(region)
-            for pixel in range(begin, end)
-            if self.shape(pixel).overlaps(shape) is not False
+            pixel for begin, end in self.envelope(region) for pixel in range(begin, end) if self.touches(pixel, region)
         ]
+
+    def region(self, pixel: int) -> Region:
+        """Return a pixel as a region, its corners rounded as text rounds them."""
+        return Region(self.shape(pixel).to_ivoa_pos())
+
+    def touches(self, pixel: int, region: Region) -> bool:
+        """Whether a region touches a pixel."""
+        return self.shape(pixel).overlaps(region.shape) is not False
 
     def shape(self, pixel: int) -> Any:
         """Return the shape of a pixel, an `lsst.sphgeom.ConvexPolygon`; of a HEALPix cell, its convex hull.

@@ -17,6 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ...model.errors import InvalidQueryError
 from ...model.region import Region
+from . import tree
 from .annotations import AnnotationJoins, check_keys
 from .compile import Compiler
 from .dialect import Dialect, any_of
@@ -26,7 +27,7 @@ from .overlaps import Overlap, split_overlaps
 from .request import Reading, Request, read
 from .resolve import Field, key_kind
 from .search import Search, searches
-from .sky import OverlapTest, covering, members
+from .sky import OverlapTest, covering, members, touched
 from .source import Source
 
 if TYPE_CHECKING:
@@ -297,8 +298,7 @@ class _Builder:
             next((m for m in members if set(self.universe[m].required) <= set(self.joins.dimensions.names)), None)
             for members in families.values()
         ]
-        if self.universe.common_pixels in self.joins.dimensions:
-            present.append(self.universe.common_pixels)
+        present += [name for name in self.joins.dimensions.required if self.universe[name].pixels is not None]
         found = [name for name in present if name is not None]
         for i, first in enumerate(found):
             for second in found[i + 1 :]:
@@ -314,6 +314,12 @@ class _Builder:
     def _overlay(self, first: str, second: str) -> None:
         """Join two elements where their regions share a pixel, and note the exact test."""
         joins, common = self.joins, self.universe.common_pixels
+        pixelizations = [name for name in (first, second) if self.universe[name].pixels is not None]
+        if len(pixelizations) == 2:  # each is joined with the records that are asked for
+            return
+        if pixelizations and pixelizations != [common]:
+            self._overlay_pixels(second if first in pixelizations else first, pixelizations[0])
+            return
         if common in (first, second):
             element = second if first == common else first
             pixel = joins.pixels(element, joins.keys.get(common))
@@ -322,6 +328,27 @@ class _Builder:
         joins.pixels(second, joins.pixels(first))
         a, b = (self._region_index(Field(name, "region", Kind.REGION)) for name in (first, second))
         self.tests.append((a, b))
+
+    def _overlay_pixels(self, element_name: str, pixels: str) -> None:
+        """Join an element with the pixels of a level by which regions are not indexed, tested exactly beforehand."""
+        self.holds_values = self.is_snapshot = True
+        element = self.universe[element_name]
+        self.reading.values.append(json.dumps(touched(self.registry, element, pixels, self._fixed())))
+        kinds = [*(key_kind(self.universe, name) for name in element.required), Kind.INT]
+        rows = self.dialect.rows(f"v{len(self.reading.values) - 1}", kinds).subquery()
+        self.joins.add(rows, {name: rows.c[f"c{i}"] for i, name in enumerate((*element.required, pixels))})
+
+    def _fixed(self) -> dict[str, Any]:
+        """Return the values of dimensions that all results must have."""
+        fixed: dict[str, Any] = {}
+        for condition in self.reading.conditions:
+            shape = condition.shape
+            for term in shape.terms if isinstance(shape, tree.And) else (shape,):
+                match term:
+                    case tree.Compare(operator="=", left=tree.Name(text=name), right=tree.Value(index=index)):
+                        if self.reading.fields[name].is_dimension:
+                            fixed[self.reading.fields[name].owner] = self.reading.values[index]
+        return fixed
 
     def column(self, field: Field) -> Any:
         """Return the SQL of a column; of a timespan, the pair of its begin and end."""

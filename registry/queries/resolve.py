@@ -115,21 +115,13 @@ class Scope:
         return True
 
     def _dimension(self, dimension: str, name: tree.Name, source: Source) -> Field:
-        universe = self.dimensions.universe
-        element = universe[dimension]
-        if element.pixels is not None and dimension != universe.common_pixels and dimension not in self.dimensions:
-            raise source.error(name.at, f"Regions are indexed by {universe.common_pixels} pixels, not by {dimension}.")
-        return Field(dimension, "", key_kind(universe, dimension))
+        return Field(dimension, "", key_kind(self.dimensions.universe, dimension))
 
     def _of_element(self, element: Element, rest: list[str], name: tree.Name, source: Source) -> Field:
         column = element.index.get(rest[0])
         universe = self.dimensions.universe
         if element.pixels is not None and rest == ["region"]:
-            if element.name == universe.common_pixels:
-                return Field(element.name, "region", Kind.REGION)
-            raise source.error(
-                name.at, f"Regions are indexed by {universe.common_pixels} pixels, not by {element.name}."
-            )
+            return Field(element.name, "region", Kind.REGION)
         if column is None:
             if element.is_dimension and rest[0] == element.name and len(rest) == 1:
                 return self._dimension(element.name, name, source)

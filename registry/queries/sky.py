@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,19 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from ...model.dimensions import Element
+from ...model.errors import InvalidQueryError
 from ...model.pixels import Pixelization
 from ...model.region import Region
 
 if TYPE_CHECKING:
     from ..registry import Registry
 
-__all__ = ["OverlapTest", "covering", "members"]
+__all__ = ["OverlapTest", "covering", "members", "touched"]
 
 _MOST_RANGES = 64
 """Ranges of pixels that a query lists; beyond, those with the narrowest gaps between them are united."""
+_MOST_PIXELS = 500_000
+"""Pairs of a record and a pixel that a query lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,61 @@ def _few(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     cuts = sorted(gaps[: _MOST_RANGES - 1])
     firsts, lasts = [0, *cuts], [*cuts, len(ranges)]
     return [(ranges[a][0], ranges[b - 1][1]) for a, b in zip(firsts, lasts, strict=True)]
+
+
+def touched(registry: Registry, element: Element, name: str, fixed: Mapping[str, Any]) -> list[list[Any]]:
+    """Return the keys of an element's records, each with a pixel of another level than the common that it touches.
+
+    Parameters
+    ----------
+    registry
+        Where the records are.
+    element
+        What has regions.
+    name
+        The dimension of the pixels, such as ``healpix10``.
+    fixed
+        Values of dimensions that each row must have.
+
+    Raises
+    ------
+    InvalidQueryError
+        There are too many pixels to list.
+    """
+    universe, table = registry.universe, registry.tables.dimension[element.name]
+    sought = universe.pixelization(name)
+    keys = [table.c[element.column_of(dimension)] for dimension in element.required]
+    query = sa.select(*keys, table.c.region).where(table.c.region.is_not(None))
+    query = query.where(*(key == fixed[d] for key, d in zip(keys, element.required, strict=True) if d in fixed))
+    pixel = fixed.get(name)
+    if pixel is not None:
+        if pixel not in sought:
+            return []
+        pixels = registry.tables.pixels[element.name]
+        near = sa.select(*(pixels.c[dimension] for dimension in element.required)).where(
+            covering(sought.region(pixel), pixels.c.pixel, universe.common_pixelization)
+        )
+        query = query.where(sa.tuple_(*keys).in_(near))
+    with registry.database.read() as connection:
+        rows = connection.execute(query).all()
+    if pixel is not None:
+        return [[*row[:-1], pixel] for row in rows if sought.touches(pixel, _region(row[-1]))]
+    if sum(_near(row[-1], sought) for row in rows) > _MOST_PIXELS:  # before the first of them is tested
+        raise InvalidQueryError(
+            f"the regions of {element.name} touch more than {_MOST_PIXELS:,} {name} pixels, too many to list; take a "
+            f"coarser level, or say which {element.name} or which {name} by keyword or with '='."
+        )
+    return [[*row[:-1], one] for row in rows for one in _touched(row[-1], sought)]
+
+
+@lru_cache(maxsize=16384)
+def _near(region: str, pixels: Pixelization) -> int:
+    return sum(end - begin for begin, end in pixels.envelope(_region(region)))
+
+
+@lru_cache(maxsize=16384)
+def _touched(region: str, pixels: Pixelization) -> tuple[int, ...]:
+    return tuple(pixels.touched(_region(region)))
 
 
 def members(registry: Registry, element: Element, region: Region) -> list[list[Any]]:

@@ -322,8 +322,6 @@ WRONG = [
     ("visit.timespan ^OVERLAPS day_obs.timespan", "belong together"),
     ("NULL ^= NULL", "IS NULL, IS NOT NULL"),
     ("POINT(1, 1) ^OVERLAPS CIRCLE(1, 1, 1)", "One side of OVERLAPS must be a column"),
-    ("^htm9 = 1", "indexed by htm7"),
-    ("^healpix9.region OVERLAPS visit.region", "indexed by htm7"),
     ("^flat.run = 'x'", "'flat' takes no part in this query"),
     ("^a.b.c.d = 1".replace("^a.b.c", "a.b.c^"), "at most three parts"),
     # what is easily meant otherwise

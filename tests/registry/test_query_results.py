@@ -324,8 +324,6 @@ class TestWrongExpressions:
             ("visit > :large", "64 bits"),
             ("tract = 0", "means nothing without skymap"),
             ("patch = 0 AND tract = 1", "means nothing without skymap"),
-            ("htm9 = 1", "indexed by htm7"),
-            ("healpix9.region OVERLAPS visit.region", "indexed by htm7"),
             ("visit.name + 1 = 2", "wants numbers"),
             ("-visit.name = 'x'", "wants numbers"),
             ("exposure_time % 2 = 1", "integers on both sides"),
