@@ -95,9 +95,10 @@ class ReadOnlyConformance(ReadConformance):
         """Putting, removing and, where that cannot be done, listing raise PermissionError."""
         assert not filled.writeable
         (tmp_path / "given").write_bytes(b"1")
-        for refused in (lambda: filled.put("u/x", tmp_path / "given"), lambda: filled.remove("u/me/empty.txt")):
-            with pytest.raises(PermissionError, match="only read"):
-                refused()
+        with pytest.raises(PermissionError, match="only read"):
+            filled.put("u/x", tmp_path / "given")
+        with pytest.raises(PermissionError, match="only read"):
+            filled.remove("u/me/empty.txt")
         if not filled.listable:
             with pytest.raises(PermissionError):
                 list(filled.names())

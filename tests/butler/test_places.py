@@ -5,7 +5,9 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ from skybutler.model.errors import (
     RepositoryNotFoundError,
     StoreUnavailableError,
 )
-from skybutler.testing.bad_network import cutting_proxy, web_server
+from skybutler.testing.bad_network import CuttingProxy, cutting_proxy, web_server
 from skybutler.testing.small_repository import fill_repository
 
 HERE = {"visit": 1}
@@ -34,6 +36,10 @@ DATA = b'{"a": 1}'
 
 def in_bucket(bucket, prefix: str = "", **more) -> dict:
     return {"root": f"s3://{bucket.name}{prefix}", "endpoint": bucket.endpoint, "region": "us-east-1", **more}
+
+
+def proxied(proxy: CuttingProxy) -> dict:
+    return {"endpoint": proxy.url, "retries": 0}
 
 
 def make(root: Path, datastore=None, cache=None) -> Butler:
@@ -461,37 +467,88 @@ def test_a_full_cache_is_no_hindrance_to_reading(small_disk, bucket, tmp_path, c
 
 def test_of_a_large_table_far_away_only_what_is_asked_for_is_fetched(bucket, tmp_path):
     frame = pd.DataFrame({f"c{n}": np.random.default_rng(n).random(200_000) for n in range(8)})
-    with cutting_proxy(bucket.port) as proxy:
-        with make(tmp_path / "repo", in_bucket(bucket) | {"endpoint": proxy.url, "retries": 0}) as butler:
-            ref = butler.put("stars", frame, HERE, detector=0)
-            size = butler.registry.datasets.files(ref.id)[0].size
-            proxy.received = 0
-            assert butler.get("stars.rowcount", HERE, detector=0) == 200_000
-            one = butler.get(ref, parameters={"columns": "c3"}, storage_class="ArrowTable")
-            assert one["c3"].to_numpy().tobytes() == frame["c3"].to_numpy().tobytes()
-            few = butler.get(ref, parameters={"columns": ["c1", "c3"], "filters": "c1 < 0.001", "rows": slice(9)})
-            pd.testing.assert_frame_equal(few, frame[frame.c1 < 0.001][["c1", "c3"]][:9].reset_index(drop=True))
-            assert proxy.received < size * 0.7
-            proxy.received = 0
-            pd.testing.assert_frame_equal(butler.get(ref), frame)
-            assert proxy.received > size
-            proxy.down = 300_000
-            with pytest.raises(StoreUnavailableError, match=r"s3://.*stars.*cannot be read"):
-                butler.get(ref, parameters={"columns": "c5"})
+    with cutting_proxy(bucket.port) as proxy, make(tmp_path / "repo", in_bucket(bucket) | proxied(proxy)) as butler:
+        ref = butler.put("stars", frame, HERE, detector=0)
+        size = butler.registry.datasets.files(ref.id)[0].size
+        proxy.received = 0
+        assert butler.get("stars.rowcount", HERE, detector=0) == 200_000
+        one = butler.get(ref, parameters={"columns": "c3"}, storage_class="ArrowTable")
+        assert one["c3"].to_numpy().tobytes() == frame["c3"].to_numpy().tobytes()
+        few = butler.get(ref, parameters={"columns": ["c1", "c3"], "filters": "c1 < 0.001", "rows": slice(9)})
+        pd.testing.assert_frame_equal(few, frame[frame.c1 < 0.001][["c1", "c3"]][:9].reset_index(drop=True))
+        assert proxy.received < size * 0.7
+        proxy.received = 0
+        pd.testing.assert_frame_equal(butler.get(ref), frame)
+        assert proxy.received > size
+        proxy.down = 300_000
+        with pytest.raises(StoreUnavailableError, match=r"s3://.*stars.*cannot be read"):
+            butler.get(ref, parameters={"columns": "c5"})
 
 
 def test_of_a_large_exposure_far_away_only_what_is_asked_for_is_fetched(bucket, tmp_path):
     pixels = np.random.default_rng(1).random((1500, 1000), np.float32)
     exposure = Exposure(MaskedImage(Image(pixels)))
     exposure.metadata["WHO"] = "me"
-    with cutting_proxy(bucket.port) as proxy:
-        with make(tmp_path / "repo", in_bucket(bucket) | {"endpoint": proxy.url, "retries": 0}) as butler:
-            butler.register_dataset_type("exposed", ["visit", "detector"], "Exposure")
-            ref = butler.put("exposed", exposure, HERE, detector=0)
-            size = butler.registry.datasets.files(ref.id)[0].size
-            proxy.received = 0
-            part = butler.get(ref, parameters={"bbox": Box2I(Point2I(100, 700), Extent2I(50, 40))})
-            np.testing.assert_array_equal(part.image.array, pixels[700:740, 100:150])
-            assert butler.get("exposed.metadata", HERE, detector=0)["WHO"] == "me"
-            assert proxy.received < size / 4
-            np.testing.assert_array_equal(butler.get(ref).image.array, pixels)
+    with cutting_proxy(bucket.port) as proxy, make(tmp_path / "repo", in_bucket(bucket) | proxied(proxy)) as butler:
+        butler.register_dataset_type("exposed", ["visit", "detector"], "Exposure")
+        ref = butler.put("exposed", exposure, HERE, detector=0)
+        size = butler.registry.datasets.files(ref.id)[0].size
+        proxy.received = 0
+        part = butler.get(ref, parameters={"bbox": Box2I(Point2I(100, 700), Extent2I(50, 40))})
+        np.testing.assert_array_equal(part.image.array, pixels[700:740, 100:150])
+        assert butler.get("exposed.metadata", HERE, detector=0)["WHO"] == "me"
+        assert proxy.received < size / 4
+        np.testing.assert_array_equal(butler.get(ref).image.array, pixels)
+
+
+# Several writers, and one that is killed
+
+
+def test_of_two_writers_of_one_dataset_one_wins_and_the_other_leaves_nothing(anywhere):
+    for detector in range(3):
+        ref = a_note(anywhere, detector)
+        barrier = Barrier(4)
+
+        def put(number: int, ref=ref, barrier=barrier) -> int | None:
+            barrier.wait()
+            try:
+                anywhere.put(ref, {"writer": number})
+            except DatasetExistsError:
+                return None
+            return number
+
+        with ThreadPoolExecutor(4) as pool:
+            winners = [number for number in pool.map(put, range(4)) if number is not None]
+        assert len(winners) == 1
+        assert anywhere.get(ref) == {"writer": winners[0]}
+        anywhere.datastore.verify(anywhere.registry.datasets.files(ref.id)[0])
+        assert len(names(anywhere)) == detector + 1
+
+
+def test_a_writer_to_a_bucket_that_is_killed_leaves_orphans_at_most(bucket, tmp_path):
+    make(tmp_path / "repo", in_bucket(bucket), cache="copies").close()
+    work = (
+        "import sys\n"
+        "from skybutler import Butler\n"
+        "butler = Butler(sys.argv[1], run=sys.argv[2])\n"
+        "for visit in (1, 2, 3, 4):\n"
+        "    for detector in (0, 1, 2):\n"
+        "        butler.put('words', f'{visit} {detector} ' * 5000, visit=visit, detector=detector)\n"
+        "        print('put', flush=True)\n"
+    )
+    for attempt in range(4):
+        command = [sys.executable, "-c", work, str(tmp_path / "repo"), f"u/{attempt}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for _ in range(attempt * 2 + 1):
+                assert process.stdout.readline() == "put\n"
+            process.kill()
+    with Butler(tmp_path / "repo") as butler:
+        found = 0
+        for ref in [ref for n in range(4) for ref in butler.query_datasets("words", collections=f"u/{n}")]:
+            visit, detector = ref.data_id["visit"], ref.data_id["detector"]
+            assert butler.get(ref) == f"{visit} {detector} " * 5000
+            (file,) = butler.registry.datasets.files(ref.id)
+            butler.datastore.verify(file)
+            found += 1
+        assert found >= 1 + 3 + 5 + 7
+        assert len(names(butler)) - found in range(5)
