@@ -188,7 +188,7 @@ class Database:
         """Open another connection of the driver's to PostgreSQL that can only read; whoever calls closes it."""
         with self._own_errors():
             arguments, options = self.engine.dialect.create_connect_args(self.engine.url)
-            connection: Any = self.engine.dialect.loaded_dbapi.connect(
+            connection = postgres.connect(
                 *arguments, **options, **postgres.session(self.schema, writeable=False, timeout=BUSY_TIMEOUT)
             )
             connection.read_only = True
@@ -293,18 +293,15 @@ class Database:
                 yield cursor
             return
         cursor = self.cursor()
-        try:
+        try:  # Ctrl-C while the lock is waited for comes when it has been had
             cursor.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            raise postgres.busy(self, BUSY_TIMEOUT) from error
-        try:
             yield cursor
             cursor.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self._local.driver.in_transaction:
                 cursor.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                raise postgres.busy(self, BUSY_TIMEOUT) from error
             raise
 
     @contextmanager

@@ -10,6 +10,7 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from ..model.errors import (
 )
 
 if TYPE_CHECKING:
+    import psycopg
     from sqlalchemy.engine import URL, Connection, Engine
 
 
@@ -33,6 +35,7 @@ __all__ = [
     "Stream",
     "busy",
     "clear_schema",
+    "connect",
     "copy_rows",
     "is_postgresql",
     "make_schema",
@@ -126,7 +129,7 @@ def open_engine(text: str, *, writeable: bool, timeout: float) -> tuple[Engine, 
     try:
         engine = sa.create_engine(
             url, connect_args=session(schema, writeable=writeable, timeout=timeout), pool_size=8, max_overflow=-1,
-            pool_use_lifo=True, pool_pre_ping=True, use_native_hstore=False,
+            pool_use_lifo=True, use_native_hstore=False,
         )  # fmt: skip
     except ImportError as error:
         raise ConfigError(
@@ -134,7 +137,56 @@ def open_engine(text: str, *, writeable: bool, timeout: float) -> tuple[Engine, 
         ) from error
     except (sa.exc.ArgumentError, TypeError) as error:
         raise ConfigError(f"a registry's URL cannot be used: {error}.") from error
+    sa.event.listen(engine, "do_connect", lambda dialect, record, given, named: connect(*given, **named))
+    sa.event.listen(engine, "checkout", _refuse_closed)
     return engine, schema
+
+
+def connect(*arguments: Any, **options: Any) -> Any:
+    """Open a connection of the driver's."""
+    return _connection_class().connect(*arguments, **options)
+
+
+def _refuse_closed(connection: Any, record: object, pooled: object) -> None:
+    """Let the pool replace an idle connection that its server has closed.
+
+    SQLAlchemy's own way takes three journeys, and makes another error of Ctrl-C on the way.
+    """
+    import psycopg
+
+    try:
+        answer = connection.pgconn.exec_(b";")
+    except psycopg.OperationalError as error:
+        raise sa.exc.DisconnectionError(str(error)) from error
+    if answer.status != psycopg.pq.ExecStatus.EMPTY_QUERY:
+        raise sa.exc.DisconnectionError("an idle connection was closed")
+
+
+@cache
+def _connection_class() -> type[psycopg.Connection[Any]]:
+    import psycopg
+
+    class SettledConnection(psycopg.Connection[Any]):
+        """A connection that Ctrl-C does not leave in the midst of a query, when nothing could be rolled back by it."""
+
+        def wait(self, *arguments: Any, **keywords: Any) -> Any:
+            try:
+                return super().wait(*arguments, **keywords)
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    _settle(self)
+                raise
+
+    return SettledConnection
+
+
+def _settle(connection: psycopg.Connection[Any]) -> None:
+    """End the query that is on its way; one in a pipeline is waited for by the pipeline."""
+    inner = connection.pgconn
+    if inner.transaction_status == _ACTIVE and inner.pipeline_status == 0:
+        connection.cancel_safe()
+        while inner.get_result() is not None:
+            pass
 
 
 def session(schema: str | None, *, writeable: bool, timeout: float) -> dict[str, Any]:
@@ -291,7 +343,8 @@ def pipelined(connection: Any, *, alone: bool) -> Iterator[Any]:
                         pipeline.sync()
                     raise
     except BaseException:
-        if not connection.closed and connection.info.transaction_status != 0:
+        if not connection.closed:
+            _settle(connection)
             connection.rollback()
         raise
 
@@ -326,7 +379,9 @@ class Stream:
         self._connection = connection
         self._page = page
         self._is_open = is_open
-        self._name = f"stream_{next(_numbers)}"
+        # A name that is always the same lets the server keep the statements prepared.
+        self._name = "stream" if alone else f"stream_{next(_numbers)}"
+        self._prepare = None if alone else False
         with connection.pipeline():  # one journey for all of it
             if alone:
                 connection.execute("SET TRANSACTION READ ONLY")
@@ -335,8 +390,7 @@ class Stream:
         self._last = page
 
     def _execute(self, statement: str, parameters: Any = None) -> Any:
-        # No other cursor has this name: none will use the statement again.
-        return self._connection.execute(statement, parameters, prepare=False)
+        return self._connection.execute(statement, parameters, prepare=self._prepare)
 
     def _fetch(self) -> Any:
         return self._execute(f"FETCH {self._page} FROM {self._name}")
@@ -371,5 +425,5 @@ class Stream:
 
 
 _numbers = itertools.count()
-_IN_TRANSACTION = 2
-"""PQTRANS_INTRANS: a transaction is open, and nothing in it has failed."""
+_ACTIVE, _IN_TRANSACTION = 1, 2
+"""PQTRANS_ACTIVE: a query is on its way. PQTRANS_INTRANS: a transaction is open, and nothing in it has failed."""

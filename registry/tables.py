@@ -170,6 +170,8 @@ class Tables:
         self._lock = threading.Lock()
 
     def _table(self, name: str, *items: Any, rowid: bool = False) -> sa.Table:
+        if name in self.metadata.tables:  # half made, when Ctrl-C came
+            self.metadata.remove(self.metadata.tables[name])
         return sa.Table(name, self.metadata, *items, sqlite_with_rowid=rowid)
 
     @property

@@ -4,9 +4,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
-import textwrap
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,40 +17,6 @@ from skybutler.model.errors import DatasetExistsError, RepositoryBusyError
 from skybutler.registry import database
 
 DETECTORS = 250
-WORKER = """
-import sys
-from skybutler.butler.butler import Butler
-from skybutler.model.errors import SkyButlerError
-root, number = sys.argv[1], int(sys.argv[2])
-butler = Butler(root)
-print("ready", flush=True)
-sys.stdin.readline()
-{work}
-butler.close()
-"""
-
-
-def run_together(root: Path, work: str, count: int) -> list[str]:
-    """Run a script in several new processes that begin their work at the same moment; return what each prints."""
-    script = WORKER.format(work=textwrap.dedent(work))
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", script, str(root), str(number)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for number in range(count)
-    ]  # fmt: skip
-    for process in processes:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = []
-    for process in processes:
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (0, "")
-        outputs.append(out)
-    return outputs
 
 
 def files_of(root: Path) -> set[str]:
@@ -165,7 +128,7 @@ def test_a_thread_sees_at_once_what_another_has_registered(butler):
         assert "back" in butler.collections.list()
 
 
-def test_another_process_s_collection_and_type_are_seen_at_once(butler):
+def test_another_process_s_collection_and_type_are_seen_at_once(butler, run_together):
     assert "theirs" not in butler.collections.list()
     work = """
     from skybutler.model.datasets import DatasetType
@@ -178,7 +141,7 @@ def test_another_process_s_collection_and_type_are_seen_at_once(butler):
     assert butler.get("their_type", visit=1, collections="theirs") == {"theirs": 1}
 
 
-def test_four_processes_put_into_one_repository_without_loss_or_doubling(wide):
+def test_four_processes_put_into_one_repository_without_loss_or_doubling(wide, run_together):
     work = """
     for detector in range(number, 100, 4):
         run = f"run{detector % 3}"
@@ -191,7 +154,7 @@ def test_four_processes_put_into_one_repository_without_loss_or_doubling(wide):
     check_sound(wide)
 
 
-def test_the_same_dataset_put_by_many_at_once_is_one_winner_s_and_no_file_is_left_over(wide):
+def test_the_same_dataset_put_by_many_at_once_is_one_winner_s_and_no_file_is_left_over(wide, run_together):
     work = """
     for detector in range(20):
         try:
@@ -210,7 +173,7 @@ def test_the_same_dataset_put_by_many_at_once_is_one_winner_s_and_no_file_is_lef
     check_sound(wide)
 
 
-def test_one_of_many_that_make_the_same_repository_at_once_makes_it_whole(tmp_path, root):
+def test_one_of_many_that_make_the_same_repository_at_once_makes_it_whole(tmp_path, root, run_together):
     work = """
     try:
         Butler.create(sys.argv[1] + "/../new").close()
