@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .filter import *  # noqa: F403
     from .footprint import *  # noqa: F403
     from .footprint_set import *  # noqa: F403
+    from .functor_keys import *  # noqa: F403
     from .geometry import *  # noqa: F403
     from .header import Header as Header
     from .image import Image as Image
@@ -102,6 +103,16 @@ _EXPORTS = {
     "header": ("Header",),
     "exposure": ("Exposure",),
     "schema": ("AliasMap", "Field", "Schema"),
+    "functor_keys": (
+        "ArrayKey",
+        "Box2IKey",
+        "CoordKey",
+        "CovarianceKey",
+        "FunctorKey",
+        "Point2DKey",
+        "Point2IKey",
+        "QuadrupoleKey",
+    ),
     "catalog": ("SourceCatalog",),
     "source_record": ("SourceRecord",),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .functor_keys import FunctorKey
 from .schema import Field, Schema
 from .source_record import SourceMeasurements, SourceRecord
 
@@ -97,19 +98,27 @@ class SourceCatalog(SourceMeasurements):
     @overload
     def __getitem__(self, key: str | Field) -> Column: ...
     @overload
+    def __getitem__(self, key: FunctorKey) -> Any: ...
+    @overload
     def __getitem__(self, key: int | np.integer[Any]) -> SourceRecord: ...
     @overload
     def __getitem__(self, key: slice | NDArray[Any] | list[bool] | list[int]) -> Self: ...
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str | Field):
             return self._columns[self._schema.find(key).name][: self._rows]
+        if isinstance(key, FunctorKey):
+            return key.pack([self[name] for name in key.names])
         if isinstance(key, int | np.integer) and not isinstance(key, bool):
             return SourceRecord(self, self._row(int(key)))
         if isinstance(key, slice):
             return self._with({name: column[key] for name, column in self.columns.items()})
         return self.subset(key)
 
-    def __setitem__(self, key: str | Field, value: ArrayLike) -> None:
+    def __setitem__(self, key: str | Field | FunctorKey, value: Any) -> None:
+        if isinstance(key, FunctorKey):
+            for name, part in zip(key.names, key.unpack(value), strict=True):
+                self[name] = part
+            return
         field = self._schema.find(key)
         column = _as_column(field, np.broadcast_to(np.asarray(value), self._shape_for(field, value)))
         target = self._columns[field.name]

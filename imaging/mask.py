@@ -147,16 +147,19 @@ class Mask(Plane):
         copy.assign(self)
         return copy
 
-    def assign(self, value: Any) -> None:
-        """Copy pixels from another mask (planes matched by name), an array, a number or names of planes."""
-        if isinstance(value, Mask):
+    def assign(self, value: Any, *, align: bool = False) -> None:
+        """Copy pixels from another mask (planes matched by name), an array, a number or names of planes.
+
+        `xy0` is not compared, unless with `align`: then the pixels that both masks cover are copied.
+        """
+        if isinstance(value, Mask) and not align:
             self._require_size(value)
             self.adopt_planes(value.schema)
             moves = self.moves_from(value)
             pixels = value.array if moves is None else renumbered(value.array, moves, self.dtype)
             self._fill(self._array, pixels)
         else:
-            super().assign(value)
+            super().assign(value, align=align)
 
     def moves_from(self, other: "Mask") -> list[tuple[int, int]] | None:
         """Return how to renumber another mask's pixels for this one, or None where they can be taken as they are."""

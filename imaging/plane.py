@@ -181,8 +181,10 @@ class Plane(Placed):
         elif not where.is_empty:
             self._view(where).assign(value)
 
-    def assign(self, value: Any) -> None:
-        """Copy pixels from another image, an array of shape (height, width) or one value; `xy0` is not compared.
+    def assign(self, value: Any, *, align: bool = False) -> None:
+        """Copy pixels from another image, an array of shape (height, width) or one value.
+
+        `xy0` is not compared, unless with `align`: then the pixels that both images cover are copied.
 
         Raises
         ------
@@ -191,7 +193,11 @@ class Plane(Placed):
         TypeError
             If the pixels cannot be converted without changing their kind (floats to integers).
         """
-        self._fill(self._array, value.array if isinstance(value, Plane) else value)
+        if align:
+            common = self.bbox.clipped_to(value.bbox)
+            self._view(common).assign(value._view(common))
+        else:
+            self._fill(self._array, value.array if isinstance(value, Plane) else value)
 
     def _view(self, box: Box2I) -> Self:
         """Return the same pixels within a box that lies inside."""

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..model.lsst_names import LsstNames
+from .functor_keys import CovarianceKey, FunctorKey, QuadrupoleKey
 from .schema import Field, Schema
 
 if TYPE_CHECKING:
     from astropy.coordinates import Angle, SkyCoord
+    from numpy.typing import NDArray
 
     from .catalog import SourceCatalog
+    from .psf import Quadrupole
     from .wcs import Wcs
 
 __all__ = ["SlotField", "SourceMeasurements", "SourceRecord"]
@@ -96,8 +99,8 @@ class SourceMeasurements(LsstNames):
             """The columns."""
             ...
 
-        def __getitem__(self, key: str | Field) -> Any: ...
-        def __setitem__(self, key: str | Field, value: Any) -> None: ...
+        def __getitem__(self, key: str | Field | FunctorKey) -> Any: ...
+        def __setitem__(self, key: str | Field | FunctorKey, value: Any) -> None: ...
 
     @property
     def id(self) -> Any:
@@ -153,6 +156,25 @@ class SourceMeasurements(LsstNames):
             return Point2D(self.x, self.y)
         return np.stack([self.x, self.y], axis=-1)
 
+    @property
+    def centroid_err(self) -> NDArray[np.float64]:
+        """Covariance of the centroid, of the slot's ``xErr``, ``yErr`` and ``x_y_Cov``: shape (2, 2), or (n, 2, 2)."""
+        return np.asarray(self[CovarianceKey("slot_Centroid")])
+
+    @property
+    def shape(self) -> Quadrupole:
+        """Second moments by the slot Shape."""
+        return self._moments("Shape")
+
+    @property
+    def psf_shape(self) -> Quadrupole:
+        """Second moments of the PSF by the slot PsfShape."""
+        return self._moments("PsfShape")
+
+    def _moments(self, slot: str) -> Quadrupole:
+        made: Quadrupole = self[QuadrupoleKey(f"slot_{slot}")]
+        return made
+
     def update_coord(self, wcs: Wcs) -> None:
         """Set the sky positions from the centroids.
 
@@ -196,19 +218,25 @@ class SourceRecord(SourceMeasurements):
         """Which row of its catalog this is, from 0."""
         return self._row
 
-    def __getitem__(self, key: str | Field) -> Any:
+    def __getitem__(self, key: str | Field | FunctorKey) -> Any:
+        if isinstance(key, FunctorKey):
+            return key.pack([self[name] for name in key.names])
         value = self._catalog[key][self._row]
         # numpy's times would become bare integers, and rows of array columns shall stay views
         return value.item() if isinstance(value, np.generic) and value.dtype.kind not in "mM" else value
 
-    def __setitem__(self, key: str | Field, value: Any) -> None:
+    def __setitem__(self, key: str | Field | FunctorKey, value: Any) -> None:
+        if isinstance(key, FunctorKey):
+            for name, part in zip(key.names, key.unpack(value), strict=True):
+                self[name] = part
+            return
         self._catalog.set_value(self._row, key, value)
 
-    def get(self, key: str | Field) -> Any:
+    def get(self, key: str | Field | FunctorKey) -> Any:
         """Return one value, as ``record[key]``."""
         return self[key]
 
-    def set(self, key: str | Field, value: Any) -> None:
+    def set(self, key: str | Field | FunctorKey, value: Any) -> None:
         """Set one value, as ``record[key] = value``."""
         self[key] = value
 

@@ -244,3 +244,12 @@ def test_intermediates_do_not_overflow_where_the_result_fits():
     assert np.allclose(image.array, 1e30)
     image *= 1e300
     assert np.all(image.array == np.inf)
+
+
+def test_assignment_may_align_what_both_images_cover():
+    image, other = Image.full((5, 4)), Image.full(Box2I(Point2I(3, 2), Extent2I(5, 5)), 7.0)
+    image.assign(other, align=True)
+    assert image.array.sum() == 4 * 7
+    assert image[3, 2] == 7
+    image.assign(Image.full(Box2I(Point2I(90, 90), Extent2I(5, 5)), 9.0), align=True)
+    assert image.array.max() == 7
