@@ -241,14 +241,16 @@ class _Builder:
     def _seeks(self) -> Iterable[ColumnElement[bool]]:
         """Name all instruments where none is named: the index that finds a visit begins with the instrument."""
         mentioned = {field.owner for field in self.reading.fields.values() if field.is_dimension}
-        for search in self.searches:
-            for name in search.dataset_type.dimensions.required:
-                element = self.universe[name]
-                if element.requires or not element.has_table or name in mentioned:
-                    continue
-                if any(name in self.universe[m].requires for m in mentioned):
-                    table = self.registry.tables.dimension[name]
-                    yield self.joins.keys[name].in_(sa.select(table.c[element.column_of(name)]))
+        looked_up = [name for search in self.searches for name in search.dataset_type.dimensions.required]
+        if self.request.kind == "records":
+            looked_up += self.request.record_element.required
+        for name in dict.fromkeys(looked_up):
+            element = self.universe[name]
+            if element.requires or not element.has_table or name in mentioned:
+                continue
+            if any(name in self.universe[m].requires for m in mentioned):
+                table = self.registry.tables.dimension[name]
+                yield self.joins.keys[name].in_(sa.select(table.c[element.column_of(name)]))
 
     # Tables
 
