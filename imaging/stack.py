@@ -141,6 +141,7 @@ def statistics_stack(
                     error2[empty] = np.nan
                     bits = inputs.used_bits(block, used)
                     bits[empty] = no_good
+                    bits |= inputs.propagated_bits(block)
                     if clipped:
                         bits[(good & ~used).any(axis=0)] |= clipped
                     result.variance.array[block] = error2.reshape(shape)
@@ -155,8 +156,9 @@ def _schema(masked: list[MaskedImage], control: StatisticsControl) -> MaskSchema
     schema = masked[0].mask.schema if masked else MaskSchema.default()
     for image in masked:
         schema = schema.merged_with(image.mask.schema)
-    name = control.no_good_pixels_mask
-    return schema.with_plane(name) if isinstance(name, str) else schema
+    for name in (control.no_good_pixels_mask, *control.mask_propagation_thresholds):
+        schema = schema.with_plane(name) if isinstance(name, str) else schema
+    return schema
 
 
 class _Inputs:
@@ -174,7 +176,7 @@ class _Inputs:
         self._dtype = np.result_type(np.float32, *(plane.dtype for plane in planes))
         self._and_masks = [image.mask.schema.bit_mask(control.and_mask) for image in masked]
         self._moves = [target.moves_from(image.mask) for image in masked]
-        self._mask_type = target.dtype
+        self._target, self._mask_type = target, target.dtype
         use_weights = control.weighted is not False
         self._given = None if weights is None or not use_weights else np.asarray(weights, np.float64)[:, np.newaxis]
 
@@ -213,6 +215,39 @@ class _Inputs:
             bits = bits.astype(self._mask_type) if moves is None else renumbered(bits, moves, self._mask_type)
             result |= bits * row
         return result
+
+    def propagated_bits(self, block: Block) -> NDArray[Any]:
+        """Return the planes that enough of the inputs have which are left out for their mask."""
+        result = np.zeros(self._planes[0].array[block].size, self._mask_type)
+        thresholds = self._control.mask_propagation_thresholds
+        if not thresholds:
+            return result
+        rejected = np.stack(
+            [
+                (image.mask.array[block].ravel() & image.mask.dtype.type(bits)) != 0
+                for image, bits in zip(self._masked, self._and_masks, strict=True)
+            ]
+        )
+        weights = self.weights(block)
+        share = np.ones(rejected.shape) if weights is None else weights
+        share = share / share.sum(axis=0)
+        for plane, threshold in thresholds.items():
+            has = np.stack([self._has(image, plane, block) for image in self._masked])
+            beyond = np.where(rejected & has, share, 0.0).sum(axis=0) > threshold
+            result[beyond] |= self._mask_type.type(_plane_bits(self._target.schema, plane))
+        return result
+
+    @staticmethod
+    def _has(image: MaskedImage, plane: str | int, block: Block) -> NDArray[np.bool_]:
+        """Return which pixels of an image have a plane, of which its mask may know nothing."""
+        pixels, schema = image.mask.array[block].ravel(), image.mask.schema
+        known = isinstance(plane, int) or plane in schema
+        return np.asarray((pixels & pixels.dtype.type(_plane_bits(schema, plane) if known else 0)) != 0)
+
+
+def _plane_bits(schema: MaskSchema, plane: str | int) -> int:
+    """Return the value of a pixel with one plane, given by its name or its bit."""
+    return 1 << plane if isinstance(plane, int) else schema.bit_mask(plane)
 
 
 def _statistic(

@@ -6,7 +6,7 @@ one selection of good pixels. A good pixel has none of the control's mask bits, 
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
 
@@ -121,6 +121,13 @@ class StatisticsControl(LsstNames):
     """Whether the error of a mean is that of a typical input, ``sqrt(Σwv/Σw)``."""
     no_good_pixels_mask: int | str = "NO_DATA"
     """What `statistics_stack` sets in the mask where no input was good."""
+    mask_propagation_thresholds: dict[str | int, float] = field(default_factory=dict)
+    """For `statistics_stack`: planes (or their bits) that a pixel takes over from inputs left out for their mask, where
+    these have more than such a fraction of all weight."""
+
+    def set_mask_propagation_threshold(self, plane: str | int, fraction: float) -> None:
+        """Set from which fraction of the weight on a plane of inputs that were left out is taken over."""
+        self.mask_propagation_thresholds[plane] = fraction
 
     def __post_init__(self) -> None:
         self.check()

@@ -149,3 +149,20 @@ def test_large_images_are_stacked_in_blocks():
     images = [MaskedImage(rng.normal(100, 5, (1100, 1000)).astype("float32")) for _ in range(5)]
     cube = np.stack([image.image.array for image in images]).astype("float64")
     np.testing.assert_allclose(statistics_stack(images, MEDIAN).image.array, np.median(cube, axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("plane", "weights", "taken"),
+    [("CR", None, False), (3, None, False), ("CR", [1, 1, 1, 1, 3], True), (3, [1, 1, 1, 1, 3], True)],
+)
+def test_masks_of_inputs_left_out_are_taken_over_where_these_weigh_enough(plane, weights, taken):
+    """As afw's testRejectedMaskPropagation: one of five inputs is left out, a fraction of 0.2 or, weighted, 3/7."""
+    images = [MaskedImage.full((4, 1), (1.0, 0, 1.0)) for _ in range(4)] + [MaskedImage.full((4, 1), (12.0, 0, 1.0))]
+    images[-1].mask.array[0] = [0, 2, 8, 10]
+    control = StatisticsControl(and_mask="SAT")
+    control.setMaskPropagationThreshold(plane, 0.3)
+    stacked = statistics_stack(images, MEAN, control, weights=weights)
+    last = 12 * (1 if weights is None else 3)
+    used = (4 + last) / (5 if weights is None else 7)
+    assert stacked.image.array[0].tolist() == pytest.approx([used, 1, used, 1])
+    assert stacked.mask.array[0].tolist() == [0, 0, 8, 8 if taken else 0]
