@@ -35,7 +35,7 @@ _COMMANDS = {
     "query-records": ("query", "List dimension records (visits, detectors, …)."),
     "sql": ("query", "Run an SQL query on the registry, read-only."),
     "shell": ("shell", "Open a Python prompt on a repository."),
-    "migrate": ("migrate", "Bring a repository that an older version wrote up to date."),
+    "migrate": ("migrate", "Bring an older repository up to date."),
 }
 
 

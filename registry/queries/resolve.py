@@ -119,7 +119,6 @@ class Scope:
 
     def _of_element(self, element: Element, rest: list[str], name: tree.Name, source: Source) -> Field:
         column = element.index.get(rest[0])
-        universe = self.dimensions.universe
         if element.pixels is not None and rest == ["region"]:
             return Field(element.name, "region", Kind.REGION)
         if column is None:

@@ -1,6 +1,8 @@
 """Universes of one's own are read, extended and checked; each mistake is told with its place and what to do."""
 
 import copy
+import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -138,3 +140,10 @@ def test_mistakes_in_files_name_the_file_and_a_key_that_stands_twice_its_line(tm
 def test_what_a_repository_keeps_can_be_read_again():
     own = load_universe(added(star=KEY))
     assert load_universe(yaml.safe_load(yaml.safe_dump(own.definition, sort_keys=False))) is own
+
+
+def test_the_page_on_dimensions_shows_universes_that_can_be_read():
+    page = (Path(__file__).parents[2] / "docs" / "dimensions.md").read_text(encoding="utf-8")
+    shown = [load_universe(yaml.safe_load(text)) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    assert ["seeing" in universe["exposure"].index for universe in shown] == [True, False]
+    assert "dither" in shown[1].conform(["exposure"]).implied

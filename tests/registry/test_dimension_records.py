@@ -232,3 +232,29 @@ def test_many_records_are_inserted_by_a_handful_of_statements(records, butler):
     assert records.insert("detector", rows, replace=True) == 20_000
     selects = [text for text in statements if text.lstrip().upper().startswith("SELECT")]
     assert len(selects) < 200
+
+
+def test_times_long_ago_and_far_ahead_are_kept_to_the_nanosecond(records, butler):
+    spans = [Timespan.from_isot("1893-05-01T00:00:00", "1893-05-01T00:00:01"),
+             Timespan.from_isot("2161-01-01T00:00:00.000000001", "2200-01-01T00:00:00")]  # fmt: skip
+    for number, span in enumerate(spans, 50):
+        records.sync("visit", VISIT | {"id": number, "name": f"at {number}", "timespan": span})
+    found = butler.query_dimension_records("visit", where="visit >= 50", order_by="visit")
+    assert [record.timespan for record in found] == spans
+    assert [r.id for r in found.where("timespan.begin < T'1900-01-01T00:00:00'")] == [50]
+
+
+def test_datasets_are_found_though_records_that_say_more_of_them_are_missing(records, butler):
+    records.insert("visit", [VISIT | {"id": 60, "name": "no region", "physical_filter": None, "day_obs": None}])
+    ref = butler.put("note", {}, visit=60, detector=0)  # there is no visit_detector_region of it
+    assert ref in list(butler.query_datasets("note", where="visit = 60"))
+    assert butler.query_datasets("note", where="visit.name = 'no region'", order_by="visit.exposure_time").count() == 1
+    (found,) = butler.query_data_ids(["visit", "detector"], datasets="note", where="visit = 60")
+    assert (found["detector"], found["band"], found["day_obs"]) == (0, None, None)
+
+
+def test_the_databases_own_errors_never_come_through(records, butler):
+    with pytest.raises(ConflictingDefinitionError, match="is held by defaults"):
+        butler.collections.delete_row(butler.registry.catalog.collection("user"))
+    with pytest.raises(DataIdError, match="no visit 99"):
+        records.insert("visit_detector_region", [HERE | {"visit": 99, "detector": 0}])
