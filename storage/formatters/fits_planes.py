@@ -27,6 +27,7 @@ from .fits_file import FitsFile, Hdu
 from .fits_roles import ROLES, Role, quality_mask, variance_of
 from .fits_tiles import Compression, can_be_tiled, write_tiles
 from .formatter import ByteSink
+from .lsst_images import LsstImages
 
 __all__ = ["PlaneReader", "describes_file", "write_plane"]
 
@@ -45,6 +46,8 @@ describes_file = re.compile(
     r"LONGSTRN|THEAP|TFIELDS|T(?:TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM)\d+|CONTINUE|HIERARCH"
 ).fullmatch
 """Keywords that tell how a file keeps its data; metadata have no use for them, and a header no room."""
+
+_OF_LSST_IMAGES = re.compile(r"FMTVER|INDX(ADDR|SIZE)|JSON(ADDR|SIZE)|DATAMODL").fullmatch
 
 _PLACE = re.compile(
     r"LTV[12]|LTM[12]_[12]|(?:CTYPE|CRPIX|CRVAL|CUNIT|CDELT)[12]A|WCSNAMEA|WCSAXESA|CD[12]_[12]A"
@@ -241,11 +244,15 @@ class PlaneReader:
 
     def foreign(self, name: str) -> Any:
         """Read a component of an exposure that another program wrote; None where it has none that is understood."""
-        return self._afw.component(name) if self._afw.is_one else None
+        return None if self._other is None else self._other.component(name)
 
     @cached_property
-    def _afw(self) -> AfwExposure:
-        return AfwExposure(self.file)
+    def _other(self) -> AfwExposure | LsstImages | None:
+        """What else an exposure of another program has, if one is known that wrote it."""
+        if LsstImages.is_one(self.file):
+            return LsstImages(self.file)
+        afw = AfwExposure(self.file)
+        return afw if afw.is_one else None
 
     def merged_header(self) -> Header:
         """Return the cards of the primary header and of the image's own, which count where both have a keyword."""
@@ -261,13 +268,17 @@ class PlaneReader:
         """Return what the headers say of the observation: all but the cards about the file itself."""
         placed = _is_placed(self.main)
         own_names = {"EXTNAME", "EXTTYPE"} if self.main.names & set(PLANES) else set()
-        return Header(
+        said = Header(
             card
             for card in self.merged_header().cards
             if not describes_file(card.keyword)
             and card.keyword not in own_names
             and not (placed and _PLACE(card.keyword))
+            and not (isinstance(self._other, LsstImages) and _OF_LSST_IMAGES(card.keyword))
         )
+        if isinstance(self._other, LsstImages):
+            said.update(self._other.metadata)
+        return said
 
 
 def _is_placed(hdu: Hdu) -> bool:
