@@ -505,12 +505,12 @@ class Butler(ButlerFinding):
         headers: dict[uuid.UUID, dict[str, Any]] = {}
         with self._journal.owning(taken):
             for file in track(files, "Ingesting"):
-                headers |= self.header_keys.of_file(file)
                 # A file that moves is gone from its place only when its new one is certain: linked or copied at first.
                 how = "auto" if transfer == "move" else transfer
                 stored = self.datastore.ingest_file(file.path, file.refs[0], how, file.formatter)
                 if transfer not in ("direct", "in_place") and not self._is_source(file, stored):
                     taken.append(stored)
+                headers |= self.header_keys.of_file(file, stored, self.datastore)
                 (shared if len(file.refs) > 1 else alone).extend((ref, stored) for ref in file.refs)
                 if how != transfer and not self._is_source(file, stored):
                     moved.append(Path(file.path).absolute())

@@ -14,11 +14,11 @@ import logging
 import uuid
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-from ..model.datasets import DatasetRef, FileDataset
+from ..model.datasets import DatasetRef, FileDataset, StoredFile
 from ..model.errors import ConfigError, FileFormatError
+from ..storage.datastore import Datastore
 from ..storage.formatters import formatter, formatter_for
 
 __all__ = ["DEFAULT_KEYS", "HeaderKeys"]
@@ -55,23 +55,23 @@ class HeaderKeys:
         found = {}
         for ref, obj in items:
             storage_class = ref.dataset_type.storage_class
-            if header := formatter_for(storage_class).header(obj, storage_class):
-                found[ref.id] = self.chosen(ref.dataset_type.name, header)
+            if (chosen := formatter_for(storage_class)).has_headers:
+                found[ref.id] = self.chosen(ref.dataset_type.name, chosen.header(obj, storage_class))
         return found
 
-    def of_file(self, file: FileDataset) -> dict[uuid.UUID, dict[str, Any]]:
-        """Return the values that are kept of the datasets of a file, of which they all are; by the datasets' ids."""
-        dataset_type = file.refs[0].dataset_type
-        header = file.header
+    def of_file(self, file: FileDataset, stored: StoredFile, datastore: Datastore) -> dict[uuid.UUID, dict[str, Any]]:
+        """Return the values that are kept of an ingested file, for each of its datasets, by their ids."""
+        dataset_type, header = file.refs[0].dataset_type, file.header
         if header is None:
-            chosen = formatter_for(dataset_type.storage_class) if file.formatter is None else formatter(file.formatter)
+            if not (chosen := formatter(stored.formatter)).has_headers:
+                return {}
             try:
-                header = chosen.read_header(Path(file.path), dataset_type.storage_class)
+                header = chosen.read_header(datastore.source(stored), dataset_type.storage_class)
             except FileFormatError as error:
                 logging.getLogger(__name__).warning("%s is ingested without header values: %s", file.path, error)
-                header = {}
+                return {}
         found = self.chosen(dataset_type.name, header)
-        return {ref.id: found for ref in file.refs} if found else {}
+        return {ref.id: found for ref in file.refs}
 
     def chosen(self, dataset_type: str, header: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a header that are kept of datasets of a type."""

@@ -62,6 +62,7 @@ class FitsFormatter(Formatter):
 
     name = "fits"
     suffix = ".fits"
+    has_headers = True
     reads_ranges = True
 
     def __init__(self, compression: str | None = None) -> None:
@@ -125,11 +126,11 @@ class FitsFormatter(Formatter):
         """Return the metadata of an exposure."""
         return obj.metadata if storage_class.name == "Exposure" else {}
 
-    def read_header(self, path: Path, storage_class: "StorageClass") -> Mapping[str, Any]:
+    def read_header(self, source: Any, storage_class: "StorageClass") -> Mapping[str, Any]:
         """Return the metadata of the exposure in a file."""
         if storage_class.name != "Exposure":
             return {}
-        with FitsFile(path) as file:
+        with FitsFile(source) as file:
             return _metadata(PlaneReader(file))
 
 

@@ -36,6 +36,9 @@ class Formatter(ABC):
     reads_ranges: ClassVar[bool] = False
     """Whether `read` takes a `RemoteFile` instead of a path, too, of which it reads only what it needs."""
 
+    has_headers: ClassVar[bool] = False
+    """Whether there is something that `header` and `read_header` return."""
+
     def check(self, obj: Any, storage_class: "StorageClass") -> None:
         """Refuse an object that the storage class does not take, before anything is written.
 
@@ -88,11 +91,18 @@ class Formatter(ABC):
         """
 
     def header(self, obj: Any, storage_class: "StorageClass") -> Mapping[str, Any]:
-        """Return what an object's header says, for a registry to keep what datasets are found by; mostly nothing."""
+        """Return what an object's header says, for a registry to keep what datasets are found by."""
         return {}
 
-    def read_header(self, path: Path, storage_class: "StorageClass") -> Mapping[str, Any]:
+    def read_header(self, source: Any, storage_class: "StorageClass") -> Mapping[str, Any]:
         """Return what `header` would of the object in a file, of which no more is read than that takes.
+
+        Parameters
+        ----------
+        source
+            The file's path; or, where the formatter `reads_ranges`, a `RemoteFile`.
+        storage_class
+            What the object is.
 
         Raises
         ------
