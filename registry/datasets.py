@@ -224,7 +224,8 @@ class Datasets:
         for ref, _ in items:
             by_type.setdefault(ref.dataset_type.name, []).append(ref)
         if self._are_summarised(by_type):
-            with self._database.write_prepared(len(items)) as cursor:
+            most = max(len(items), sum(map(len, headers.values())))
+            with self._database.write_prepared(most) as cursor:
                 self._insert_rows(cursor, by_type, items, shared, headers)
             return
         with self._registry.edit_catalog() as connection:

@@ -145,6 +145,13 @@ class TestHeaders:
         assert butler.annotations(refs[2, 1], "header") == {"ESO TEL FOCU": 0.3, "OBJECT": "M31"}
         assert butler.annotations(refs[3, 0], "header") == {}
 
+    def test_few_datasets_may_have_many_values(self, butler, refs):
+        data_ids = [{"instrument": "SmallCam", "visit": 4, "detector": d} for d in range(3)]
+        more = [DatasetRef(butler.dataset_type("note"), data_id, "run") for data_id in data_ids]
+        headers = {ref.id: {f"K{n}": n for n in range(300)} for ref in more}
+        butler.registry.datasets.insert([(ref, None) for ref in more], headers=headers)
+        assert [butler.annotations(ref, "header") for ref in more] == list(headers.values())
+
     def test_keys_are_listed(self, butler, refs):
         wanted = ["AIRMASS", "DATE-OBS", "ESO TEL FOCU", "EXPTIME", "GUIDED", "OBJECT", "SERIAL"]
         assert butler.registry.annotations.keys("header") == wanted
