@@ -96,6 +96,7 @@ class Butler(ButlerFinding):
             writeable = may_write(config)
         self.registry = Registry.open(config.database, writeable=writeable)
         self.datastore = open_datastore(config.datastore, config.cache, config.root)
+        self.datastore.compression = config.compression
         self.run = run or DEFAULT_RUN
         if collections is None:
             self.search: tuple[str, ...] = (run, DEFAULT_COLLECTION) if run else (DEFAULT_COLLECTION,)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..model.errors import RepositoryNotFoundError, RepositoryVersionError
+from ..model.errors import ConfigError, RepositoryNotFoundError, RepositoryVersionError
 from ..model.storage_class import described_storage_class, register_storage_class
 from ..registry.postgres import is_postgresql, with_schema
 from .header_values import HeaderKeys
@@ -34,6 +35,8 @@ class RepositoryConfig:
     """What is kept here of files that are elsewhere; see `places`."""
     header_keys: HeaderKeys = field(default_factory=HeaderKeys)
     """The header values that datasets can be found by."""
+    compression: Mapping[str, str | None] = field(default_factory=dict)
+    """How the pixels of new datasets are compressed, by dataset type; ``*`` stands for all others."""
 
     @property
     def database(self) -> str | Path:
@@ -96,6 +99,7 @@ class RepositoryConfig:
             content.get("datastore"),
             content.get("cache"),
             header_keys=HeaderKeys(content.get("header_values")),
+            compression=_compression(content.get("compression")),
         )
 
     def save(self) -> None:
@@ -127,3 +131,20 @@ class RepositoryConfig:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _compression(said: Any) -> dict[str, str | None]:
+    """Return how pixels are compressed by dataset type, of a word for all or a mapping.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such compression.
+    """
+    chosen = said if isinstance(said, Mapping) else {} if said is None else {"*": said}
+    for name, word in chosen.items():
+        if word not in ("gzip", "rice", None):
+            raise ConfigError(
+                f"compression of {name} is {word!r} in {FILE_NAME}, which is none of gzip, rice and null (none).",
+            )
+    return {str(name): word for name, word in chosen.items()}

@@ -58,6 +58,9 @@ class Datastore:
         Where files lie.
     root : `~pathlib.Path` or `None`
         The first of the roots that is a folder.
+    compression : `~collections.abc.Mapping` [`str`, `str` or `None`]
+        How the pixels of new datasets are compressed (``"gzip"`` or ``"rice"``), by dataset type; ``"*"`` stands for
+        all others. Not at all, at first.
     """
 
     def __init__(self, roots: Path | str | Store | Sequence[Root], cache: "FileCache | None" = None) -> None:
@@ -65,6 +68,7 @@ class Datastore:
             roots = LocalStore(roots)
         self.roots = (Root(roots),) if isinstance(roots, Store) else tuple(roots)
         self.cache = cache
+        self.compression: Mapping[str, str | None] = {}
         folders = [root.store.folder for root in self.roots if isinstance(root.store, LocalStore)]
         self.root = folders[0] if folders else None
         self._folder = str(self.root) if folders and len(self.roots) == 1 else None
@@ -115,6 +119,9 @@ class Datastore:
             If the place is full, or cannot be reached.
         """
         chosen = formatter_for(storage_class)
+        compression = self.compression.get(ref.dataset_type.name, self.compression.get("*"))
+        if compression is not None and chosen.name == "fits":
+            chosen = chosen.compressing(compression)
         chosen.check(obj, storage_class)
         provenance = {"dataset_type": ref.dataset_type.name, "data_id": ref.data_id, "run": ref.run, "id": str(ref.id)}
         path, (size, checksum) = self._named(
