@@ -1,0 +1,176 @@
+"""Jobs on pixels: SkyButler beside what memory takes, and beside astropy and ccdproc (`skybutler[bench]`).
+
+An image of float32, a mask of int32 and a variance of float32, 4096x4096 each unless asked otherwise. Contenders take
+turns; medians of their times, the median of the ratios of each round, and the memory at most in use beyond inputs and
+outputs are printed.
+
+    python benchmarks/imaging.py [--size 4096] [--rounds 5] [job ...]
+"""
+
+import argparse
+import statistics
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from astropy.nddata import CCDData, VarianceUncertainty
+from astropy.stats import sigma_clipped_stats
+
+from skybutler.imaging import (
+    MEANCLIP,
+    MEDIAN,
+    STDEVCLIP,
+    Image,
+    Mask,
+    MaskedImage,
+    StatisticsControl,
+    make_statistics,
+    statistics_stack,
+)
+
+Contender = Callable[[], object]
+
+
+def frame(size: int, seed: int) -> MaskedImage:
+    """Make a frame of sky and stars, with some pixels masked."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(1000, 12, (size, size)).astype("float32")
+    image.flat[rng.integers(0, image.size, size)] += 5000
+    mask = np.where(rng.random((size, size)) < 0.02, 2, 0).astype("int32")
+    return MaskedImage(Image(image), Mask(mask), Image(np.full((size, size), 144, "float32")))
+
+
+def as_ccd(one: MaskedImage) -> CCDData:
+    """Give a frame to astropy."""
+    image, mask, variance = one.arrays
+    return CCDData(image, unit="adu", mask=mask, uncertainty=VarianceUncertainty(variance))
+
+
+def arithmetic(size: int, rounds: int) -> None:
+    """In place, on three planes: aims 1.5x of copying the three planes, and a quarter of what CCDData takes."""
+    left, right = frame(size, 1), frame(size, 2)
+    target = left.clone()
+    ours, theirs = as_ccd(left), as_ccd(right)
+
+    def copies() -> None:
+        for to, source in zip(target.arrays, right.arrays, strict=True):
+            np.copyto(to, source)
+
+    def ones() -> None:
+        left.image.array[...], left.variance.array[...] = 1000, 144
+
+    jobs: dict[str, tuple[Contender, Contender | None]] = {
+        "+=": (lambda: left.__iadd__(right), lambda: ours.add(theirs, handle_mask=np.bitwise_or)),
+        "-=": (lambda: left.__isub__(right), lambda: ours.subtract(theirs, handle_mask=np.bitwise_or)),
+        "*=": (lambda: left.__imul__(right), lambda: ours.multiply(theirs, handle_mask=np.bitwise_or)),
+        "/=": (lambda: left.__itruediv__(right), lambda: ours.divide(theirs, handle_mask=np.bitwise_or)),
+        "scaled_plus": (lambda: left.scaled_plus(2.5, right), None),
+        "scaled_divides": (lambda: left.scaled_divides(2.5, right), None),
+    }
+    for name, (job, peer) in jobs.items():
+        ones()
+        compare(name, rounds, copies, job, peer, "1.5 x copies, 4 x CCDData", before=ones)
+
+
+def clipped(size: int, rounds: int) -> None:
+    """MEANCLIP, STDEVCLIP and MEDIAN of a masked frame: aim 4x astropy."""
+    one = frame(size, 1)
+    control = StatisticsControl(and_mask="SAT")
+    bad = one.mask.array != 0
+    compare(
+        "clipped statistics",
+        rounds,
+        lambda: one.image.array.sum(dtype="float64"),
+        lambda: make_statistics(one, MEANCLIP | STDEVCLIP | MEDIAN, control),
+        lambda: sigma_clipped_stats(one.image.array, mask=bad, sigma=3, maxiters=3),
+        "4 x sigma_clipped_stats",
+        inputs=sum(plane.nbytes for plane in one.arrays),
+    )
+
+
+def stack(size: int, rounds: int) -> None:
+    """Clipped mean of 30 frames with variance: aim 3x ccdproc, in bounded memory."""
+    from ccdproc import combine
+
+    frames = [frame(size // 4, seed) for seed in range(30)]
+    control = StatisticsControl(and_mask="SAT")
+    ccds = [as_ccd(one) for one in frames]
+    for ccd in ccds:
+        ccd.mask = ccd.mask != 0
+    compare(
+        f"30 of {size // 4}x{size // 4}",
+        max(1, rounds // 2),
+        lambda: np.stack([one.image.array for one in frames]).mean(axis=0),
+        lambda: statistics_stack(frames, MEANCLIP, control),
+        lambda: combine(
+            ccds, method="average", sigma_clip=True, sigma_clip_low_thresh=3, sigma_clip_high_thresh=3, mem_limit=4e9
+        ),
+        "3 x ccdproc.combine",
+        inputs=sum(plane.nbytes for one in (*frames, frames[0]) for plane in one.arrays),
+    )
+
+
+def timed(job: Contender) -> float:
+    """Return the seconds that a job takes."""
+    begin = time.perf_counter()
+    job()
+    return time.perf_counter() - begin
+
+
+def compare(
+    name: str,
+    rounds: int,
+    raw: Contender,
+    ours: Contender,
+    peer: Contender | None,
+    aim: str,
+    *,
+    inputs: int = 0,
+    before: Contender = lambda: None,
+) -> None:
+    """Time the contenders in turn, and print one row."""
+    times: dict[str, list[float]] = {"raw": [], "ours": [], "peer": []}
+    for contender in (raw, ours):
+        contender()
+    for _ in range(rounds):
+        before()
+        times["raw"].append(timed(raw))
+        times["ours"].append(timed(ours))
+        if peer is not None:
+            times["peer"].append(timed(peer))
+    memory = "-"
+    if inputs:
+        tracemalloc.start()
+        ours()
+        memory = f"{1 + tracemalloc.get_traced_memory()[1] / inputs:.2f}x"
+        tracemalloc.stop()
+    of_raw = statistics.median(a / b for a, b in zip(times["ours"], times["raw"], strict=True))
+    row = f"{name:<20}{statistics.median(times['raw']) * 1e3:>10.1f}{statistics.median(times['ours']) * 1e3:>11.1f}"
+    if peer is None:
+        print(f"{row}{'-':>10}{of_raw:>8.2f}x{'-':>9}{memory:>8}   {aim}", flush=True)
+        return
+    faster = statistics.median(b / a for a, b in zip(times["ours"], times["peer"], strict=True))
+    peers = statistics.median(times["peer"]) * 1e3
+    print(f"{row}{peers:>10.1f}{of_raw:>8.2f}x{faster:>8.1f}x{memory:>8}   {aim}", flush=True)
+
+
+JOBS = {"arithmetic": arithmetic, "clipped": clipped, "stack": stack}
+
+
+def main() -> None:
+    """Run the jobs asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("jobs", nargs="*", metavar="job", help=f"of {', '.join(JOBS)}; all by default")
+    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")  # what the peers say of NaN and of chunks
+    print(f"{'job (ms)':<20}{'raw':>10}{'SkyButler':>11}{'peer':>10}{'of raw':>9}{'faster':>9}{'memory':>8}   aim")
+    for name in args.jobs or JOBS:
+        JOBS[name](args.size, args.rounds)
+
+
+if __name__ == "__main__":
+    main()
