@@ -209,18 +209,12 @@ def start_up(commands: dict[str, list[str]], rounds: int) -> dict[str, list[floa
     return times
 
 
-def main() -> None:
-    """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help=f"rounds of {REPEATS} for each job (default: 15)")
-    parser.add_argument(
-        "--lsst", type=Path, default=HERE.parent / ".lsst-venv/bin/python", help="Python with LSST's butler"
-    )
-    args = parser.parse_args()
+def measure(rounds: int, python: Path) -> dict[str, dict[str, list[float]]]:
+    """Return the seconds of each round, by job and contender; LSST's butler is one where its Python is there."""
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
         raw, ours = Raw(top / "raw"), Ours(top / "ours")
-        lsst = Lsst(args.lsst, top / "lsst") if args.lsst.exists() else None
+        lsst = Lsst(python, top / "lsst") if python.exists() else None
         times: dict[str, dict[str, list[float]]] = {}
         contenders: dict[str, Callable[[str, int], float]] = {
             "raw": lambda job, number: timed(raw.do, job, number),
@@ -230,7 +224,7 @@ def main() -> None:
             contenders["LSST"] = lsst.time
         for job in JOBS:
             times[job] = {name: [] for name in contenders}
-            for begin in range(0, args.rounds * REPEATS, REPEATS):
+            for begin in range(0, rounds * REPEATS, REPEATS):
                 for name, do in contenders.items():
                     numbers = range(begin, begin + REPEATS)
                     times[job][name].append(statistics.median(do(job, number) for number in numbers))
@@ -239,9 +233,20 @@ def main() -> None:
         if lsst:
             lsst.process.terminate()
             lsst.process.wait()
-            commands["LSST"] = [str(args.lsst), "-c", START_LSST.format(root=str(top / "lsst"))]
-        times["start-up"] = start_up(commands, max(3, args.rounds // 2))
-    report(times)
+            commands["LSST"] = [str(python), "-c", START_LSST.format(root=str(top / "lsst"))]
+        times["start-up"] = start_up(commands, max(3, rounds // 2))
+    return times
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help=f"rounds of {REPEATS} for each job (default: 15)")
+    parser.add_argument(
+        "--lsst", type=Path, default=HERE.parent / ".lsst-venv/bin/python", help="Python with LSST's butler"
+    )
+    args = parser.parse_args()
+    report(measure(args.rounds, args.lsst))
 
 
 def report(times: dict[str, dict[str, list[float]]]) -> None:

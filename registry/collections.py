@@ -363,7 +363,7 @@ def check_globs(given: object) -> tuple[str, ...]:
         names = tuple(given)
     else:
         raise InvalidQueryError(f"collections is a name, or a list of names; not {given!r}.")
-    for name in names:
+    for name in names if set(map(type, names)) - {str} else ():  # a search may go through thousands
         if isinstance(name, re.Pattern):
             raise InvalidQueryError(
                 f"{name.pattern!r} is a regular expression; collections are named by globs, such as 'u/me/*', 'run-?' "
