@@ -20,7 +20,7 @@ from typing import TypeAlias
 from ..imaging.header import Header, HeaderValue
 from ..model.errors import FileFormatError
 
-__all__ = ["iter_headers", "parse_cards", "read_headers"]
+__all__ = ["image_cards", "iter_headers", "parse_cards", "read_headers"]
 
 _Stream: TypeAlias = FileIO | gzip.GzipFile
 _Card: TypeAlias = tuple[str, HeaderValue, str]
@@ -110,7 +110,7 @@ def _walk(path: Path, stream: _Stream, size: int | None) -> Iterator[Header]:
         end = offset + length + _data_size(path, values, number)
         if size is not None and size < end:
             raise FileFormatError(f"{path}: cut short: HDU {number} ends at byte {end}, the file has {size}")
-        yield Header(_image_cards(cards, values) if values.get("ZIMAGE") is True else cards)
+        yield Header(image_cards(cards, values) if values.get("ZIMAGE") is True else cards)
         if size is None and end > offset + length:
             stream.seek(end - 1)
             if not stream.read(1):
@@ -234,7 +234,7 @@ def _typed(word: str) -> HeaderValue:
     return word  # no value that the standard knows, such as a date without quotes: its text says most
 
 
-def _image_cards(cards: list[_Card], values: dict[str, HeaderValue]) -> list[_Card]:
+def image_cards(cards: list[_Card], values: dict[str, HeaderValue]) -> list[_Card]:
     """Return the cards of the image that a table of compressed tiles holds."""
     comments = {key: comment for key, _, comment in reversed(cards)}
     axes = values.get("ZNAXIS")

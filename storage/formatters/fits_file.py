@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ...imaging.header import Header, HeaderValue
-from ...instruments.headers import parse_cards, read_headers
+from ...instruments.headers import image_cards, parse_cards
 from ...model.errors import FileFormatError, StoreUnavailableError
 from .fits_cards import ZERO
 
@@ -73,9 +73,7 @@ class Hdu:
     @cached_property
     def header(self) -> Header:
         """The header, of a tile-compressed image as though it were not compressed."""
-        return (
-            read_headers(self._file.path, self.number + 1)[self.number] if self.is_compressed else Header(self._cards)
-        )
+        return Header(image_cards(self._cards, self._stored) if self.is_compressed else self._cards)
 
     @property
     def cards(self) -> list[tuple[str, HeaderValue, str]]:

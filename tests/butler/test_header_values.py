@@ -2,9 +2,13 @@
 
 import logging
 import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from skybutler import Butler, ConfigError, DatasetRef, FileDataset
 from skybutler.butler import header_values
@@ -56,6 +60,31 @@ def test_an_ingested_file_gives_the_values_that_a_put_would(butler, tmp_path):
     (ref,) = butler.ingest([FileDataset(copied, [DatasetRef(butler.dataset_type("calexp"), data_id, "in")])], "move")
     assert butler.annotations(ref, "header") == butler.annotations(made, "header")
     assert butler.annotations(ref, "header")["AIRMASS"] == 1.7
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and the URL at which it is served."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("transfer", ["copy", "direct"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_from_elsewhere_gives_its_values(butler, served, transfer, compressed):
+    folder, url = served
+    kind = fits.CompImageHDU if compressed else fits.ImageHDU
+    hdu = kind(np.zeros((40, 50), np.int16), header=fits.Header([("AIRMASS", 1.25), ("OBJECT", "M31")]))
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(folder / "some.fits")
+    ref = DatasetRef(butler.dataset_type("raw"), {"instrument": "SmallCam", "exposure": 1, "detector": 0}, "in")
+    butler.ingest([FileDataset(f"{url}/some.fits", [ref])], transfer)
+    assert butler.annotations(ref, "header") == {"AIRMASS": 1.25, "OBJECT": "M31"}
 
 
 def test_all_datasets_of_a_file_have_its_values(butler, tmp_path):
