@@ -8,23 +8,32 @@ outputs are printed.
 """
 
 import argparse
+import os
 import statistics
+import subprocess
+import tempfile
 import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 from astropy.nddata import CCDData, VarianceUncertainty
 from astropy.stats import sigma_clipped_stats
 
+import skybutler
 from skybutler.imaging import (
     MEANCLIP,
     MEDIAN,
     STDEVCLIP,
+    Box2I,
+    Extent2I,
     Image,
     Mask,
     MaskedImage,
+    Point2I,
     StatisticsControl,
     make_statistics,
     statistics_stack,
@@ -112,6 +121,113 @@ def stack(size: int, rounds: int) -> None:
     )
 
 
+def plain_files(size: int, rounds: int) -> None:
+    """Write and read three planes as they are: aim 1.5x of numpy's tofile and fromfile of the planes, byteswapped."""
+    one = frame(size, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        raw, path, theirs = (Path(folder, name) for name in ("raw", "ours.fits", "theirs.fits"))
+
+        def write() -> None:
+            with raw.open("wb") as stream:
+                for plane in one.arrays:
+                    plane.byteswap().tofile(stream)
+
+        def read() -> None:
+            with raw.open("rb") as stream:
+                for plane in one.arrays:
+                    np.fromfile(stream, plane.dtype, plane.size).byteswap(inplace=True)
+
+        peer = fits.HDUList([fits.PrimaryHDU(), *(fits.ImageHDU(plane) for plane in one.arrays)])
+        compare(
+            "write",
+            rounds,
+            write,
+            lambda: skybutler.write(one, path),
+            lambda: peer.writeto(theirs, overwrite=True),
+            "1.5 x tofile",
+        )
+        compare("read", rounds, read, lambda: skybutler.read(path), lambda: pixels(theirs), "1.5 x fromfile")
+
+
+def compressed_files(size: int, rounds: int) -> None:
+    """Write, read and cut out of gzipped tiles: aims 3x, 3x and 5x astropy's CompImageHDU, in no larger a file."""
+    one = frame(size, 1)
+    corner = size // 2 - 128 + 50  # a box over four tiles
+    box = Box2I(Point2I(corner, corner), Extent2I(256, 256))
+    cut = np.s_[corner : corner + 256, corner : corner + 256]
+    with tempfile.TemporaryDirectory() as folder:
+        raw, path, theirs = (Path(folder, name) for name in ("raw", "ours.fits", "theirs.fits"))
+
+        def peer_writes() -> None:
+            hdus = [
+                fits.CompImageHDU(plane, compression_type="GZIP_2", quantize_level=0, tile_shape=(256, 256))
+                for plane in one.arrays
+            ]
+            fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(theirs, overwrite=True)
+
+        def write() -> None:
+            with raw.open("wb") as stream:
+                for plane in one.arrays:
+                    plane.tofile(stream)
+
+        def read() -> None:
+            with raw.open("rb") as stream:
+                for plane in one.arrays:
+                    np.fromfile(stream, plane.dtype, plane.size)
+
+        def ours() -> None:
+            skybutler.write(one, path, compression="gzip")
+
+        compare("write gzip", max(1, rounds // 2), write, ours, peer_writes, "3 x astropy")
+        compare("read gzip", rounds, read, lambda: skybutler.read(path), lambda: pixels(theirs), "3 x astropy")
+        compare(
+            "256x256 of gzip",
+            4 * rounds,
+            lambda: [np.memmap(raw, "f4", "r", 4 * size * size * n, (size, size))[cut].copy() for n in range(3)],
+            lambda: skybutler.read(path, bbox=box),
+            lambda: pixels(theirs, cut),
+            "5 x astropy",
+        )
+        sizes = [file.stat().st_size / 1e6 for file in (path, theirs)]
+        print(f"file, MB: SkyButler {sizes[0]:.1f}, astropy {sizes[1]:.1f}   aim: no larger", flush=True)
+        python = os.environ.get("SKYBUTLER_LSST_IMAGES_PYTHON")
+        if python:
+            code = LSST_IMAGES.format(size=size, rounds=max(1, rounds // 2), folder=folder, corner=corner)
+            subprocess.run([python, "-c", code], check=True)
+
+
+LSST_IMAGES = """
+import pathlib, statistics, time, warnings
+import numpy as np
+from lsst.images import Box, Image, Mask, MaskedImage, MaskPlane, MaskSchema
+warnings.simplefilter("ignore")
+rng, size, path = np.random.default_rng(1), {size}, pathlib.Path("{folder}/lsst.fits")
+image = rng.normal(1000, 12, (size, size)).astype("float32")
+mask = Mask(0, schema=MaskSchema([MaskPlane("SAT", "")], dtype=np.uint8), shape=(size, size))
+mask.set("SAT", rng.random((size, size)) < 0.02)
+one = MaskedImage(Image(image), mask=mask, variance=Image(np.full((size, size), 144, "float32")))
+box = Box.factory[{corner} : {corner} + 256, {corner} : {corner} + 256]
+times = {{"write": [], "read": [], "cut": []}}
+for _ in range({rounds}):
+    path.unlink(missing_ok=True)
+    for name, job in (("write", lambda: one.write(str(path))), ("read", lambda: MaskedImage.read(str(path))),
+                      ("cut", lambda: MaskedImage.read(str(path), bbox=box))):
+        begin = time.perf_counter()
+        job()
+        times[name].append(time.perf_counter() - begin)
+said = ", ".join(f"{{name}} {{statistics.median(taken) * 1e3:.1f}} ms" for name, taken in times.items())
+print(f"lsst-images, gzip: {{said}}, {{path.stat().st_size / 1e6:.1f}} MB")
+"""
+"""Run by a Python that has lsst-images, which ``SKYBUTLER_LSST_IMAGES_PYTHON`` names."""
+
+
+def pixels(path: Path, part: object = None) -> list[np.ndarray]:
+    """Read three planes, or a part of them, with astropy, in this machine's byte order as ours are."""
+    with fits.open(path, memmap=False) as hdus:
+        arrays = [hdu.data if part is None else hdu.section[part] for hdu in hdus[1:]]
+        return [array.astype(array.dtype.newbyteorder("=")) for array in arrays]
+
+
 def timed(job: Contender) -> float:
     """Return the seconds that a job takes."""
     begin = time.perf_counter()
@@ -156,7 +272,13 @@ def compare(
     print(f"{row}{peers:>10.1f}{of_raw:>8.2f}x{faster:>8.1f}x{memory:>8}   {aim}", flush=True)
 
 
-JOBS = {"arithmetic": arithmetic, "clipped": clipped, "stack": stack}
+JOBS = {
+    "arithmetic": arithmetic,
+    "clipped": clipped,
+    "stack": stack,
+    "plain": plain_files,
+    "compressed": compressed_files,
+}
 
 
 def main() -> None:
