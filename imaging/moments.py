@@ -29,7 +29,7 @@ class Sample:
     """The good pixels of an image, as flat arrays."""
 
     values: NDArray[Any]
-    """The pixels, in their own type; this array belongs to the sample, which may reorder it."""
+    """The pixels, in their own type."""
     weights: NDArray[Any] | None
     """The weight of each, or None where all are 1."""
     variances: NDArray[Any] | None
@@ -38,6 +38,8 @@ class Sample:
     """Number of pixels, good or not."""
     or_mask: int
     """OR of the masks of the good pixels."""
+    shared: bool
+    """Whether the values are those of the image itself, all of which are good, and must not be reordered."""
 
 
 def select(
@@ -50,7 +52,7 @@ def select(
     variances: NDArray[Any] | None = None,
     or_mask: bool = False,
 ) -> Sample:
-    """Copy the good pixels: ``(mask & bits) == 0``, finite where `nan_safe`, and of a weight that is a number.
+    """Select the good pixels: ``(mask & bits) == 0``, finite where `nan_safe`, and of a weight that is a number.
 
     Parameters
     ----------
@@ -66,7 +68,9 @@ def select(
         Whether to collect the masks of the good pixels.
     """
     columns = [values, *(extra for extra in (weights, variances) if extra is not None)]
-    chosen = [np.empty(values.size, column.dtype) for column in columns]
+    chosen: list[NDArray[Any]] | None = None  # nothing is copied as long as every pixel is good
+    if not all(column.flags.c_contiguous for column in columns):
+        chosen = [np.empty(values.size, column.dtype) for column in columns]
     collected = count = 0
     check_finite = nan_safe and values.dtype.kind == "f"
     for block in blocks(values.shape, _BLOCK):
@@ -80,16 +84,24 @@ def select(
             collected |= int(np.bitwise_or.reduce(mask[block][good], initial=0))
         everything = bool(good.all())
         added = part.size if everything else int(np.count_nonzero(good))
-        for column, target in zip(columns, chosen, strict=True):
-            target[count : count + added] = column[block].ravel() if everything else column[block][good]
+        if chosen is None and not everything:
+            chosen = [np.empty(values.size, column.dtype) for column in columns]
+            for column, target in zip(columns, chosen, strict=True):
+                target[:count] = column.reshape(-1)[:count]
+        if chosen is not None:
+            for column, target in zip(columns, chosen, strict=True):
+                target[count : count + added] = column[block].ravel() if everything else column[block][good]
         count += added
-    rest = iter(column[:count] for column in chosen[1:])
+    shared = chosen is None
+    flat = [column.reshape(-1)[:count] for column in (columns if chosen is None else chosen)]
+    rest = iter(flat[1:])
     return Sample(
-        chosen[0][:count],
+        flat[0],
         None if weights is None else next(rest),
         None if variances is None else next(rest),
         values.size,
         collected,
+        shared,
     )
 
 
@@ -162,7 +174,7 @@ def _part_sums(sample: Sample, part: slice, origin: float, half_width: float) ->
 def quantiles(sample: Sample, fractions: Sequence[float]) -> list[float]:
     """Return quantiles as ``np.quantile`` does by default: linear interpolation, for every type, in float64.
 
-    Reorders the sample's values; where weights or variances belong to them, a copy is reordered instead.
+    May reorder the sample's values, unless they are shared, or weights or variances belong to them.
     """
     n = sample.values.size
     if not n:
@@ -185,8 +197,8 @@ def _ranked(sample: Sample, ranks: list[int]) -> dict[int, float]:
     found = _bracketed(sample.values, ranks) if sample.values.size >= _BRACKET_PIXELS else {}
     missing = [rank for rank in ranks if rank not in found]
     if missing:
-        aligned = sample.weights is not None or sample.variances is not None
-        values = sample.values.copy() if aligned else sample.values
+        fixed = sample.shared or sample.weights is not None or sample.variances is not None
+        values = sample.values.copy() if fixed else sample.values
         values.partition(missing)
         found |= {rank: float(values[rank]) for rank in missing}
     return found

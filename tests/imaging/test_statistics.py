@@ -267,3 +267,18 @@ def test_quantiles_of_many_pixels_are_nan_where_one_is():
     assert np.isnan(stats[MEDIAN])
     assert np.isnan(stats[IQRANGE])
     assert make_statistics(values, MEDIAN)[MEDIAN] == 1
+
+
+@pytest.mark.parametrize("bad", [None, 0, 700_000])
+def test_the_image_is_neither_changed_nor_copied_where_it_is_all_good(bad):
+    values = np.random.default_rng(6).integers(0, 5, (1000, 1200)).astype("float32")  # which must be sorted
+    if bad is not None:
+        values.flat[bad] = np.nan
+    before = values.copy()
+    stats = make_statistics(Image(values), MEDIAN | MEANCLIP | NPOINT)
+    assert np.array_equal(values, before, equal_nan=True)
+    assert stats[NPOINT] == np.isfinite(before).sum()
+    assert stats[MEDIAN] == np.nanmedian(before)
+    assert stats[MEANCLIP] == pytest.approx(np.nanmean(before.astype("float64")))
+    view = values[:, 100:1100]
+    assert make_statistics(view, MEAN)[MEAN] == pytest.approx(np.nanmean(view.astype("float64")))
