@@ -20,7 +20,7 @@ def test_dataset_types_are_compressed_as_the_repository_says(tmp_path: Path):
     with Butler(tmp_path / "repo", run="r") as butler:
         for name in ("mine", "other", "plain"):
             butler.register_dataset_type(DatasetType(name, [], "Exposure"))
-            ref = butler.put(exposure, name)
+            ref = butler.put(name, exposure)
             np.testing.assert_allclose(butler.get(ref).image.array, exposure.image.array, atol=1)
             with fits.open(butler.get_uri(ref).removeprefix("file://"), disable_image_compression=True) as hdus:
                 kept[name] = hdus[1].header.get("ZCMPTYPE")
