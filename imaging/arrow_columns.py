@@ -168,10 +168,15 @@ def numpy_columns(table: pa.Table) -> Iterator[NumpyColumn]:
         texts = {key.decode("utf-8", "replace"): text.decode("utf-8", "replace") for key, text in
                  (one.metadata or {}).items()}  # fmt: skip
         key = one.name.encode("utf-8", "replace")
-        width = int(text) if (text := said.get(LENGTH.encode() + key, b"")).isdigit() else 1
-        values, mask = _to_numpy(column, min(width, 1 << 16))
-        if (shape := cell_shape(said, key)) is not None:
-            values, mask = _shaped(values, mask, shape)
+        width = int(text) if re.fullmatch(rb"\d{1,5}", text := said.get(LENGTH.encode() + key, b"")) else 1
+        shape = cell_shape(said, key)
+        if shape is not None and 0 in shape and types.is_list(one.type):  # cells without elements
+            values, mask = np.empty((len(column), *shape), _numpy_type(one.type.value_type, width)), None
+        else:
+            values, mask = _to_numpy(column, width)
+        if shape is not None and values.ndim > 1 and math.prod(values.shape[1:]) == math.prod(shape):
+            values = values.reshape(len(values), *shape)
+            mask = None if mask is None else mask.reshape(values.shape)
         if tag := texts.pop(_NUMPY, None):
             values, mask = _as_numpy_had_it(values, mask, tag)
         yield NumpyColumn(one.name, values, mask, texts, one.type)
@@ -185,15 +190,13 @@ def cell_shape(metadata: Mapping[bytes, bytes], name: bytes) -> tuple[int, ...] 
     return tuple(map(int, re.findall(rb"\d+", text)))
 
 
-def _shaped(values: Values, mask: Values | None, shape: tuple[int, ...]) -> tuple[Values, Values | None]:
-    """Return cells in the shape that the schema says, if they have as many elements."""
-    if values.dtype == object and math.prod(shape) == 0:
-        kinds = {cell.dtype for cell in values if isinstance(cell, np.ndarray)}
-        return np.empty((len(values), *shape), kinds.pop() if len(kinds) == 1 else float), None
-    if values.ndim < 2 or math.prod(values.shape[1:]) != math.prod(shape):
-        return values, mask
-    shape = (len(values), *shape)
-    return values.reshape(shape), None if mask is None else mask.reshape(shape)
+def _numpy_type(kind: pa.DataType, width: int) -> Any:
+    """Return the numpy type that values of an Arrow type come as, text so wide."""
+    if types.is_string(kind):
+        return f"U{width}"
+    if types.is_binary(kind):
+        return f"S{width}"
+    return np.dtype(kind.to_pandas_dtype())
 
 
 def _as_numpy_had_it(values: Values, mask: Values | None, tag: str) -> tuple[Values, Values | None]:

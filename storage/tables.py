@@ -122,6 +122,8 @@ def from_arrow(table: "pa.Table", storage_class: str) -> Any:
     if len(set(table.column_names)) < table.num_columns:
         twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
         raise StorageClassError(f"this table has several columns {twice!r}; only an ArrowTable can, give them names")
+    if "" in table.column_names and storage_class in ("PolarsFrame", "AstropyTable", "NumpyRecords"):
+        raise StorageClassError(f"this table has a column whose name is empty, which no {storage_class} can have")
     try:
         match storage_class:
             case "DataFrame":
@@ -192,12 +194,12 @@ def _from_records(records: "np.ndarray[Any, Any]") -> "pa.Table":
     records = np.atleast_1d(records)
     if records.ndim != 1:
         raise StorageClassError(f"an array of records has one axis to be a table, not the shape {records.shape}")
-    masked = isinstance(records, np.ma.MaskedArray)
+    masks = np.ma.getmaskarray(records) if isinstance(records, np.ma.MaskedArray) else None
+    values = np.ma.getdata(records)
     columns = ArrowColumns()
     for name in records.dtype.names or ():
-        values = records[name]
-        mask = np.ma.getmaskarray(values) if masked else None
-        columns.add(name, np.asarray(values), None if mask is None or not mask.any() else mask)
+        mask = None if masks is None or not masks[name].any() else masks[name]
+        columns.add(name, values[name], mask)
     return columns.table()
 
 
@@ -218,4 +220,5 @@ def _to_records(table: "pa.Table") -> "np.ndarray[Any, Any]":
     for column in columns:
         if column.mask is not None:
             masks[column.name] = column.mask
-    return np.ma.MaskedArray(records, mask=masks)
+    with np.errstate(over="ignore"):  # numpy's own value under a mask, 1e20, is none of a float16
+        return np.ma.MaskedArray(records, mask=masks)

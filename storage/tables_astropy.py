@@ -35,7 +35,7 @@ def from_astropy(table: "Table") -> pa.Table:
     from astropy.utils.data_info import serialize_context_as
 
     try:
-        with serialize_context_as("parquet"):
+        with serialize_context_as("parquet"), np.errstate(over="ignore"):  # a float16 under a mask
             plain = serialize.represent_mixins_as_columns(table, exclude_classes=(MaskedColumn,))
     except (TypeError, ValueError, NotImplementedError, AttributeError) as error:
         raise StorageClassError(f"this {type(table).__name__} has a column that cannot be kept: {error}") from error
@@ -83,11 +83,13 @@ def to_astropy(table: pa.Table) -> "Table":
             "description": one.texts.get("description"),
             "copy": False,
         }
-        columns.append(
-            Column(one.values, **said) if one.mask is None else MaskedColumn(one.values, mask=one.mask, **said)
-        )
+        with np.errstate(over="ignore"):  # numpy's own value under a mask, 1e20, is none of a float16
+            columns.append(
+                Column(one.values, **said) if one.mask is None else MaskedColumn(one.values, mask=one.mask, **said)
+            )
     header = _astropy_header(table)
-    made = Table(columns, copy=False)
+    with np.errstate(over="ignore"):
+        made = Table(columns, copy=False)
     from_header = header.get("meta") if isinstance(header.get("meta"), dict) else {}
     made.meta.update(table_meta(table))
     made.meta.update(from_header)  # says more than JSON can: tuples, quantities, arrays

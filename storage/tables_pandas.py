@@ -58,7 +58,7 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
         table = table.set_column(number, made.fields[-1], made.arrays[-1])
     metadata = dict(table.schema.metadata or {})
     if any(said.values()):
-        table = table.cast(_with_field_metadata(table.schema, said))
+        table = table.cast(_with_field_metadata(table.schema, frame.columns, said))
     if attributes:
         metadata[OWN] = meta_json({str(key): value for key, value in attributes.items()})
     return table.replace_schema_metadata({**metadata, **made.metadata})
@@ -139,9 +139,9 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     attributes: dict[str, Any] = table_meta(table)
     for key, name in _FIELD_ATTRIBUTES.items():
         texts = {
-            field.name: field.metadata[key.encode()].decode("utf-8", "replace")
-            for field in table.schema
-            if field.metadata and key.encode() in field.metadata
+            frame.columns[place]: table.field(number).metadata[key.encode()].decode("utf-8", "replace")
+            for place, number in enumerate(positions)
+            if key.encode() in (table.field(number).metadata or {})
         }
         if texts:
             attributes[name] = texts
@@ -152,8 +152,9 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 def _framed(table: pa.Table, stored: Mapping[str, Any]) -> pd.DataFrame:
     """Return the table as pyarrow and pandas' metadata make a DataFrame of it, whatever a stranger wrote there."""
     threads = table.num_rows > FEW_ROWS
+    bare = table.replace_schema_metadata()  # pyarrow reads what is there of pandas even to ignore it
     if not stored:
-        frame: pd.DataFrame = table.to_pandas(use_threads=threads, ignore_metadata=True)
+        frame: pd.DataFrame = bare.to_pandas(use_threads=threads)
         return frame
     if b"[pyarrow]" in table.schema.metadata[PANDAS]:  # types that pandas does not find by their names
         plain = [{**said, "numpy_type": "object"} if str(said.get("numpy_type")).endswith("[pyarrow]") else said
@@ -163,7 +164,7 @@ def _framed(table: pa.Table, stored: Mapping[str, Any]) -> pd.DataFrame:
     try:
         frame = table.to_pandas(use_threads=threads)
     except Exception:  # noqa: BLE001 - whatever is wrong in what a file says of pandas: its columns are there
-        frame = table.to_pandas(use_threads=threads, ignore_metadata=True)
+        frame = bare.to_pandas(use_threads=threads)
     if not table.num_columns and (rows := _range_index(stored)) is not None:
         frame = frame.reindex(rows)
     return frame
@@ -257,10 +258,13 @@ def _nullable(column: pa.ChunkedArray) -> pd.api.extensions.ExtensionArray:
     return kind(values, mask)
 
 
-def _with_field_metadata(schema: pa.Schema, said: "Mapping[str, Mapping[str, str]]") -> pa.Schema:
-    """Return a schema whose fields say the unit and description given for them."""
-    fields = []
-    for field in schema:
-        texts = {key: str(by_name[field.name]) for key, by_name in said.items() if field.name in by_name}
-        fields.append(field.with_metadata({**(field.metadata or {}), **texts}) if texts else field)
+def _with_field_metadata(
+    schema: pa.Schema, columns: "pd.Index[Any]", said: "Mapping[str, Mapping[Any, str]]"
+) -> pa.Schema:
+    """Return a schema whose fields say the unit and description given for the columns that they are of."""
+    fields = list(schema)
+    for number, column in enumerate(columns):
+        texts = {key: str(by_column[column]) for key, by_column in said.items() if column in by_column}
+        if texts:
+            fields[number] = fields[number].with_metadata({**(fields[number].metadata or {}), **texts})
     return pa.schema(fields, schema.metadata)

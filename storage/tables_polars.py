@@ -31,10 +31,14 @@ def to_polars(table: pa.Table) -> "pl.DataFrame":
         if types.is_decimal256(field.type):
             raise StorageClassError(f"column {field.name!r} is of Arrow's type {field.type}, which Polars lacks")
         shape = cell_shape(said, field.name.encode())
-        if shape is not None and len(shape) > 1 and types.is_fixed_size_list(field.type):
-            table = table.set_column(number, field.name, _nested(table.column(number), shape))
+        if (
+            shape is not None and len(shape) > 1 and types.is_fixed_size_list(field.type)
+            and _size(shape) == field.type.list_size
+        ):  # fmt: skip
+            nested = _nested(table.column(number), shape)
+            table = table.set_column(number, field.with_type(nested.type), nested)
     try:
-        frame = pl.from_arrow(table)
+        frame = pl.from_arrow(table.cast(pa.schema([_for_polars(field) for field in table.schema])))
     except pl.exceptions.PolarsError as error:
         raise StorageClassError(f"this table cannot be read as a PolarsFrame: {error}") from error
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame; a Series is of an array
@@ -68,6 +72,12 @@ def from_polars(frame: "pl.DataFrame") -> pa.Table:
             flat = pa.chunked_array([_flat(chunk, shape) for chunk in column.chunks], pa.list_(kind, _size(shape)))
             table = table.set_column(number, field.name, flat)
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **said}) if said else table
+
+
+def _for_polars(field: pa.Field) -> pa.Field:
+    """Return a field with what Polars itself wrote of it; of others' words, some make it panic."""
+    own = {key: text for key, text in (field.metadata or {}).items() if key.startswith(b"_PL_")}
+    return field.with_metadata(own or None)
 
 
 def _size(shape: tuple[int, ...]) -> int:
