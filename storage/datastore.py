@@ -20,7 +20,7 @@ from .atomic import HashingFile, spooled
 from .formatters import Formatter, formatter_for
 from .formatters import formatter as formatter_named
 from .paths import dataset_path, file_suffix
-from .stores import Store, is_uri, store_of
+from .stores import Store, is_uri, open_store, split_uri
 from .stores.local import LocalStore, copier, measure
 from .stores.root import Root
 
@@ -35,7 +35,7 @@ TRANSFER_MODES = ("auto", "direct", "link", "copy", "move", "in_place")
 _ATTEMPTS = 5  # to find a name that no file has
 _WHOLE = 1 << 20  # bytes up to which a file far away is fetched whole, rather than read in parts
 
-_NO_CACHE = "the cache %s cannot be used: %s"
+_NO_COPY = "no copy is kept in %s: %s"
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -300,7 +300,7 @@ class Datastore:
         if is_uri(path) and not str(path).startswith("file://"):
             kept, (size, checksum) = self._ingest_uri(str(path), ref, transfer)
         else:
-            source = Path(store_of(str(path), {})[1] if is_uri(path) else path).absolute()
+            source = Path(split_uri(str(path))[1] if is_uri(path) else path).absolute()
             kept, (size, checksum) = self._ingest_path(source, ref, transfer)
         return StoredFile(kept, name, storage_class.name, size, checksum)
 
@@ -385,14 +385,14 @@ class Datastore:
             try:
                 path, size, checksum = stack.enter_context(self.cache.spooled(write))
             except OSError as error:
-                _log.warning(_NO_CACHE, self.cache.folder, error)
+                _log.warning(_NO_COPY, self.cache.folder, error)
                 return store.write(name, write)
             store.put(name, path)
             try:
                 if size <= self.cache.size:
                     self.cache.adopt(self._key(name, size, checksum), file_suffix(name), path)
             except OSError as error:  # the file is where it belongs
-                _log.warning("%s keeps no copy of %s: %s", self.cache.folder, store.uri(name), error)
+                _log.warning(_NO_COPY, self.cache.folder, error)
         return size, checksum
 
     def _places(self, stored: StoredFile) -> Sequence[tuple[Store, str]]:
@@ -405,10 +405,13 @@ class Datastore:
 
     def _store_of(self, uri: str) -> tuple[Store, str]:
         """Return the store of a URI, which is reached as a root of its kind is, and the file's name there."""
-        scheme = uri.partition(":")[0]
-        options = next((r.options for r in self.roots if r.store.location.partition(":")[0] == scheme), {})
-        store, name = store_of(uri, options)
-        return self._elsewhere.setdefault(store.location, store), name
+        location, name = split_uri(uri)
+        store = self._elsewhere.get(location)
+        if store is None:
+            scheme = uri.partition(":")[0]
+            options = next((r.options for r in self.roots if r.store.location.partition(":")[0] == scheme), {})
+            store = self._elsewhere.setdefault(location, open_store(location, options, Path("/")))
+        return store, name
 
     def _on_disk(self, stored: StoredFile) -> Path | None:
         """Return where on this machine a file lies; None where it may be elsewhere.
@@ -460,7 +463,7 @@ class Datastore:
                 except SkyButlerError:
                     raise
                 except OSError as error:  # full, or not ours to write to: one can read without
-                    _log.warning(_NO_CACHE, cache.folder, error)
+                    _log.warning(_NO_COPY, cache.folder, error)
             yield path or stack.enter_context(spooled(fill))[0]
 
     def _remote(self, stored: StoredFile) -> Any:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from ...model.errors import ConfigError, closest
 from .store import Store
 
-__all__ = ["Store", "is_uri", "open_store", "store_of"]
+__all__ = ["Store", "is_uri", "open_store", "split_uri"]
 
 _SCHEMES = {
     "s3": ("s3", "S3Store"),
@@ -64,25 +64,15 @@ def open_store(location: str, options: Mapping[str, Any], folder: Path) -> Store
     return made
 
 
-def store_of(uri: str, options: Mapping[str, Any]) -> tuple[Store, str]:
-    """Return the store that holds the file of a URI, and the file's name there.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such kind of store.
-    """
-    scheme = uri.partition(":")[0]
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return the location of the store that holds the file of a URI, and the file's name there."""
+    scheme, _, rest = uri.partition("://")
     if scheme == "file":
-        return open_store("/", {}, Path("/")), str(_local(uri))
-    if scheme == "s3":
-        parts = uri.split("/", 3)
-        return open_store("/".join(parts[:3]), options, Path()), parts[3] if len(parts) > 3 else ""
-    if scheme in _SCHEMES:
-        from .http import HttpStore
-
-        return HttpStore(**options), uri
-    return open_store(uri, {}, Path()), ""
+        return "/", str(_local(uri))
+    if scheme in ("http", "https"):  # a URL's words may be escaped in many ways: it is left as it is
+        return f"{scheme}://", uri
+    place, _, name = rest.partition("/")
+    return f"{scheme}://{place}", name
 
 
 def _local(uri: str) -> Path:

@@ -22,12 +22,12 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
 class HttpStore(ReadableStore):
-    """What is below a URL; or, with an empty location, whatever whole URLs name.
+    """What is below a URL; or, with a location that names no host, whatever whole URLs name.
 
     Parameters
     ----------
     location
-        ``https://host/folder``, or empty.
+        ``https://host/folder``; or ``https://``.
     timeout
         Seconds for which a server may be silent.
     retries
@@ -36,13 +36,14 @@ class HttpStore(ReadableStore):
         Seconds before the first repetition; twice as many before each further one.
     """
 
-    def __init__(self, location: str = "", *, timeout: float = 30.0, retries: int = 4, pause: float = 0.25) -> None:
+    def __init__(self, location: str, *, timeout: float = 30.0, retries: int = 4, pause: float = 0.25) -> None:
         super().__init__(location.rstrip("/"))
+        self._below = not self.location.endswith(":")
         self._timeout, self._retries, self._pause = timeout, retries, pause
 
     def uri(self, name: str) -> str:
         """Return a URL."""
-        return f"{self.location}/{quote(name)}" if self.location else name
+        return f"{self.location}/{quote(name)}" if self._below else name
 
     def size(self, name: str) -> int | None:
         """Return the length that the server tells; see `Store.size`."""

@@ -4,6 +4,7 @@ Objects appear whole: in one conditional request, or, from `LARGE` on, in many w
 conditional copy within the bucket. Requests that the network breaks are repeated with growing pauses.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ LARGE = 64 << 20
 
 _PART = 16 << 20
 _MARK = "skybutler-put"
+_threads_of: list[int] = []
+"""The process that has obstore's threads, once a bucket has been used."""
 _NO_BUCKET = re.compile("NoSuchBucket|bucket does not exist")
 
 
@@ -128,7 +131,8 @@ class S3Store(Store):
             # The answer to our own request was lost, and the request repeated: what is there is this file.
         except BaseException:
             if not large and self._is_mine(name, mark):
-                self.remove(name)
+                with suppress(OSError):  # what is told is why it was not written
+                    self.remove(name)
             raise
 
     def _put_small(self, name: str, source: Path, mark: str) -> None:
@@ -180,6 +184,13 @@ class S3Store(Store):
         """Tell obstore's errors as our own."""
         kinds = self._obstore.exceptions
         uri = self.uri(name)
+        if not _threads_of:
+            _threads_of.append(os.getpid())
+        elif _threads_of[0] != os.getpid():  # obstore would wait for them for ever
+            raise StoreUnavailableError(
+                f"{uri} cannot be {done} in this process: it was forked from one that had used a bucket, whose threads "
+                "it lacks. Start processes by multiprocessing.get_context('spawn'), or fork before a bucket is used."
+            )
         try:
             yield
         except kinds.AlreadyExistsError as error:

@@ -1,13 +1,15 @@
 """Every store does what a store must, and says clearly what hinders it."""
 
 import os
+import subprocess
+import sys
 from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 
 from skybutler.model.errors import ConfigError, ReadOnlyError, StoreUnavailableError
-from skybutler.storage.stores import open_store, s3, store_of
+from skybutler.storage.stores import open_store, s3, split_uri
 from skybutler.storage.stores.http import HttpStore
 from skybutler.storage.stores.local import LocalStore
 from skybutler.storage.stores.memory import MemoryStore
@@ -190,6 +192,28 @@ def test_a_bucket_that_is_not_there_and_a_server_that_refuses_are_said_so(bucket
             read(refusing)
 
 
+def test_a_process_forked_after_a_bucket_was_used_is_told_so_and_does_not_hang(bucket):
+    code = (
+        "import os, sys\n"
+        "from skybutler.model.errors import StoreUnavailableError\n"
+        "from skybutler.storage.stores.s3 import S3Store\n"
+        "store = S3Store(sys.argv[1], endpoint=sys.argv[2], region='us-east-1')\n"
+        "def child(expected):\n"
+        "    if not (pid := os.fork()):\n"
+        "        try:\n"
+        "            said = str(store.size('a'))\n"
+        "        except StoreUnavailableError as error:\n"
+        "            said = str(error)\n"
+        "        os._exit(expected not in said)\n"
+        "    assert os.waitpid(pid, 0)[1] == 0\n"
+        "child('None')\n"
+        "store.size('a')\n"
+        "child('forked from one that had used a bucket')\n"
+    )
+    where = [f"s3://{bucket.name}", bucket.endpoint]
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, *where], check=True, timeout=60)
+
+
 # Which store, by its location
 
 
@@ -198,10 +222,13 @@ def test_a_location_says_which_store(tmp_path):
     assert open_store((tmp_path / "a b").as_uri(), {}, Path("/")).folder == tmp_path / "a b"
     assert open_store("https://host/data/", {"timeout": 5}, tmp_path).uri("a%b c") == "https://host/data/a%25b%20c"
     assert open_store("s3://bucket/prefix/", {"region": "x"}, tmp_path).uri("a%b") == "s3://bucket/prefix/a%b"
-    store, name = store_of("https://host/a%20b?signed=1", {})
-    assert store.uri(name) == "https://host/a%20b?signed=1"
-    store, name = store_of("s3://bucket/deep/name", {})
-    assert (store.location, name) == ("s3://bucket", "deep/name")
+
+
+def test_a_uri_is_a_store_and_a_name(tmp_path):
+    location, name = split_uri("https://host/a%20b?signed=1")
+    assert open_store(location, {}, tmp_path).uri(name) == "https://host/a%20b?signed=1"
+    assert split_uri("s3://bucket/deep/name") == ("s3://bucket", "deep/name")
+    assert split_uri((tmp_path / "a b").as_uri()) == ("/", str(tmp_path / "a b"))
 
 
 @pytest.mark.parametrize(
