@@ -60,6 +60,10 @@ class DatasetQuery(RegistryQuery):
     def _changed(self, **changes: Any) -> Self:
         return type(self)(RegistryQuery(self._registry, replace(self._request, **changes)), self._datastore)
 
+    def explain(self) -> str:
+        """Return the SQL, its parameters, and, where nothing is found, what it is that lets nothing through."""
+        return RegistryQuery(self._registry, self._request).explain()
+
     def read(
         self,
         columns: str | Sequence[str] | None = None,
