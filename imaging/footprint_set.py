@@ -14,7 +14,7 @@ from .geometry import Box2I
 from .image import Image
 from .mask import Mask
 from .masked_image import MaskedImage
-from .spans import Spans
+from .spans import Spans, Stencil
 from .statistics import STDEVCLIP, make_statistics
 
 __all__ = ["FootprintSet", "Polarity", "Threshold", "ThresholdType"]
@@ -184,7 +184,7 @@ class FootprintSet(LsstNames):
         isotropic
             Whether distances are Euclid's, or along both axes together (Manhattan).
         """
-        return self._joined(_grown(self._inside(), radius, isotropic=isotropic), self)
+        return self._joined(self._spans_grown(radius, isotropic=isotropic), self)
 
     def merged_with(
         self, other: "FootprintSet", radius: int = 0, other_radius: int = 0, *, isotropic: bool = True
@@ -198,9 +198,8 @@ class FootprintSet(LsstNames):
         """
         if self.region != other.region:
             raise ValueError(f"footprints of {self.region!r} and of {other.region!r} cannot be merged")
-        inside = _grown(self._inside(), radius, isotropic=isotropic)
-        inside |= _grown(other._inside(), other_radius, isotropic=isotropic)
-        return self._joined(inside, self, other)
+        spans = self._spans_grown(radius, isotropic=isotropic)
+        return self._joined(spans.union(other._spans_grown(other_radius, isotropic=isotropic)), self, other)
 
     def set_mask(self, mask: Mask, plane: str) -> None:
         """Set a plane of a mask inside of all footprints; it is added where there is none."""
@@ -212,13 +211,15 @@ class FootprintSet(LsstNames):
         """Return the set with footprints that keep the values of an image."""
         return FootprintSet([HeavyFootprint.from_image(one, masked_image) for one in self.footprints], self.region)
 
-    def _inside(self) -> NDArray[np.bool_]:
-        return self.to_labels() > 0
+    def _spans_grown(self, radius: int, *, isotropic: bool) -> Spans:
+        """Return the pixels within a radius of any footprint."""
+        spans = Spans.merged(footprint.spans for footprint in self.footprints)
+        return spans.dilated(radius, Stencil.CIRCLE if isotropic else Stencil.MANHATTAN).clipped_to(self.region)
 
-    def _joined(self, inside: NDArray[np.bool_], *sources: "FootprintSet") -> "FootprintSet":
-        """Return the connected parts of what is inside, with the peaks of the sets that they come from."""
+    def _joined(self, spans: Spans, *sources: "FootprintSet") -> "FootprintSet":
+        """Return the connected parts of some pixels, with the peaks of the sets that they come from."""
         peaks = {peak for source in sources for footprint in source.footprints for peak in footprint.peaks}
-        return FootprintSet(_connected(inside, self.region, peaks), self.region)
+        return FootprintSet(_connected(spans.to_array(self.region), self.region, peaks), self.region)
 
     def __iter__(self) -> Iterator[Footprint]:
         return iter(self.footprints)
@@ -265,7 +266,8 @@ def _connected(
     wanted = range(1, count + 1) if bright is None else set(np.unique(labels[bright]).tolist())
     owned: dict[int, list[Peak]] = {}
     for peak in peaks:
-        owned.setdefault(int(labels[peak.y - region.min_y, peak.x - region.min_x]), []).append(peak)
+        if region.contains(peak.position):
+            owned.setdefault(int(labels[peak.y - region.min_y, peak.x - region.min_x]), []).append(peak)
     parts = enumerate(Spans.from_labels(labels, count, region.min), 1)
     return [
         Footprint(spans, owned.get(label, ())) for label, spans in parts if label in wanted and spans.area >= min_area
@@ -285,16 +287,3 @@ def _peaks(signed: NDArray[np.number], inside: NDArray[np.bool_], sign: int, reg
         highest &= ~(there & surpassed)
     chosen = zip(x[highest].tolist(), y[highest].tolist(), value[highest].tolist(), strict=True)
     return [Peak(column + region.min_x, row + region.min_y, float(sign * found)) for column, row, found in chosen]
-
-
-def _grown(inside: NDArray[np.bool_], radius: int, *, isotropic: bool) -> NDArray[np.bool_]:
-    """Return which pixels are within a radius of any inside."""
-    from scipy import ndimage
-
-    if radius < 0:
-        raise ValueError(f"a radius is 0 or more, not {radius}")
-    if radius == 0 or not inside.any():
-        return inside
-    if isotropic:
-        return np.asarray(ndimage.distance_transform_edt(~inside) <= radius)
-    return np.asarray(ndimage.distance_transform_cdt(~inside, metric="taxicab") <= radius)

@@ -91,6 +91,12 @@ class Spans(LsstNames):
         return cls.from_array((mask.array & mask.dtype.type(mask.schema.bit_mask(planes))) != 0, mask.xy0)
 
     @classmethod
+    def merged(cls, sets: "Iterable[Spans]") -> Self:
+        """Make the union of any number of sets."""
+        runs = [np.zeros((3, 0), np.int64), *(one._runs for one in sets)]
+        return cls._of(_sweep([(np.concatenate(runs, axis=1), 1)], lambda depth: depth > 0))
+
+    @classmethod
     def _of(cls, runs: Integers) -> Self:
         """Make a set of runs that are in order and do not touch."""
         made = object.__new__(cls)

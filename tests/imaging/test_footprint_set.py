@@ -124,6 +124,13 @@ def test_sets_grow_and_merge(image):
         found.merged_with(FootprintSet([], Box2I()))
 
 
+def test_what_lies_off_the_region_is_dropped_when_a_set_grows():
+    over = Footprint(Box2I(Point2I(8, 3), Extent2I(9, 2)), [Peak(16, 3, 5.0), Peak(8, 3, 4.0)])
+    (grown,) = FootprintSet([over], Box2I(Point2I(0, 0), Extent2I(10, 10))).grown(1)
+    assert grown.bbox == Box2I(Point2I(7, 2), Extent2I(3, 4))
+    assert grown.peaks == (Peak(8, 3, 4.0),)
+
+
 @pytest.mark.parametrize(("isotropic", "area"), [(True, 29), (False, 25)])
 def test_sets_grow_by_euclid_or_by_manhattan(isotropic, area):
     point = FootprintSet([Footprint(Spans([(10, 10, 10)]))], Box2I(Point2I(0, 0), Extent2I(20, 20)))
