@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from ...model.dimensions import DimensionUniverse
 from . import tree
-from .dialect import SQL_TYPES, Dialect, any_of
+from .dialect import SQL_TYPES, Dialect, any_of, parenthesis
 from .kinds import Kind, common_kind
 from .resolve import Field
 from .source import Source
@@ -137,7 +137,7 @@ class Compiler:
             case tree.Range():
                 raise self.source.error(node.at, "A range stands in a list: detector IN (1..3).")
             case _:
-                return Term(Kind.BOOL, self.condition(node), node.at)
+                return Term(Kind.BOOL, parenthesis(self.condition(node)), node.at)
 
     @staticmethod
     def _parameter(index: int, kind: Kind) -> ColumnElement[Any]:

@@ -185,9 +185,7 @@ def test_the_first_note_that_fits_is_found_in_any_chain(butler, known, order, te
 
     wanted, seen = [], set()
     for run in order:
-        for visit in known["note"][run]:
-            if fits(visit, run) and not (first and visit in seen):
-                wanted.append((visit, run))
+        wanted += [(v, run) for v in known["note"][run] if fits(v, run) and not (first and v in seen)]
         seen |= {visit for visit, where in wanted if where == run}
     query = butler.query_datasets(
         "note", order, find_first=first, where=(" OR " if either else " AND ").join(terms), **CAM

@@ -208,6 +208,8 @@ class TestConstructs:
             ("can_see_sky IS NULL", [2]),
             ("can_see_sky AND NOT can_see_sky", []),
             ("can_see_sky = :yes", [0]),
+            ("can_see_sky = (('' NOT LIKE '') IS NULL)", [1]),
+            ("(can_see_sky IS NULL) = (obs_id = 'e2')", [0, 1, 2]),
             ("obs_id = 'e1' OR exposure.obs_id = 'e2'", [1, 2]),
         ],
     )

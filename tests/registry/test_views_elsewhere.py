@@ -86,7 +86,9 @@ def test_datasette_shows_a_repository(filled):
         return json.loads(done.stdout)
 
     listed = get("/registry.json")
-    assert {"v_note", "v_bias", "v_datasets", "v_collections", "v_calibrations", "v_quanta"} <= {view["name"] for view in listed["views"]}
+    assert {"v_note", "v_bias", "v_datasets", "v_collections", "v_calibrations", "v_quanta"} <= {
+        view["name"] for view in listed["views"]
+    }
     rows = get("/registry/v_note.json?visit=2&_shape=array")
     assert [(row["collection"], row["instrument"], row["visit"]) for row in rows] == [("user", "SmallCam", 2)]
     asked = get("/registry.json?sql=select+count(*)+as+n+from+v_datasets&_shape=array")
