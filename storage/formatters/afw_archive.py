@@ -64,6 +64,9 @@ class Archive:
         self._first = index.number
         table = BinaryTable(index)
         columns = {name.replace(".", "_"): table.column(name) for name in table.names}
+        missing = {"id", "cat_persistable", "cat_archive", "row0", "nrows", "name"} - columns.keys()
+        if missing:
+            raise FileFormatError(f"{self.path} has an archive without {', '.join(sorted(missing))} in its index")
         self._parts: dict[int, list[tuple[int, int, int, int]]] = {}
         self._names: dict[int, str] = {}
         for row, number in enumerate(columns["id"] if len(table) else ()):
@@ -239,7 +242,8 @@ def _amplifier(row: Row) -> Amplifier:
         overscan = None if found.is_empty else found
     saturation = float(row["saturation"])
     return Amplifier(
-        str(row["name"]), box("bbox"), whole, data, overscan, gain=float(row["gain"]), read_noise=float(row["readnoise"]),
+        str(row["name"]), box("bbox"), whole, data, overscan,
+        gain=float(row["gain"]), read_noise=float(row["readnoise"]),
         saturation=math.inf if math.isnan(saturation) else saturation,
         flip_x=bool(row["raw_flip_x"]), flip_y=bool(row["raw_flip_y"]),
     )  # fmt: skip

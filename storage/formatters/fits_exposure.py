@@ -276,7 +276,7 @@ def _wcs(reader: PlaneReader) -> Wcs | None:
     """Read the WCS; of anyone's file one that cannot be understood is none, and is logged."""
     try:
         found = reader.wcs()
-    except HeaderError as error:
+    except (HeaderError, ValueError) as error:
         if reader.is_own:
             raise FileFormatError(f"{reader.path}: {error}") from error
         import logging

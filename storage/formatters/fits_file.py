@@ -160,17 +160,20 @@ class Hdu:
             return self._by_astropy(rows, columns) if stored is None else self._scaled(stored)
         except StoreUnavailableError:
             raise
-        except (OSError, ValueError, TypeError, RuntimeError, IndexError) as error:
+        except (OSError, ValueError, TypeError, RuntimeError, LookupError) as error:
             raise FileFormatError(f"{self._file.path}: HDU {self.number} cannot be uncompressed: {error}") from error
 
     def _by_astropy(self, rows: slice, columns: slice) -> "NDArray[Any]":
         from astropy.io import fits
 
-        with self._file.for_astropy() as source, fits.open(source, lazy_load_hdus=True) as hdus:
-            hdu = hdus[self.number]
-            everything = rows == slice(0, self.shape[0]) and columns == slice(0, self.shape[1])
-            extra = (0,) * (self._number("NAXIS") - 2)
-            made = np.asarray(hdu.data[extra] if everything else hdu.section[(*extra, rows, columns)])
+        everything = rows == slice(0, self.shape[0]) and columns == slice(0, self.shape[1])
+        extra = (0,) * (self._number("NAXIS") - 2)
+        try:
+            with self._file.for_astropy() as source, fits.open(source, lazy_load_hdus=True) as hdus:
+                hdu = hdus[self.number]
+                made = np.asarray(hdu.data[extra] if everything else hdu.section[(*extra, rows, columns)])
+        except fits.VerifyError as error:
+            raise ValueError(str(error)) from error
         return np.ascontiguousarray(made, dtype=made.dtype.newbyteorder("="))
 
     def _data(self, place: int, size: int) -> bytes:

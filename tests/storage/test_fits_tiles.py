@@ -1,5 +1,6 @@
 """Tile-compressed images: every pixel comes back, from us, astropy and cfitsio; parts are read by their tiles alone."""
 
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -168,6 +169,26 @@ def test_damaged_tiles_are_told(tmp_path: Path):
         files.read(path)
 
 
+@pytest.mark.filterwarnings("ignore")  # what astropy says of odd headers
+def test_a_file_with_any_byte_wrong_is_read_or_refused(tmp_path: Path, shared_data: Path):
+    path = tmp_path / "image.fits"
+    files.write(Exposure(a_masked_image()), path, compression="gzip")
+    sound = [path.read_bytes(), (shared_data / "afw" / "exposure-version-2.fits").read_bytes()]
+    sound.append((shared_data / "afw" / "sourceTable-v1.fits").read_bytes())
+    rng = np.random.default_rng(11)
+    refused = 0
+    for number in range(120):
+        content = bytearray(sound[number % 3])
+        for place in rng.integers(0, 25_000, 4) % len(content):
+            content[place] = rng.integers(32, 127)
+        path.write_bytes(content)
+        try:
+            files.read(path)
+        except FileFormatError:
+            refused += 1
+    assert 10 < refused < 110
+
+
 def test_zlib_reads_as_isal_does(tmp_path: Path, monkeypatch):
     given, path = a_masked_image().image, tmp_path / "image.fits"
     files.write(given, path, compression="gzip")
@@ -179,6 +200,17 @@ def test_zlib_reads_as_isal_does(tmp_path: Path, monkeypatch):
             fits_tiles._unpacker()(zlib.compress(b"no gzip stream"), 14)
     finally:
         fits_tiles._unpacker.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # that a process with threads forks, which is what is tried
+def test_a_forked_process_has_threads_of_its_own(tmp_path: Path):
+    given, path = a_masked_image().image, tmp_path / "image.fits"
+    files.write(given, path, compression="gzip")  # by this process's threads
+    code = f"from skybutler.storage import files; assert files.read({str(path)!r}).array.shape == (700, 900)"
+    child = multiprocessing.get_context("fork").Process(target=exec, args=(code,))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
 
 
 def test_a_compression_that_nobody_knows_is_refused(tmp_path: Path):
