@@ -150,7 +150,7 @@ def connect(*arguments: Any, **options: Any) -> Any:
 def _refuse_closed(connection: Any, record: object, pooled: object) -> None:
     """Let the pool replace an idle connection that its server has closed.
 
-    SQLAlchemy's own way takes three journeys, and makes another error of Ctrl-C on the way.
+    SQLAlchemy's own way (``pool_pre_ping``) makes another error of Ctrl-C while it waits.
     """
     import psycopg
 
