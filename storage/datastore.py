@@ -422,10 +422,10 @@ class Datastore:
             If it is gone, or not as long as it was.
         """
         if self._folder is not None:  # the way of nearly every get
-            path = os.path.join(self._folder, stored.path)  # noqa: PTH118
+            likely = os.path.join(self._folder, stored.path)  # noqa: PTH118
             try:
-                if os.stat(path).st_size == stored.size:  # noqa: PTH116 - a third of the time of Path.stat
-                    return Path(path)
+                if os.stat(likely).st_size == stored.size:  # noqa: PTH116 - a third of the time of Path.stat
+                    return Path(likely)
             except OSError:
                 pass  # what is wrong is found out below
         found = None

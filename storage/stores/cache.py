@@ -23,7 +23,7 @@ except ImportError:  # Windows, which removes no file that is open
 __all__ = ["FileCache"]
 
 _ATTEMPTS = 10  # to keep a copy that others evict as soon as it is there
-_SLACK = 16  # part of the size after which the folder is looked through again
+_SLACK = 16  # part of the size, or of the age, after which the folder is looked through again
 _ABANDONED = 86400.0  # seconds after which what is not whole is nobody's any more
 
 
@@ -44,14 +44,14 @@ class FileCache:
     size
         Bytes that the copies take at most; each process may go beyond it by a sixteenth before it tidies up.
     age
-        Seconds after its last use for which a copy is kept; for ever where left out.
+        Seconds after its last use for which a copy is kept, give or take a sixteenth; for ever where left out.
     """
 
     def __init__(self, folder: Path | str, size: int, age: float | None = None) -> None:
         self.folder = Path(folder).absolute()
         self.size = size
         self.age = age
-        self._added = size  # so that the first file makes this process look what is there
+        self._added, self._tidied = size, 0.0  # so that the first file makes this process look what is there
 
     def __repr__(self) -> str:
         return f"FileCache({str(self.folder)!r}, size={self.size}, age={self.age})"
@@ -124,16 +124,17 @@ class FileCache:
     def _make_room(self, size: int) -> None:
         """Evict what is too old, and what was used longest ago, until a file of that size fits."""
         self._added += size
-        if self._added < self.size // _SLACK and self.age is None:
-            return
         now = time.time()
+        ageing = self.age is not None and now - self._tidied > self.age / _SLACK
+        if self._added < self.size // _SLACK and not ageing:
+            return
         copies = sorted(self._copies(now), key=lambda copy: copy.used)
         total = sum(copy.size for copy in copies) + size
         for copy in copies:
             too_old = self.age is not None and now - copy.used > self.age
             if (too_old or total > self.size) and _evict(copy.path):
                 total -= copy.size
-        self._added = 0
+        self._added, self._tidied = 0, now
 
     def _copies(self, now: float) -> Iterator[_Copy]:
         """Yield all copies; remove what processes that were killed have begun."""

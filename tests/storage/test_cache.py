@@ -93,7 +93,7 @@ def test_what_is_too_old_goes(tmp_path):
     for key in ("k001", "k002"):
         read(cache, key)
     os.utime(cache._path("k001", ".bin"), (0, 0))
-    read(cache, "k003")
+    read(FileCache(tmp_path, 100 * SIZE, age=60), "k003")
     assert [key for key in ("k001", "k002", "k003") if cache.holds(key, ".bin")] == ["k002", "k003"]
 
 
