@@ -581,7 +581,7 @@ class Butler(ButlerFinding):
         Raises
         ------
         AnnotationError
-            A key or a value cannot be kept, or no dataset is given.
+            A key or a value cannot be kept; or what is given is no dataset.
         DatasetNotFoundError
             One of the datasets is not registered.
         """

@@ -209,7 +209,7 @@ def _encoded(key: str, value: object) -> tuple[str, float | None, str | None]:
                 raise AnnotationError(f"{key}={value} is not finite; None takes {key} away.")
             return "float", float(value), None
         case str():
-            return "str", None, _text(key, str(value))
+            return "str", None, _text(key, str.__str__(value))  # of an enum, its value
     raise AnnotationError(
         f"{key}={value!r} is {type(value).__name__}; a string, a number, True or False is wanted, or None to take "
         f"{key} away."

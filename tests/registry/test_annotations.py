@@ -1,6 +1,7 @@
 """What users note of datasets, and what headers say, is kept as it was and found by queries and SQL."""
 
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 
 import pytest
 
@@ -55,8 +56,14 @@ class TestAnnotating:
         assert back == {"key": value}
         assert type(back["key"]) is type(value)
 
-    def test_numpys_numbers_are_numbers(self, butler, refs):
+    def test_numpys_numbers_are_numbers_and_enums_what_they_hold(self, butler, refs):
         numpy = pytest.importorskip("numpy")
+
+        class Quality(str, Enum):  # noqa: UP042 - whose str() is not what it holds
+            GOOD = "good"
+
+        butler.annotate(refs[1, 1], quality=Quality.GOOD)
+        assert butler.annotations(refs[1, 1]) == {"quality": "good"}
         butler.annotate(refs[1, 0], a=numpy.float32(0.5), b=numpy.int64(3), c=numpy.bool_(True), d=numpy.str_("x"))
         assert butler.annotations(refs[1, 0]) == {"a": 0.5, "b": 3, "c": True, "d": "x"}
         assert [type(v) for v in butler.annotations(refs[1, 0]).values()] == [float, int, bool, str]
