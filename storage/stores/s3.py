@@ -154,8 +154,9 @@ class S3Store(Store):
     def _is_mine(self, name: str, mark: str) -> bool:
         """Whether an object is what a call of `put` with that mark has made."""
         try:
-            attributes = self._obstore.get(self._bucket, name, options={"head": True}).attributes
-        except (self._obstore.exceptions.BaseError, OSError):
+            with self._own_errors("looked for", name):
+                attributes = self._obstore.get(self._bucket, name, options={"head": True}).attributes
+        except OSError:
             return False
         return attributes.get(_MARK) == mark
 

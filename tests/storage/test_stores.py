@@ -195,20 +195,23 @@ def test_a_bucket_that_is_not_there_and_a_server_that_refuses_are_said_so(bucket
 def test_a_process_forked_after_a_bucket_was_used_is_told_so_and_does_not_hang(bucket):
     code = (
         "import os, sys\n"
+        "from pathlib import Path\n"
         "from skybutler.model.errors import StoreUnavailableError\n"
         "from skybutler.storage.stores.s3 import S3Store\n"
         "store = S3Store(sys.argv[1], endpoint=sys.argv[2], region='us-east-1')\n"
-        "def child(expected):\n"
+        "def child(expected, work):\n"
         "    if not (pid := os.fork()):\n"
         "        try:\n"
-        "            said = str(store.size('a'))\n"
+        "            said = str(work())\n"
         "        except StoreUnavailableError as error:\n"
         "            said = str(error)\n"
         "        os._exit(expected not in said)\n"
         "    assert os.waitpid(pid, 0)[1] == 0\n"
-        "child('None')\n"
-        "store.size('a')\n"
-        "child('forked from one that had used a bucket')\n"
+        "size, put = lambda: store.size('a'), lambda: store.put('a', Path(sys.executable))\n"
+        "child('None', size)\n"
+        "size()\n"
+        "child('forked from one that had used a bucket', size)\n"
+        "child('forked from one that had used a bucket', put)\n"
     )
     where = [f"s3://{bucket.name}", bucket.endpoint]
     subprocess.run([sys.executable, "-W", "ignore", "-c", code, *where], check=True, timeout=60)
