@@ -11,7 +11,7 @@ numbers of the same type in that type, which rounds to the same.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -171,14 +171,29 @@ def run(arithmetic: Arithmetic, operands: Operands) -> None:
         if written is not None and not written.flags.writeable:
             raise ValueError("the pixels are read-only; clone() gives some that are not")
     factor = (-1.0 if arithmetic is MINUS else 1.0) if o.factor is None else o.factor
+    if (
+        o.mask is not None
+        and o.right_mask is not None
+        and (o.right_moves is not None or o.right_mask.dtype != o.mask.dtype)
+    ):
+        _merge_masks(o.mask, o.right_mask, o.right_moves)
+        o = replace(o, right_mask=None)
     planes = (o.image, o.right, o.variance, o.right_variance, o.mask, o.right_mask)
-    same_bits = o.right_mask is None or (
-        o.right_moves is None and o.mask is not None and o.mask.dtype == o.right_mask.dtype
-    )
-    if same_bits and compiled.serves(planes):
+    if compiled.serves(planes):
         compiled.run(arithmetic.name, planes, factor, o.no_data)
         return
     for_blocks(o.image.shape, BLOCK_PIXELS, lambda some: _run_blocks(arithmetic, o, factor, some))
+
+
+def _merge_masks(mask: Pixels, right: Pixels, moves: list[tuple[int, int]] | None) -> None:
+    """Merge masks whose pixels differ in type or in the meaning of their bits."""
+
+    def work(some: list[Block]) -> None:
+        for block in some:
+            bits = right[block] if moves is None else renumbered(right[block], moves, mask.dtype)
+            mask[block] |= bits.astype(mask.dtype, copy=False)
+
+    for_blocks(mask.shape, BLOCK_PIXELS, work)
 
 
 def _run_blocks(arithmetic: Arithmetic, o: Operands, factor: float, some: list[Block]) -> None:
@@ -210,11 +225,11 @@ def _combine_variances(arithmetic: Arithmetic, o: Operands, block: Block, factor
             np.copyto(vl, arithmetic.variance_exact(r, vl.astype(wide, copy=False), factor), casting="same_kind")
         return
     vr = o.right_variance[block]
-    if arithmetic.divides or arithmetic.name == "multiplies" or o.factor is not None or vl.dtype != vr.dtype:
+    if arithmetic.variance is sum_variance and o.factor is None and vl.dtype == vr.dtype:
+        vl += vr
+    else:
         values = [array.astype(wide, copy=False) for array in (o.image[block], r, vl, vr)]
         np.copyto(vl, arithmetic.variance(*values, factor), casting="same_kind")
-    else:
-        vl += vr
 
 
 def _combine_masks(arithmetic: Arithmetic, o: Operands, block: Block, right: Any) -> None:
@@ -222,10 +237,7 @@ def _combine_masks(arithmetic: Arithmetic, o: Operands, block: Block, right: Any
     assert o.mask is not None  # noqa: S101 - for the type checker; the caller has asked
     mask = o.mask[block]
     if o.right_mask is not None:
-        right_mask = o.right_mask[block]
-        if o.right_moves is not None:
-            right_mask = renumbered(right_mask, o.right_moves, mask.dtype)
-        mask |= right_mask.astype(mask.dtype, copy=False)
+        mask |= o.right_mask[block]
     if arithmetic.divides and o.no_data:
         zero = np.equal(right, 0) if o.factor != 0 else np.True_
         if zero.any():

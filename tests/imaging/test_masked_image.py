@@ -389,3 +389,16 @@ def test_blocks_and_threads_give_the_same_answers_as_one_pass(monkeypatch):
     for other in results[1:]:
         assert np.array_equal(other.image.array, results[0].image.array)
         assert np.array_equal(other.variance.array, results[0].variance.array)
+
+
+def test_masks_of_other_planes_and_types_are_merged_by_either_engine(engine):
+    schema = MaskSchema.from_dict({"CROSSTALK": 8, "BAD": 3})
+    left = filled(1.0, "NO_DATA", 1.0)
+    for dtype in ("int64", "uint16", "int32"):
+        other = MaskedImage(Image.full(BOX, 2.0), Mask.full(BOX, ["BAD", "CROSSTALK"], schema=schema, dtype=dtype))
+        left += other
+        assert left.mask.interpret(left.mask[0, 0]) == "BAD,CROSSTALK,NO_DATA"
+    nameless = MaskedImage(Image.full(BOX, 2.0), Mask.full(BOX, 1 << 9, schema=MaskSchema([])))
+    left -= nameless
+    assert left.mask.interpret(left.mask[0, 0]) == "BAD,CROSSTALK,NO_DATA"
+    assert left[0, 0][0] == 5
