@@ -241,7 +241,7 @@ class Datastore:
 
         Removing what is gone already is no error, so that an interrupted removal can be repeated.
         """
-        names = [file.path for file in files if not (is_uri(file.path) or os.path.isabs(file.path))]  # noqa: PTH117
+        names = [file.path for file in files if _is_below(file.path)]
         for root in self.roots:
             if root.changes:
                 root.store.remove_many(names)
@@ -505,3 +505,8 @@ class Datastore:
     def _key(self, path: str, size: int, checksum: str | None) -> str:
         """Return what tells the content of a file from that of any other, in this repository or another one."""
         return f"{path if is_uri(path) else f'{self._locations}/{path}'} {size} {checksum}"
+
+
+def _is_below(path: str) -> bool:
+    """Whether a stored file is in a root, and so the datastore's own."""
+    return not (is_uri(path) or os.path.isabs(path) or ".." in path.split("/"))  # noqa: PTH117

@@ -520,6 +520,21 @@ def test_of_a_large_exposure_far_away_only_what_is_asked_for_is_fetched(bucket, 
         np.testing.assert_array_equal(butler.get(ref).image.array, pixels)
 
 
+@pytest.mark.on_postgresql
+def test_a_team_shares_a_registry_and_a_bucket(backend, bucket, tmp_path):
+    url = backend.new()
+    with Butler.create(tmp_path / "repo", registry=url, datastore=in_bucket(bucket, "/team")) as butler:
+        fill(butler)
+        ref = butler.put("note", {"a": 1}, HERE, detector=0)
+        with pytest.raises(KeyboardInterrupt), butler.transaction():
+            butler.put("note", {}, HERE, detector=1)
+            raise KeyboardInterrupt
+        with Butler(tmp_path / "repo") as other:
+            assert other.get(ref) == {"a": 1}
+        assert len(names(butler)) == 1
+    backend.drop(url)
+
+
 # Several writers, and one that is killed
 
 

@@ -109,6 +109,13 @@ def test_removing_prunes_empty_folders_and_may_be_repeated(datastore: Datastore)
     assert datastore.read(datastore.write({"b": 1}, a_ref(1), DICT), DICT) == {"b": 1}
 
 
+def test_a_file_outside_the_root_is_never_removed(datastore: Datastore, tmp_path: Path):
+    (tmp_path / "precious").write_text("{}")
+    for path in ("../precious", "u/../../precious", str(tmp_path / "precious")):
+        datastore.remove(StoredFile(path, "json", "Dict", 2))
+    assert (tmp_path / "precious").exists()
+
+
 def test_a_file_that_lies_there_already_is_never_replaced(datastore: Datastore):
     first = datastore.write({"a": 1}, a_ref(), DICT)
     ref = a_ref()
