@@ -28,6 +28,8 @@ _PLAIN_DATA = {dict: "Dict", list: "List", int: "Integer", str: "Text"}
 _PLANES = ("mask", "variance", "weight", "error")
 _PLAIN = StorageClass("PlainData", "builtins.object")
 """What JSON and YAML hold where no storage class is named: whatever stands there."""
+_ARCHIVED = StorageClass("AfwObject", "builtins.object")
+"""What a file of afw is that holds one object alone, such as a PhotoCalib or a footprint."""
 
 
 def read(path: str | os.PathLike[str], storage_class: str | StorageClass | None = None, **parameters: Any) -> Any:
@@ -148,7 +150,7 @@ def _format(path: Path) -> str:
     raise FileFormatError(f"{path} is of no format that SkyButler knows: it {what}.{near}")
 
 
-def _fits_kind(path: Path) -> str | None:
+def _fits_kind(path: Path) -> str | StorageClass | None:
     """Tell what a FITS file holds: what its own mark says, what afw kept in it, a table, or an image (None)."""
     from .formatters.afw_archive import archive_of
     from .formatters.afw_catalog import is_afw_catalog
@@ -165,8 +167,7 @@ def _fits_kind(path: Path) -> str | None:
             return None
         if is_afw_catalog(table):
             return "SourceCatalog"
-        archive = archive_of(file)
-        return "AstropyTable" if archive is None else archive.storage_class
+        return "AstropyTable" if archive_of(file) is None else _ARCHIVED
 
 
 def _read_fits_table(path: Path, wanted: StorageClass) -> Any:
@@ -189,7 +190,7 @@ def _read_fits_table(path: Path, wanted: StorageClass) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnitsWarning)  # a unit that astropy does not know is kept by its name
             table = Table.read(path, format="fits", hdu=first.number)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, LookupError) as error:
         raise FileFormatError(f"{path} has no table that can be read: {error}") from error
     return table if wanted.name == "AstropyTable" else from_arrow(to_arrow(table), wanted.name)
 

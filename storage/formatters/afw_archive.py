@@ -2,8 +2,8 @@
 
 An index lists objects by number; each has rows in one table or more. What is decoded here are the objects that
 SkyButler has classes for: photometric calibrations, filters, circumstances, detectors, Gaussian PSFs, polygons,
-Chebyshev fields, aperture corrections, summary statistics and the WCS of early versions. Nothing is ever unpickled, and
-mappings in the text of Starlink AST are left alone.
+Chebyshev fields, aperture corrections, summary statistics, footprints and the WCS of early versions. Nothing is ever
+unpickled, and mappings in the text of Starlink AST are left alone.
 """
 
 import logging
@@ -18,10 +18,12 @@ from ...imaging.ap_corr import ApCorrMap
 from ...imaging.chebyshev import ChebyshevField
 from ...imaging.detector import Amplifier, Detector
 from ...imaging.filter import Filter
+from ...imaging.footprint import Footprint, HeavyFootprint, Peak
 from ...imaging.geometry import Box2I, Extent2I, Point2I
 from ...imaging.photo_calib import PhotoCalib
 from ...imaging.polygon import Polygon
 from ...imaging.psf import GaussianPsf
+from ...imaging.spans import Spans
 from ...imaging.visit_info import VisitInfo
 from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError
@@ -74,20 +76,6 @@ class Archive:
             self._parts.setdefault(int(number), []).append((place[0], place[1], place[2], place[3]))
             self._names[int(number)] = str(columns["name"][row])
         self._tables: dict[int, list[Row]] = {}
-
-    @property
-    def storage_class(self) -> str:
-        """What a file is that has only an archive: the storage class of its first object.
-
-        Raises
-        ------
-        FileFormatError
-            If such objects are not read.
-        """
-        name = self._names.get(_ROOT)
-        if name not in _STORAGE_CLASSES:
-            raise self._unread(_ROOT)
-        return _STORAGE_CLASSES[name]
 
     def _unread(self, number: int) -> FileFormatError:
         name = self._names.get(number)
@@ -287,6 +275,22 @@ def _old_wcs(archive: Archive, parts: list[list[Row]]) -> Wcs:
     return made
 
 
+def _spans(archive: Archive, parts: list[list[Row]]) -> Spans:
+    return Spans([(int(row["y"]), int(row["x0"]), int(row["x1"])) for row in parts[0]])
+
+
+def _footprint(archive: Archive, parts: list[list[Row]]) -> Footprint:
+    """Return a footprint; the early ones have their spans themselves, later ones the number of a SpanSet."""
+    first = parts[0]
+    spans = archive.get(int(first[0]["id"])) if first and "id" in first[0] else _spans(archive, parts)
+    return Footprint(spans, [Peak(int(row["i_x"]), int(row["i_y"]), float(row["peakValue"])) for row in parts[1]])
+
+
+def _heavy_footprint(archive: Archive, parts: list[list[Row]]) -> HeavyFootprint:
+    row = parts[2][0]
+    return HeavyFootprint(_footprint(archive, parts), row["image"], row["mask"].astype(np.int32), row["variance"])
+
+
 _DECODERS: dict[str, Callable[[Archive, list[list[Row]]], Any]] = {
     "PhotoCalib": _photo_calib,
     "FilterLabel": _filter,
@@ -299,16 +303,7 @@ _DECODERS: dict[str, Callable[[Archive, list[list[Row]]], Any]] = {
     "ExposureSummaryStats": _summary_stats,
     "TanWcs": _old_wcs,
     "Wcs": _old_wcs,
-}
-
-_STORAGE_CLASSES = {
-    "PhotoCalib": "PhotoCalib",
-    "FilterLabel": "Filter",
-    "VisitInfo": "VisitInfo",
-    "Detector": "Detector",
-    "GaussianPsf": "Psf",
-    "Polygon": "Polygon",
-    "ApCorrMap": "ApCorrMap",
-    "TanWcs": "Wcs",
-    "Wcs": "Wcs",
+    "SpanSet": _spans,
+    "Footprint": _footprint,
+    **{f"HeavyFootprint{kind}": _heavy_footprint for kind in "FDIU"},
 }

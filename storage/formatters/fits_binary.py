@@ -106,9 +106,10 @@ class BinaryTable:
             return np.array(texts, f"U{max(count, 1)}")
         if letter == "X":
             return np.unpackbits(stored, axis=1, count=count).astype(bool)
+        zero = self.header.get(f"TZERO{self.names.index(name) + 1}")
         if letter in "PQ":
-            return [self._from_heap(int(size), int(place), inner) for size, place in stored]
-        values = self._native(stored, letter, self.header.get(f"TZERO{self.names.index(name) + 1}"))
+            return [self._from_heap(int(size), int(place), inner, zero) for size, place in stored]
+        values = self._native(stored, letter, zero)
         return values[:, 0] if count == 1 else values
 
     @cached_property
@@ -119,13 +120,13 @@ class BinaryTable:
     def _data(self) -> bytes:
         return self._hdu.bytes()
 
-    def _from_heap(self, size: int, place: int, letter: str) -> Any:
+    def _from_heap(self, size: int, place: int, letter: str, zero: Any) -> Any:
         begin = self._number("THEAP", self._number("NAXIS1") * len(self)) + place
         if letter == "A":
             return str(self._data[begin : begin + size], "utf-8", "replace").split("\0")[0].rstrip()
         if begin + size * np.dtype(_TYPES[letter]).itemsize > len(self._data):
             raise FileFormatError(f"a value of HDU {self._hdu.number} reaches beyond the HDU's end")
-        return self._native(np.frombuffer(self._data, _TYPES[letter], size, begin), letter, None)
+        return self._native(np.frombuffer(self._data, _TYPES[letter], size, begin), letter, zero)
 
     @staticmethod
     def _native(stored: "np.ndarray[Any, Any]", letter: str, zero: Any) -> "np.ndarray[Any, Any]":

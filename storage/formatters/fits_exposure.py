@@ -313,14 +313,14 @@ def _read_alone(file: FitsFile, storage_class: "StorageClass") -> Any:
     is_own = "SKYBUTLER VERSION" in file[0].values
     if storage_class.name == "Header":
         return _own_metadata(file) if is_own else PlaneReader(file).metadata()
-    component = "wcs" if storage_class.name == "Wcs" else _component_of(storage_class).name
     is_archive = not is_own and not any(hdu.is_image for hdu in file)
     archive = archive_of(file) if is_archive else None
     if archive is not None:
         found = archive.get()
-    elif component == "wcs" and (hdu := file.find(lambda hdu: "WCS" in hdu.names)) is not None:
+    elif storage_class.name == "Wcs" and (hdu := file.find(lambda hdu: "WCS" in hdu.names)) is not None:
         found = Wcs.from_header(hdu.header)
     else:
+        component = "wcs" if storage_class.name == "Wcs" else _component_of(storage_class).name
         found = _exposure_component(PlaneReader(file), component)
     if not isinstance(found, storage_class.type):
         raise FileFormatError(f"{file.path} holds no {storage_class.name}")

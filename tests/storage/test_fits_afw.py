@@ -56,6 +56,9 @@ CATALOGS = {
 }
 OTHERS = {
     "great3.fits": "Table",
+    "legacyHeavyFootprint.fits": "HeavyFootprint",
+    "preSpanSetsFootprint.fits": "Footprint",
+    "testFootprintEdge.fits": "Footprint",
     "multi_extension_metadata.fits": "Table",
     "oldTanSipWcs.fits": "Wcs",
     "oldTanWcs.fits": "Wcs",
@@ -65,9 +68,6 @@ OTHERS = {
 REFUSED = {
     "jointcal_wcs-0030600-088.fits": "an afw SkyWcs, which SkyButler does not read",
     "jointcal_wcs-0034772-004.fits": "an afw SkyWcs, which SkyButler does not read",
-    "legacyHeavyFootprint.fits": "an afw HeavyFootprintF, which SkyButler does not read",
-    "preSpanSetsFootprint.fits": "an afw Footprint, which SkyButler does not read",
-    "testFootprintEdge.fits": "an afw Footprint, which SkyButler does not read",
     "photoCalib-noversion.fits": "PhotoCalib that cannot be read: it is of version 0",
     "photoCalib-version0.fits": "PhotoCalib that cannot be read: it is of version 0",
     "ticket18864.fits": "none of its 1 HDUs has pixels",
@@ -183,6 +183,23 @@ def test_single_objects_have_their_values(shared_data: Path):
     assert plain.pixel_to_sky(0.0, 0.0).separation(sip.pixel_to_sky(0.0, 0.0)).arcsec > 0.1
     with pytest.raises(FileFormatError, match="holds no PhotoCalib"):
         files.read(folder / "oldTanWcs.fits", "PhotoCalib")
+
+
+def test_footprints_have_their_pixels_and_peaks(shared_data: Path):
+    folder = shared_data / "afw"
+    for name, runs, peaks in (("preSpanSetsFootprint", 303, 48), ("testFootprintEdge", 3850, 922)):
+        footprint = files.read(folder / f"{name}.fits")
+        with fits.open(folder / f"{name}.fits") as hdus:
+            spans = hdus[2].data
+            assert footprint.area == int((spans["x1"] - spans["x0"] + 1).sum())
+            assert footprint.bbox.min == (spans["x0"].min(), spans["y"].min())
+        assert (len(spans), len(footprint.peaks)) == (runs, peaks)
+    heavy = files.read(folder / "legacyHeavyFootprint.fits")
+    assert (heavy.area, len(heavy.peaks)) == (552, 1)
+    with fits.open(folder / "legacyHeavyFootprint.fits") as hdus:
+        np.testing.assert_array_equal(heavy.image, hdus[5].data["image"][0])
+        np.testing.assert_array_equal(heavy.mask, hdus[5].data["mask"][0])
+        np.testing.assert_array_equal(heavy.variance, hdus[5].data["variance"][0])
 
 
 def test_old_names_are_found_by_the_names_of_today(shared_data: Path):
