@@ -7,7 +7,6 @@ pyarrow.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
@@ -22,7 +21,6 @@ from ..model.errors import (
     closest,
 )
 from ..registry.queries import DatasetQuery as RegistryQuery
-from .progress import progress_bars
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,8 +99,8 @@ class DatasetQuery(RegistryQuery):
         FileFormatError
             A file cannot be read; names the dataset.
         """
-        scanner, count = self._scanner(columns, filters, data_id, fill_missing)
-        return _said_plainly(lambda: _gathered(scanner, count), filters)
+        opened, scanner = self._scanner(columns, filters, data_id, fill_missing)
+        return _said_plainly(lambda: opened.table(scanner), filters)
 
     def read_pandas(
         self,
@@ -128,7 +126,7 @@ class DatasetQuery(RegistryQuery):
         fill_missing: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         """Read the catalogs batch by batch, for what is more than memory holds; see `read`."""
-        scanner, _ = self._scanner(columns, filters, data_id, fill_missing)
+        _, scanner = self._scanner(columns, filters, data_id, fill_missing, lazy=True)
         found: Iterator[pa.RecordBatch] = scanner.to_batches()
         return found
 
@@ -137,7 +135,7 @@ class DatasetQuery(RegistryQuery):
 
         Polars (``scan_pyarrow_dataset``), DuckDB and others take it. See `read` for the parameters and errors.
         """
-        return self._open(data_id).dataset(None, fill_missing)
+        return self._open(data_id, lambda _: True).dataset(None, fill_missing)
 
     def relation(
         self,
@@ -168,13 +166,19 @@ class DatasetQuery(RegistryQuery):
         return (connection or duckdb.connect()).from_arrow(dataset)
 
     def _scanner(
-        self, columns: str | Sequence[str] | None, filters: Any, data_id: DataIdColumns, fill_missing: bool
-    ) -> tuple[pds.Scanner, int]:
-        """Return what reads the catalogs, and how many there are."""
+        self,
+        columns: str | Sequence[str] | None,
+        filters: Any,
+        data_id: DataIdColumns,
+        fill_missing: bool,
+        *,
+        lazy: bool = False,
+    ) -> tuple[CatalogFiles, pds.Scanner]:
+        """Return the catalogs, and what reads them: with data IDs, if it is `lazy` or the filter speaks of any."""
         from ..storage.filters import row_filter
         from ..storage.formatters.parquet import chosen_columns
 
-        opened = self._open(data_id)
+        opened = self._open(data_id, lambda ids: lazy or any(name in str(filters) for name in ids))
         names = opened.names
         wanted = None if columns is None else chosen_columns(columns, names, str(self))
         noticed = _Noticing(names)
@@ -182,12 +186,12 @@ class DatasetQuery(RegistryQuery):
         needed = None if wanted is None or not (filters is None or noticed.found) else {*wanted, *noticed.found}
         dataset = opened.dataset(needed, fill_missing)
         if wanted is not None:
-            wanted = list(dict.fromkeys([*opened.id_columns, *wanted]))
+            wanted = [*opened.id_columns, *(name for name in wanted if name not in opened.ids)]
         scanner = _said_plainly(lambda: dataset.scanner(columns=wanted, filter=condition), filters)
-        return scanner, len(opened.refs)
+        return opened, scanner
 
-    def _open(self, data_id: DataIdColumns) -> CatalogFiles:
-        """Find the files and open each."""
+    def _open(self, data_id: DataIdColumns, filtered: Callable[[Iterable[str]], bool]) -> CatalogFiles:
+        """Find the files and open each; `filtered` tells by the data-ID columns whether filters may speak of any."""
         from .catalog_files import CatalogFiles
 
         kind = self._request.dataset_types[0]
@@ -198,7 +202,8 @@ class DatasetQuery(RegistryQuery):
         refs = list(self)
         if not refs:
             raise DatasetNotFoundError(f"{self} finds no dataset; its explain() says what lets none through.")
-        return CatalogFiles(refs, [self._source(ref) for ref in refs], self._id_values(refs, data_id))
+        ids = self._id_values(refs, data_id)
+        return CatalogFiles(refs, [self._source(ref) for ref in refs], ids, filtered(ids))
 
     def _source(self, ref: DatasetRef) -> Any:
         """Return what reads a dataset's file."""
@@ -268,22 +273,6 @@ class _Noticing(Sequence[str]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def _gathered(scanner: pds.Scanner, count: int) -> pa.Table:
-    """Return all that a scanner reads, showing on a terminal how many of the catalogs have been."""
-    import pyarrow as pa
-
-    if not sys.stderr.isatty():
-        return scanner.to_table()
-    batches, files = [], set()
-    with progress_bars(transient=True) as progress:
-        task = progress.add_task("Reading catalogs", total=count)
-        for tagged in scanner.scan_batches():
-            batches.append(tagged.record_batch)
-            files.add((tagged.fragment.path, str(tagged.fragment.partition_expression)))
-            progress.update(task, completed=len(files))
-    return pa.Table.from_batches(batches, schema=scanner.projected_schema)
 
 
 def _said_plainly(do: Callable[[], T], filters: Any) -> T:

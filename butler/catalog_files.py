@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import operator
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pds
 from pyarrow.fs import LocalFileSystem
@@ -36,6 +38,9 @@ class CatalogFiles:
         What reads the file of each: a path, or a `RemoteFile`.
     ids
         Values of the data-ID columns that are wanted, a dataset each.
+    filtered
+        Whether filters, or whoever gets the dataset, may speak of them: pyarrow then knows them of each file, which
+        costs it as much time as it takes to read a small one. Otherwise `table` adds them in the end.
 
     Raises
     ------
@@ -43,18 +48,23 @@ class CatalogFiles:
         A file cannot be read; names the dataset.
     """
 
-    def __init__(self, refs: Sequence[DatasetRef], sources: Sequence[Any], ids: Mapping[str, Sequence[Any]]):
+    def __init__(
+        self, refs: Sequence[DatasetRef], sources: Sequence[Any], ids: Mapping[str, Sequence[Any]], filtered: bool
+    ):
         self.refs = refs
         here = all(isinstance(source, Path) for source in sources)
+        self._known = filtered or not here or len(set(sources)) < len(sources)
         # What is near is read where it is wanted; of what is far, neighbouring parts are fetched together.
         options = pds.ParquetFragmentScanOptions(pre_buffer=not here)
         self._format = pds.ParquetFileFormat(default_fragment_scan_options=options)
-        self._ids = dict(ids)
+        self.ids = dict(ids)
+        """Values of the data-ID columns, without those that the catalogs have themselves."""
         self._open(sources)
-        if taken := [name for name in self._ids if any(name in schema.names for schema, _ in self._schemas)]:
+        if taken := [name for name in self.ids if any(name in schema.names for schema, _ in self._schemas)]:
             for name in taken:  # a column of the catalogs' own goes before
-                del self._ids[name]
-            self._open(sources)
+                del self.ids[name]
+            if self._known:
+                self._open(sources)
 
     def _open(self, sources: Sequence[Any]) -> None:
         """Open the files, and note the schemas that they have."""
@@ -78,7 +88,7 @@ class CatalogFiles:
     def _guarantees(self) -> Iterator[Any]:
         """Yield what is known of every row of each catalog: its data ID."""
         for number in range(len(self.refs)):
-            terms = [pds.field(name) == values[number] for name, values in self._ids.items()]
+            terms = [pds.field(name) == values[number] for name, values in self.ids.items() if self._known]
             yield reduce(operator.and_, terms) if terms else None
 
     def _read_footers(self, start: int) -> None:
@@ -90,13 +100,13 @@ class CatalogFiles:
 
     @property
     def id_columns(self) -> list[str]:
-        """The data-ID columns that are added."""
-        return list(self._ids)
+        """The data-ID columns that the dataset has."""
+        return list(self.ids) if self._known else []
 
     @property
     def names(self) -> list[str]:
         """All columns that there are: data-ID columns, then those of the first catalog, then what others have more."""
-        return list(dict.fromkeys([*self._ids, *(name for schema, _ in self._schemas for name in schema.names)]))
+        return list(dict.fromkeys([*self.ids, *(name for schema, _ in self._schemas for name in schema.names)]))
 
     def dataset(self, needed: set[str] | None, fill_missing: bool) -> pds.Dataset:
         """Return the files as one dataset.
@@ -123,11 +133,29 @@ class CatalogFiles:
         }
         text = pa.dictionary(pa.int32(), pa.string())
         added = [
-            pa.field(name, text if isinstance(values[0], str) else pa.int64()) for name, values in self._ids.items()
+            pa.field(name, text if isinstance(values[0], str) else pa.int64())
+            for name, values in self.ids.items()
+            if self._known
         ]
         return pds.FileSystemDataset(
             self._fragments, pa.schema([*added, *schema], kept or None), self._format, LocalFileSystem()
         )
+
+    def table(self, scanner: pds.Scanner) -> pa.Table:
+        """Return all that a scanner reads, showing on a terminal how far it is, with the data-ID columns."""
+        if (self._known or not self.ids) and not sys.stderr.isatty():
+            return scanner.to_table()
+        tagged = list(track(scanner.scan_batches(), "Reading catalogs"))
+        batches = [each.record_batch for each in tagged]
+        table = pa.Table.from_batches(batches, schema=scanner.projected_schema)
+        if self._known or not self.ids:
+            return table
+        numbers = {fragment.path: number for number, fragment in enumerate(self._fragments)}
+        which = np.asarray([numbers[each.fragment.path] for each in tagged], int)
+        rows = np.repeat(which, [batch.num_rows for batch in batches])
+        for place, (name, values) in enumerate(self.ids.items()):
+            table = table.add_column(place, name, _repeated(values, rows))
+        return table
 
     def _union(self) -> pa.Schema:
         """Return the schema that takes all catalogs in."""
@@ -143,7 +171,7 @@ class CatalogFiles:
         """Return the first schema, if all catalogs have the columns that are needed, of the same types."""
         schema, first = self._schemas[0]
         for other, ref in self._schemas[1:]:
-            for name in dict.fromkeys([*schema.names, *other.names]) if needed is None else needed - self._ids.keys():
+            for name in dict.fromkeys([*schema.names, *other.names]) if needed is None else needed - self.ids.keys():
                 has, wants = (each.field(name).type if name in each.names else None for each in (other, schema))
                 if has == wants:
                     continue
@@ -154,3 +182,13 @@ class CatalogFiles:
                     what = f"the column {name!r} is {has} in {ref}, and {wants} in {first}"
                 raise StorageClassError(f"{what}; fill_missing=True takes null, or the wider type, there.")
         return schema
+
+
+def _repeated(values: Sequence[Any], rows: np.ndarray[Any, Any]) -> pa.Array:
+    """Return a data-ID column, given the value of each catalog and the catalog that each row is of."""
+    if not isinstance(values[0], str):
+        return pa.array(np.asarray(values, np.int64)[rows])
+    names = list(dict.fromkeys(values))
+    place = {name: number for number, name in enumerate(names)}
+    codes = np.asarray([place[value] for value in values], np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes[rows]), pa.array(names))

@@ -196,6 +196,8 @@ def _numpy_type(kind: pa.DataType, width: int) -> Any:
         return f"U{width}"
     if types.is_binary(kind):
         return f"S{width}"
+    if types.is_date32(kind):
+        return "M8[D]"
     return np.dtype(kind.to_pandas_dtype())
 
 

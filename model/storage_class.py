@@ -132,7 +132,7 @@ def described_storage_class(name: str, said: Any) -> StorageClass:
 
 
 def _load_entry_points(name: str | None = None) -> None:
-    """Register the storage classes that installed packages offer: the one of a name, or all."""
+    """Register the storage classes that installed packages offer: the one of a name, or all that can be loaded."""
     from importlib.metadata import entry_points
 
     for found in entry_points(group=_ENTRY_POINTS) if name is None else entry_points(group=_ENTRY_POINTS, name=name):
@@ -141,9 +141,9 @@ def _load_entry_points(name: str | None = None) -> None:
         try:
             new = found.load()
         except (ImportError, AttributeError) as error:
-            raise StorageClassError(
-                f"storage class {found.name!r} of {found.value} cannot be loaded: {error}."
-            ) from error
+            if name is None:
+                continue  # is told to whoever asks for it
+            raise StorageClassError(f"storage class {name!r} of {found.value} cannot be loaded: {error}.") from error
         if not isinstance(new, StorageClass) or new.name != found.name:
             raise StorageClassError(f"{found.value} is offered as storage class {found.name!r}, and is {new!r}.")
         register_storage_class(new)

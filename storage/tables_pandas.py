@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -227,7 +228,13 @@ def _array_columns(frame: pd.DataFrame) -> "dict[int, tuple[np.ndarray[Any, Any]
         if not isinstance(first, np.ndarray) or first.dtype.kind not in "biufc":
             continue
         kind, shape = first.dtype, first.shape
-        if not all(c is None or (isinstance(c, np.ndarray) and c.shape == shape and c.dtype == kind) for c in cells):
+        there = [cell for cell in cells if cell is not None]
+        if not set(map(type, there)) <= {np.ndarray, np.ma.MaskedArray}:
+            continue
+        if set(map(attrgetter("shape"), there)) != {shape} or set(map(attrgetter("dtype"), there)) != {kind}:
+            continue
+        if set(map(type, cells)) == {np.ndarray} and shape:
+            found[number] = np.concatenate(there).reshape(len(cells), *shape), None
             continue
         values = np.zeros((len(cells), *shape), kind)
         mask = None
