@@ -111,7 +111,7 @@ def write(obj: Any, path: str | os.PathLike[str], *, compression: str | None = N
     asked = _BY_SUFFIX.get(file_suffix(target.name).lower())
     if {asked, chosen.name} == {"yaml", "json"}:
         chosen = formatter("yaml")
-    elif (asked, kind.name) == ("fits", "SourceCatalog") and target.suffix != ".fz":
+    elif (asked, kind.name) == ("fits", "SourceCatalog") and target.suffix not in (".gz", ".fz"):
         chosen = formatter("fits_catalog")
     elif asked != chosen.name or file_suffix(target.name).lower() in (".fits.gz", ".fits.fz", ".fz"):
         raise StorageClassError(

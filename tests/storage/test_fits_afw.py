@@ -299,5 +299,7 @@ def test_a_catalog_of_a_later_version_is_refused(tmp_path: Path):
     path.write_bytes(path.read_bytes().replace(b"HIERARCH AFW_TABLE_VERSION = 3", b"HIERARCH AFW_TABLE_VERSION = 4"))
     with pytest.raises(FileFormatError, match="version 4 of afw's tables; up to 3"):
         files.read(path)
+    with pytest.raises(StorageClassError, match=r"src.fits.gz"):
+        files.write(a_catalog(), tmp_path / "src.fits.gz")
     with pytest.raises(StorageClassError, match=r"FITS table, which is read whole"):
         files.read(path, "SourceCatalog", columns=["id"])
