@@ -163,7 +163,7 @@ class StoredFile:
     """What is recorded of a file that keeps a dataset, or a component of one."""
 
     path: str
-    """POSIX path relative to the datastore's root; absolute for a file that was ingested where it lies."""
+    """POSIX path relative to the datastore's roots; an absolute one, or a URI, of a file that was ingested where it lies."""
     formatter: str
     """Name of what reads it."""
     storage_class: str
@@ -181,7 +181,7 @@ class FileDataset:
     """A file to ingest, and the datasets that it holds."""
 
     path: str | Path
-    """Where the file lies."""
+    """Where the file lies: a path, or a URI as text."""
     refs: list[DatasetRef]
     """The datasets in it; mostly one."""
     formatter: str | None = None
