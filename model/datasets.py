@@ -163,7 +163,7 @@ class StoredFile:
     """What is recorded of a file that keeps a dataset, or a component of one."""
 
     path: str
-    """POSIX path relative to the datastore's roots; an absolute one, or a URI, of a file that was ingested where it lies."""
+    """POSIX path relative to the datastore's roots; absolute, or a URI, of a file that was ingested where it lies."""
     formatter: str
     """Name of what reads it."""
     storage_class: str
