@@ -194,7 +194,9 @@ def _from_records(records: "np.ndarray[Any, Any]") -> "pa.Table":
     records = np.atleast_1d(records)
     if records.ndim != 1:
         raise StorageClassError(f"an array of records has one axis to be a table, not the shape {records.shape}")
-    masks = np.ma.getmaskarray(records) if isinstance(records, np.ma.MaskedArray) else None
+    masks: np.ndarray[Any, Any] | None = None
+    if isinstance(records, np.ma.MaskedArray):
+        masks = np.ma.getmaskarray(records)
     values = np.ma.getdata(records)
     columns = ArrowColumns()
     for name in records.dtype.names or ():
