@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ..model.lsst_names import LsstNames
+from .blocks import strips
 from .chebyshev import ChebyshevField
 from .geometry import Box2I
 from .image import Image
@@ -161,8 +162,11 @@ class Background(LsstNames):
         box = self.bbox if bbox is None else bbox
         if not self.bbox.contains(box):
             raise ValueError(f"The background was measured over {self.bbox}; {box} reaches outside.")
-        surface = self._approximated(box) if self.style == "CHEBYSHEV" else self._interpolated(box)
-        return Image(np.ascontiguousarray(surface, dtype=dtype), xy0=box.min)
+        surface = self._fitted().array if self.style == "CHEBYSHEV" else self._interpolated
+        made = Image.full(box, dtype=dtype)
+        for strip in strips(box):
+            made[strip].array[...] = surface(strip)
+        return made
 
     def __iadd__(self, level: float) -> Self:
         self.values += level
@@ -212,7 +216,8 @@ class Background(LsstNames):
         )
         return _interpolate(centers_x[used], along_y, columns, self.style).T
 
-    def _approximated(self, box: Box2I) -> NDArray[np.float64]:
+    def _fitted(self) -> ChebyshevField:
+        """Fit a polynomial to the cells."""
         y, x = np.meshgrid(self._centers(0), self._centers(1), indexing="ij")
         good = np.isfinite(self.values)
         known = np.isfinite(self.errors[good]) & (self.errors[good] > 0)
@@ -220,8 +225,7 @@ class Background(LsstNames):
         order = min(self.order, *(size - 1 for size in self.values.shape))
         while (order + 1) * (order + 2) // 2 > good.sum():
             order -= 1
-        field = ChebyshevField.fit(self.bbox, x[good], y[good], self.values[good], order=order, weights=weights)
-        return field.array(box)
+        return ChebyshevField.fit(self.bbox, x[good], y[good], self.values[good], order=order, weights=weights)
 
 
 class BackgroundList(LsstNames, list[Background]):
@@ -248,8 +252,10 @@ class BackgroundList(LsstNames, list[Background]):
         """
         if not self:
             raise ValueError("The list has no backgrounds, and therefore no image.")
-        total = np.sum([background.image(bbox, dtype=np.float64).array for background in self], axis=0)
-        return Image(total.astype(dtype), xy0=(self[0].bbox if bbox is None else bbox).min)
+        made = Image.full(self[0].bbox if bbox is None else bbox, dtype=dtype)
+        for strip in strips(made.bbox):
+            made[strip].array[...] = sum(background.image(strip, dtype=np.float64).array for background in self)
+        return made
 
     def to_dict(self) -> dict[str, Any]:
         """Return each background's own dictionary."""

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias, TypeVar
 
-__all__ = ["BLOCK_PIXELS", "PARALLEL_PIXELS", "Block", "blocks", "for_blocks", "share"]
+from .geometry import Box2I
+
+__all__ = ["BLOCK_PIXELS", "PARALLEL_PIXELS", "Block", "blocks", "for_blocks", "share", "strips"]
 
 Block: TypeAlias = tuple[slice, slice]
 _Part = TypeVar("_Part")
 
 BLOCK_PIXELS = 32_768  # four buffers of float64 of this size fit a second-level cache
 PARALLEL_PIXELS = 1_048_576  # below this, starting threads takes longer than they save
+_STRIP_PIXELS = 262_144
 
 
 def blocks(shape: tuple[int, ...], pixels: int = BLOCK_PIXELS) -> Iterator[Block]:
@@ -23,6 +26,13 @@ def blocks(shape: tuple[int, ...], pixels: int = BLOCK_PIXELS) -> Iterator[Block
     for y in range(0, height, rows):
         for x in range(0, width, columns or 1):
             yield slice(y, y + rows), slice(x, x + columns)
+
+
+def strips(box: Box2I) -> Iterator[Box2I]:
+    """Yield boxes of whole rows that together make up a box: what is computed in float64 needs little memory so."""
+    rows = max(1, _STRIP_PIXELS // max(box.width, 1))
+    for y in range(box.begin_y, box.end_y, rows):
+        yield Box2I.from_bounds(box.begin_x, box.end_x, y, min(y + rows, box.end_y))
 
 
 def for_blocks(shape: tuple[int, ...], pixels: int, work: Callable[[list[Block]], None]) -> None:

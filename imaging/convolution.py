@@ -162,8 +162,7 @@ def _or_run(bits: NDArray[Any], size: int, axis: int) -> NDArray[Any]:
     covered = 1
     while covered < size:
         step = min(covered, size - covered)
-        later = np.take(bits, range(step, bits.shape[axis]), axis) if axis else bits[step:]
-        bits = (bits[:, : bits.shape[1] - step] if axis else bits[: len(bits) - step]) | later
+        bits = bits[:, step:] | bits[:, :-step] if axis else bits[step:] | bits[:-step]
         covered += step
     return bits
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..model.lsst_names import LsstNames
+from .blocks import strips
 from .chebyshev import ChebyshevField
 from .image import Image
 
@@ -158,13 +159,15 @@ class PhotoCalib(LsstNames):
     def calibrate_image(self, masked_image: MaskedImage) -> MaskedImage:
         """Return an image in nJy: pixels times the local calibration, variance times its square, the same mask."""
         made = _floating_copy(masked_image)
-        made *= self._scale(masked_image)
+        for part, scale in self._scales(made):
+            part *= scale
         return made
 
     def uncalibrate_image(self, masked_image: MaskedImage) -> MaskedImage:
         """Return an image in counts, undoing `calibrate_image`."""
         made = _floating_copy(masked_image)
-        made /= self._scale(masked_image)
+        for part, scale in self._scales(made):
+            part /= scale
         return made
 
     def calibrate_catalog(self, catalog: SourceCatalog, prefixes: Iterable[str] | None = None) -> SourceCatalog:
@@ -228,9 +231,13 @@ class PhotoCalib(LsstNames):
         mean = f"{self.calibration_mean:.6g} ± {self.calibration_err:.3g} nJy/count"
         return f"PhotoCalib({mean}, zero point {zero_point}{varying})"
 
-    def _scale(self, masked_image: MaskedImage) -> float | Image:
-        """Return nJy per count at every pixel of an image."""
-        return self.calibration_mean if self.field is None else Image(self.field.array(masked_image.bbox))
+    def _scales(self, masked_image: MaskedImage) -> Iterator[tuple[MaskedImage, float | Image]]:
+        """Yield parts of an image, and nJy per count at their pixels."""
+        if self.field is None:
+            yield masked_image, self.calibration_mean
+            return
+        for strip in strips(masked_image.bbox):
+            yield masked_image[strip], Image(self.field.array(strip), strip.min)
 
 
 def _floating_copy(masked_image: MaskedImage) -> MaskedImage:

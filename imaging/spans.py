@@ -228,11 +228,12 @@ class Spans(LsstNames):
     ) -> Iterator[Self]:
         """Yield the set of pixels of each label from 1 to `count` (the highest one), as of a segmentation map."""
         x, y = Point2I(xy0)
-        padded = np.pad(np.asarray(labels), ((0, 0), (1, 1)))
-        changes = padded[:, 1:] != padded[:, :-1]
-        rows, begin = np.nonzero(changes & (padded[:, 1:] != 0))
-        end = np.nonzero(changes & (padded[:, :-1] != 0))[1]
-        owners = padded[rows, begin + 1]
+        changes = np.ones((labels.shape[0], labels.shape[1] + 1), bool)  # before each pixel, and at the end of each row
+        np.not_equal(labels[:, 1:], labels[:, :-1], out=changes[:, 1:-1])
+        inside = labels != 0
+        rows, begin = np.nonzero(changes[:, :-1] & inside)
+        end = np.nonzero(changes[:, 1:] & inside)[1] + 1
+        owners = labels[rows, begin]
         order = np.argsort(owners, kind="stable")
         runs = np.stack([rows + y, begin + x, end - 1 + x])[:, order]
         count = int(owners.max(initial=0)) if count is None else count
