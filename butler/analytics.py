@@ -220,7 +220,10 @@ class DatasetQuery(RegistryQuery):
     def _id_values(self, refs: list[DatasetRef], data_id: DataIdColumns) -> dict[str, list[Any]]:
         """Return the values of each data-ID column, a dataset each."""
         group = self._request.dataset_types[0].dimensions
-        names = list(group.required) if data_id is True else [] if data_id is False else list(data_id)
+        if isinstance(data_id, bool):
+            names = list(group.required) if data_id else []
+        else:
+            names = [data_id] if isinstance(data_id, str) else list(data_id)
         known = [*group.names, *_ALSO]
         if unknown := [name for name in names if name not in known]:
             near = closest(unknown[0], known)

@@ -80,6 +80,7 @@ def test_the_registry_prunes_files_and_filters_prune_rows(shelf):
 def test_data_id_columns_are_chosen(shelf):
     query = shelf.query_datasets("stars", where="visit = 1 AND detector = 0")
     assert query.read("flux", data_id=False).column_names == ["flux"]
+    assert query.read("flux", data_id="band").column_names == ["band", "flux"]
     table = query.read("flux", data_id=["band", "visit", "run", "dataset_id"])
     assert table.column_names == ["band", "visit", "run", "dataset_id", "flux"]
     (ref,) = query
