@@ -14,7 +14,7 @@ from .database import Database
 
 __all__ = ["SCHEMA_VERSION", "check_version", "create_schema", "migrate", "read_universe"]
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The Alembic revision that this version reads and writes: the newest in ``migrations/versions``."""
 
 

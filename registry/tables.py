@@ -132,6 +132,32 @@ class Tables:
             column("collection_id", _KEY, key("collection.id", ondelete="CASCADE"), primary_key=True),
             column("dataset_type_id", _KEY, key("dataset_type.id", ondelete="CASCADE"), primary_key=True),
         )
+        self.trash = self._table(
+            "trash",
+            column("dataset_id", DatasetId, primary_key=True),
+            column("dataset_type", sa.Text, nullable=False),
+            column("data_id", sa.Text, nullable=False),
+            column("run", sa.Text, nullable=False),
+            column("removed_ns", sa.BigInteger, nullable=False),
+            column("expires_ns", sa.BigInteger, nullable=False),
+            column("state", sa.SmallInteger, nullable=False),
+            column("content", sa.Text, nullable=False),
+            sa.Index("trash_due", "state", "expires_ns"),
+        )
+        """Datasets that were removed and can be restored (state 0), or whose files are going (state 1)."""
+        self.trash_file = self._table(
+            "trash_file",
+            column("dataset_id", DatasetId, key("trash.dataset_id", ondelete="CASCADE"), primary_key=True),
+            column("component", sa.Text, primary_key=True),
+            column("path", sa.Text, nullable=False),
+            column("formatter", sa.Text, nullable=False),
+            column("storage_class", sa.Text, nullable=False),
+            column("size", sa.BigInteger, nullable=False),
+            column("checksum", sa.Text),
+            column("shared", sa.Boolean, nullable=False),
+            sa.Index("trash_file_path", "path"),
+        )
+        """Their files, as `stored_file` has those of datasets; of files that are going, only what nobody else names."""
         self.quantum = self._table(
             "quantum",
             column("id", DatasetId, primary_key=True),

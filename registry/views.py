@@ -24,10 +24,11 @@ __all__ = [
     "create_annotation_view",
     "create_calibration_view",
     "create_dataset_view",
+    "create_trash_view",
     "create_views",
 ]
 
-GENERAL_VIEWS = frozenset({"v_annotations", "v_calibrations", "v_collections", "v_datasets", "v_quanta"})
+GENERAL_VIEWS = frozenset({"v_annotations", "v_calibrations", "v_collections", "v_datasets", "v_quanta", "v_trash"})
 """The views that every repository has."""
 
 
@@ -104,6 +105,27 @@ def create_annotation_view(connection: Connection, tables: Tables) -> None:
         .join_from(t.annotation, t.dataset, t.dataset.c.id == a.dataset_id)
         .join(t.dataset_type, t.dataset_type.c.id == t.dataset.c.dataset_type_id)
         .join(t.collection, t.collection.c.id == t.dataset.c.run_id),
+    )
+
+
+def create_trash_view(connection: Connection, tables: Tables) -> None:
+    """Create the view of what was removed and can be restored: a row a dataset."""
+    t, file = tables.trash.c, tables.trash_file.c
+    mine = file.dataset_id == t.dataset_id
+    size = sa.select(sa.cast(sa.func.coalesce(sa.func.sum(file.size), 0), sa.BigInteger)).where(mine).scalar_subquery()
+    _create(
+        connection,
+        "v_trash",
+        sa.select(
+            _text(connection, t.dataset_id).label("dataset_id"),
+            t.dataset_type,
+            t.data_id,
+            t.run,
+            _instant(connection, t.removed_ns).label("removed_date"),
+            _instant(connection, t.expires_ns).label("expires_date"),
+            sa.case((t.state == 0, sa.literal("kept")), else_=sa.literal("going")).label("state"),
+            size.label("size"),
+        ),
     )
 
 

@@ -51,7 +51,8 @@ def test_a_dry_run_shows_the_sql_and_changes_nothing(old):
     found, statements = migrate_repository(old, dry_run=True)
     assert f"schema_{found}" in {path.stem for path in FROZEN}
     assert any(statement.startswith("CREATE TABLE calib_") for statement in statements) == (found < "0002")
-    assert any(statement.startswith("CREATE TABLE annotation") for statement in statements)
+    assert any(statement.startswith("CREATE TABLE annotation") for statement in statements) == (found < "0003")
+    assert any(statement.startswith("CREATE TABLE trash") for statement in statements)
     assert any(SCHEMA_VERSION in statement for statement in statements)
     assert tables(old) == before
 
@@ -67,7 +68,7 @@ def test_a_migrated_repository_is_as_a_new_one(old, tmp_path):
     ]
     assert squeezed[0].keys() <= squeezed[1].keys()  # new ones may have more standard dataset types
     for name in squeezed[0]:
-        if name.startswith(("calib", "v_calibrations", "annotation", "v_annotations")):
+        if name.startswith(("calib", "v_calibrations", "annotation", "v_annotations", "trash", "v_trash")):
             assert squeezed[0][name] == squeezed[1][name]
 
 
@@ -190,7 +191,7 @@ def test_opening_an_old_one_on_postgresql_says_what_migrates_it(old_on_postgresq
 @pytest.mark.on_postgresql
 def test_on_postgresql_a_migrated_repository_has_the_tables_of_a_new_one(old_on_postgresql, backend, tmp_path):
     found, statements = migrate_repository(old_on_postgresql, dry_run=True)
-    assert any(statement.startswith("CREATE TABLE annotation") for statement in statements)
+    assert any(statement.startswith("CREATE TABLE trash") for statement in statements)
     with pytest.raises(RepositoryVersionError, match=f"has schema {found}"):
         Butler(old_on_postgresql)
     migrate_repository(old_on_postgresql)
