@@ -48,11 +48,13 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         TaskError,
     )
+    from .model.provenance import DatasetProvenance, FileProvenance
     from .model.records import DimensionRecord
     from .model.region import Region
     from .model.storage_class import StorageClass
     from .model.timespan import Timespan
     from .storage.files import read, write
+    from .storage.provenance import provenance
 
 __version__ = "0.1.0"
 
@@ -79,6 +81,9 @@ _PLACES = {
     "Region": "model.region",
     "StorageClass": "model.storage_class",
     "Timespan": "model.timespan",
+    "DatasetProvenance": "model.provenance",
+    "FileProvenance": "model.provenance",
+    "provenance": "storage.provenance",
     "read": "storage.files",
     "write": "storage.files",
     **dict.fromkeys(_ERRORS, "model.errors"),
@@ -99,6 +104,7 @@ __all__ = [
     "DataIdError",
     "DatasetExistsError",
     "DatasetNotFoundError",
+    "DatasetProvenance",
     "DatasetRef",
     "DatasetType",
     "DatasetTypeNotFoundError",
@@ -106,6 +112,7 @@ __all__ = [
     "FileDataset",
     "FileFormatError",
     "FileIntegrityError",
+    "FileProvenance",
     "HeaderError",
     "Instrument",
     "InvalidQueryError",
@@ -124,6 +131,7 @@ __all__ = [
     "TaskError",
     "Timespan",
     "ingest_raws",
+    "provenance",
     "read",
     "write",
 ]

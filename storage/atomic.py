@@ -15,6 +15,7 @@ from ..model.errors import ReadOnlyError, StoreUnavailableError
 
 __all__ = [
     "TEMPORARY_PREFIX",
+    "FolderFlushes",
     "HashingFile",
     "make_folder",
     "place",
@@ -118,8 +119,32 @@ class HashingFile:
         return False
 
 
+class FolderFlushes:
+    """Folders that have new files in them, whose entries are flushed to the disk once for all of these.
+
+    A file that is to be registered must wait for it: its bytes are on the disk, and its name may not be.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, None] = {}
+
+    def add(self, folder: str) -> None:
+        """Note a folder."""
+        self._folders[folder] = None
+
+    def flush(self) -> None:
+        """Flush the folders that have been noted."""
+        while self._folders:
+            _flush_folder(self._folders.popitem()[0])
+
+
 def write_whole(
-    path: str, write: Callable[[HashingFile], None], *, replace: bool = True, durable: bool = True
+    path: str,
+    write: Callable[[HashingFile], None],
+    *,
+    replace: bool = True,
+    durable: bool = True,
+    flushes: FolderFlushes | None = None,
 ) -> tuple[int, str]:
     """Make a file that appears under its name only when all of it is on the disk.
 
@@ -134,6 +159,8 @@ def write_whole(
     durable
         Whether it is to outlast a power cut the moment after, as what a repository promises is, and its checksum is
         wanted; else it is whole or absent to all programs, and the system brings it to the disk in its own time.
+    flushes
+        Takes it upon itself to flush the folder of a durable file; done at once where left out.
 
     Returns
     -------
@@ -164,7 +191,7 @@ def write_whole(
             os.unlink(temporary)  # noqa: PTH108
         raise
     if durable:
-        _flush_folder(folder)
+        _flush_folder(folder) if flushes is None else flushes.add(folder)
     return sink.size, sink.checksum
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ..imaging.arrow_columns import OWN, ArrowColumns, numpy_columns
 from ..model.errors import StorageClassError
+from .formatters.astropy_header import astropy_header
 from .tables import meta_json, table_meta
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def to_astropy(table: pa.Table) -> "Table":
             columns.append(
                 Column(one.values, **said) if one.mask is None else MaskedColumn(one.values, mask=one.mask, **said)
             )
-    header = _astropy_header(table)
+    header = astropy_header((table.schema.metadata or {}).get(_YAML, b""))
     with np.errstate(over="ignore"):
         made = Table(columns, copy=False)
     from_header = header.get("meta") if isinstance(header.get("meta"), dict) else {}
@@ -114,20 +115,6 @@ def _describe(column: Any, entry: dict[str, Any]) -> None:
         column.format = entry["format"]
     if isinstance(entry.get("meta"), dict):
         column.meta.update(entry["meta"])
-
-
-def _astropy_header(table: pa.Table) -> dict[str, Any]:
-    """Return what astropy's YAML header of a table says; nothing where there is none that can be read."""
-    from astropy.table.meta import YamlParseError, get_header_from_yaml
-
-    text = (table.schema.metadata or {}).get(_YAML)
-    if text is None:
-        return {}
-    try:
-        header = get_header_from_yaml(text.decode().split("\n"))
-    except (YamlParseError, ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
-        return {}
-    return header if isinstance(header, dict) else {}
 
 
 def _all_parts(mixins: dict[str, Any]) -> set[str]:

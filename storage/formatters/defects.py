@@ -31,7 +31,7 @@ class DefectsFormatter(Formatter):
         rows = [(box.min_x, box.min_y, box.width, box.height) for box in obj]
         table = Table(rows=rows or None, names=_COLUMNS, dtype=[int] * 4, units=["pix"] * 4, meta=dict(obj.metadata))
         if provenance:
-            table.meta[_PROVENANCE] = {**provenance, "data_id": dict(provenance["data_id"])}
+            table.meta[_PROVENANCE] = dict(provenance)
         text = StringIO()
         try:
             table.write(text, format="ascii.ecsv")

@@ -107,11 +107,11 @@ def _value_text(key: str, value: Any) -> str:
 
 def _continued(start: str, quoted: str, said: str) -> str:
     """Return a text that needs more than one card (CONTINUE, section 4.2.1.2 of the standard)."""
-    if len(start) > 10:
-        raise ValueError("a text under a long keyword cannot be continued")
     lines = []
     while True:
-        cut = 67
+        cut = 77 - len(start)
+        if cut < 2:
+            raise ValueError("a text under so long a keyword cannot be continued")
         if len(quoted) <= cut and not quoted.endswith("&"):
             break
         while cut and quoted[:cut].endswith("'") and (len(quoted[:cut]) - len(quoted[:cut].rstrip("'"))) % 2:

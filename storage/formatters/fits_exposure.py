@@ -8,6 +8,7 @@ Anyone else's FITS image reads as an exposure, too: its pixels as they are store
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from ...imaging.header import Header
 from ...imaging.masked_image import MaskedImage
 from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError, HeaderError, StorageClassError, closest
+from ...model.provenance import FileProvenance, says_provenance
 from .afw_archive import archive_of
 from .fits_cards import CardTuple, card_text, header_bytes
 from .fits_file import FitsFile
@@ -169,7 +171,7 @@ def _write_primary(sink: ByteSink, metadata: Header, own: list[CardTuple]) -> li
     """Write the primary HDU; return position, keyword, value and comment of what its header cannot hold."""
     cards: list[CardTuple] = [("SIMPLE", True, ""), ("BITPIX", 8, ""), ("NAXIS", 0, ""), ("EXTEND", True, "")]
     kept_apart: list[list[Any]] = []
-    for position, card in enumerate(metadata.cards):
+    for position, card in enumerate(card for card in metadata.cards if not says_provenance(card.keyword)):
         try:
             if describes_file(card.keyword) or card.keyword.startswith("SKYBUTLER "):
                 raise ValueError(f"{card.keyword} tells how the file is kept")
@@ -184,20 +186,15 @@ def _write_primary(sink: ByteSink, metadata: Header, own: list[CardTuple]) -> li
 
 
 def _provenance_cards(provenance: Mapping[str, Any]) -> list[CardTuple]:
-    """Return what the file says of the dataset that it is; long values are cut, as the registry has them whole."""
+    """Return what the file says of the dataset that it is, and of what that was made."""
     if not provenance:
         return []
-    said = {
-        "DATASET TYPE": provenance["dataset_type"],
-        "DATASET RUN": provenance["run"],
-        "DATASET ID": provenance["id"],
-    }
-    said |= {f"DATA ID {name.upper()}": value for name, value in provenance["data_id"].items()}
     cards: list[CardTuple] = []
-    for key, value in said.items():
-        if value is not None:
-            text = value if isinstance(value, int) else str(value).encode("ascii", "replace").decode()[:40].strip()
-            cards.append((f"SKYBUTLER {key}"[:40], text, ""))
+    for key, value in FileProvenance.from_json(provenance).to_pairs(" ").items():
+        plain = value if isinstance(value, int) else value.encode("ascii", "backslashreplace").decode().rstrip()
+        with suppress(ValueError):  # a dimension of one's own may have a name, or a value, that no card holds
+            card_text(key, plain)
+            cards.append((key, plain, ""))
     return cards
 
 

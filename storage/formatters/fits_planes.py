@@ -21,6 +21,7 @@ from ...imaging.mask_schema import MaskPlane, MaskSchema
 from ...imaging.masked_image import MaskedImage
 from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError, StorageClassError
+from ...model.provenance import says_provenance
 from .afw_exposure import AfwExposure
 from .fits_cards import CardTuple, pixel_cards, write_image
 from .fits_file import FitsFile, Hdu
@@ -355,7 +356,9 @@ def own_metadata(header: Header, kept_apart: Iterable[tuple[int, str, Any, str]]
         Position, keyword, value and comment of the cards that a FITS header could not hold.
     """
     cards = [
-        card for card in header.cards if not card.keyword.startswith("SKYBUTLER ") and not describes_file(card.keyword)
+        card
+        for card in header.cards
+        if not (card.keyword.startswith("SKYBUTLER ") or says_provenance(card.keyword) or describes_file(card.keyword))
     ]
     for position, keyword, value, comment in kept_apart:
         cards.insert(position, Card(keyword, value, comment))

@@ -72,8 +72,9 @@ class Formatter(ABC):
         storage_class
             What the object is written as.
         provenance
-            What the file shall say about itself: ``dataset_type``, ``data_id`` (a mapping), ``run`` and ``id``; or
-            nothing, for a file outside any repository.
+            What the file shall say about itself, plain data: ``dataset_type``, ``data_id`` (a mapping), ``run`` and
+            ``id``, and, of what a task made, ``quantum``, ``n_inputs`` and ``inputs`` (each its ``id``,
+            ``dataset_type`` and ``run``); or nothing, for a file outside any repository.
         """
 
     @abstractmethod

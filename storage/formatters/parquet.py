@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from ...imaging.arrow_columns import LENGTH, OWN, SHAPE, own_metadata
 from ...model.errors import FileFormatError, InvalidQueryError, SkyButlerError, StorageClassError, closest
+from ...model.provenance import says_provenance
 from ..filters import row_filter
 from ..tables import FEW_ROWS, from_arrow, index_columns, is_table, pandas_metadata, to_arrow
+from .astropy_header import without_provenance
 from .formatter import ByteSink, Formatter, check_parameters, no_component
 from .parquet_types import as_parquet_has_it, as_was_written
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ParquetFormatter", "chosen_columns"]
 
 _ROW_COUNT = b"lsst::arrow::rowcount"
-_OF_A_DATASET = ("dataset_type", "data_id", "run", "id")
+_OF_A_DATASET = ("dataset_type", "data_id", "run", "id", "quantum", "n_inputs", "inputs")
+_YAML = b"table_meta_yaml"
 
 _COMPONENTS = ("schema", "columns", "rowcount")
 _PARAMETERS = ("columns", "filters", "rows")
@@ -59,9 +62,10 @@ class ParquetFormatter(Formatter):
         table = as_parquet_has_it(to_arrow(obj))
         metadata = _fresh_metadata(table)
         own = {key: value for key, value in own_metadata(metadata).items() if key not in _OF_A_DATASET}
+        if isinstance(said := own.get("metadata"), dict):
+            own["metadata"] = {key: value for key, value in said.items() if not says_provenance(key)}
         metadata.pop(OWN, None)
-        if provenance:
-            own |= {**provenance, "data_id": dict(provenance["data_id"])}
+        own |= provenance
         if own:
             metadata[OWN] = json.dumps(own, default=str).encode()
         try:
@@ -110,8 +114,11 @@ def _fresh_metadata(table: pa.Table) -> dict[bytes, bytes]:
     for key, value in (table.schema.metadata or {}).items():
         name = key.decode("utf-8", "replace")
         prefix = next((prefix for prefix in (SHAPE, LENGTH) if name.startswith(prefix)), None)
-        if prefix is None or name.removeprefix(prefix) in table.column_names:
+        is_of_another = prefix is not None and name.removeprefix(prefix) not in table.column_names
+        if not (is_of_another or says_provenance(name)):
             kept[key] = value
+    if b"LSST.BUTLER." in kept.get(_YAML, b""):
+        kept[_YAML] = without_provenance(kept[_YAML])
     kept[_ROW_COUNT] = str(table.num_rows).encode()
     return kept
 

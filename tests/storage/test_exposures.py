@@ -190,11 +190,12 @@ def test_a_dataset_says_which_it_is_and_the_metadata_stay_as_they_are(tmp_path: 
     exposure = an_exposure()
     stored = datastore.write(exposure, ref, KIND)
     header = fits.getheader(datastore.path(stored))
-    assert header["SKYBUTLER DATASET TYPE"] == "calexp"
-    assert header["SKYBUTLER DATASET ID"] == str(ref.id)
-    assert header["SKYBUTLER DATA ID VISIT"] == 3
+    assert header["LSST BUTLER DATASETTYPE"] == "calexp"
+    assert header["LSST BUTLER RUN"] == r"\xfc" * 300
+    assert header["LSST BUTLER ID"] == str(ref.id)
+    assert header["LSST BUTLER DATAID VISIT"] == 3
     assert exposure.metadata.cards == a_header().cards or "nan" in repr(exposure.metadata.cards)
-    assert not any(key.startswith("SKYBUTLER") for key in datastore.read(stored, KIND, "metadata"))
+    assert not any(key.startswith(("SKYBUTLER", "LSST")) for key in datastore.read(stored, KIND, "metadata"))
     again = datastore.write(datastore.read(stored, KIND), ref, KIND)  # a second trip adds nothing
     assert again.size == stored.size
     assert datastore.read(stored, storage_class("Image")).bbox == exposure.bbox
