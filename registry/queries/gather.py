@@ -1,7 +1,8 @@
-"""Long lists of alternatives, as users build them in loops, to one list of values.
+"""Alternatives to one list of values.
 
-``visit = 1 OR visit = 2 OR …`` means ``visit IN (1, 2, …)``, and ``(visit = 1 AND detector = 3) OR …`` a list of pairs.
-As lists they travel as one parameter and let the database use its indexes; nothing else of an expression is rewritten.
+``visit = 1 OR visit = 2`` means ``visit IN (1, 2)``, and ``(visit = 1 AND detector = 3) OR …``, as users build it in
+loops, a list of pairs. As lists they let the database use its indexes, which PostgreSQL before 18 does not for OR beside
+a join, and many travel as one parameter; nothing else of an expression is rewritten.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .kinds import Kind, classify, common_kind
 __all__ = ["gather"]
 
 FEWEST = 16
-"""Alternatives from which on they are worth gathering."""
+"""Alternatives of several columns together from which on they are worth gathering."""
 _INFINITE = (-math.inf, math.inf)
 """What the JSON that lists travel in cannot say."""
 _LISTED = (Kind.INT, Kind.FLOAT, Kind.STRING, Kind.TIME)
@@ -26,7 +27,8 @@ def gather(node: tree.Or) -> tuple[tuple[tree.Name, ...], tuple[Kind, ...], list
 
     None where the alternatives are not all equalities of the same names with literals of one kind each.
     """
-    if len(node.terms) < FEWEST:
+    several = isinstance(node.terms[0], tree.And)
+    if several and len(node.terms) < FEWEST:
         return None
     names: tuple[tree.Name, ...] | None = None
     kinds: list[Kind] = []

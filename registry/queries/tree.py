@@ -235,11 +235,14 @@ class Stride:
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """Columns whose values together are one of many rows, which were taken out as one value (`gather`)."""
+    """Columns whose values together are one of several rows (`gather`)."""
 
     names: tuple[Name, ...]
     kinds: tuple[Kind, ...]
     index: int
+    """The place of the first value."""
+    count: int
+    """How many values of one column there are, one by one; -1 where all rows are one value."""
     at: int = field(default=0, compare=False)
 
 

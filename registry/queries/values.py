@@ -120,8 +120,15 @@ class _Lift:
         if found is None or any(map(self.is_bound, found[0])):
             return None
         names, kinds, rows = found
-        listed = rows if len(names) > 1 else [row[0] for row in rows]
-        return tree.Among(names, kinds, self.into.add(json.dumps(listed)), node.terms[0].at)
+        at = node.terms[0].at
+        if len(names) > 1:
+            return tree.Among(names, kinds, self.into.add(json.dumps(rows)), -1, at)
+        listed = [row[0] for row in rows]
+        if len(listed) > SMALL_LIST:
+            return tree.Among(names, kinds, self.into.add(json.dumps(listed)), -1, at)
+        index = len(self.into.values)
+        self.into.values += listed
+        return tree.Among(names, kinds, index, len(listed), at)
 
     def value(self, classified: tuple[Kind, Any], at: int) -> tree.Node:
         kind, value = classified

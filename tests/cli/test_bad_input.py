@@ -40,7 +40,7 @@ BAD = [
     ("query-datasets raw -c u/*", USAGE, ["--find-all"]),
     ("query-datasets * -s exposure", USAGE, ["--order-by needs one dataset type"]),
     ("query-datasets raw -s exposur", ERROR, ["Did you mean 'exposure'?", "^"]),
-    ("query-datasets raw -n -1", USAGE, ["-1"]),
+    ("query-datasets raw -n many", USAGE, ["'many'"]),
     ("query-datasets raw --format xml", USAGE, ["'xml'", "'table'"]),
     ("query-datasets raw -w visit.exposure_tme>3", ERROR, ["Did you mean 'exposure_time'?", "^"]),
     ("query-datasets raw -w exposure>", ERROR, ["exposure>", "^"]),
@@ -230,7 +230,7 @@ def test_a_run_of_raws_that_cannot_be_changes_nothing(skybutler, shared_reposito
 def test_ctrl_c_while_files_are_taken_leaves_none_of_them(skybutler, frames, tmp_path, monkeypatch):
     skybutler("create", tmp_path / "repo")
     taken = []
-    genuine = Datastore.ingest_file
+    genuine = Datastore._take
 
     def interrupted(*arguments):
         if len(taken) == 3:
@@ -240,7 +240,7 @@ def test_ctrl_c_while_files_are_taken_leaves_none_of_them(skybutler, frames, tmp
 
     words = ("ingest-raws", tmp_path / "repo", frames, "-i", "simcam")
     with monkeypatch.context() as patch:
-        patch.setattr(Datastore, "ingest_file", interrupted)
+        patch.setattr(Datastore, "_take", interrupted)
         assert skybutler(*words).code == 130
     assert len(taken) == 3
     assert not [path for path in (tmp_path / "repo").rglob("raw_*") if path.is_file()]

@@ -252,8 +252,8 @@ def test_what_the_database_undoes_for_another_s_sake_is_done_again(butler):
 
 
 def test_a_value_that_the_database_cannot_compute_is_an_invalid_query(butler):
-    with pytest.raises(InvalidQueryError):
-        list(butler.query_dimension_records("visit", where="visit * 9223372036854775807 > 3"))
+    with pytest.raises(InvalidQueryError, match="out of range"):
+        list(butler.query_dimension_records("visit", where="exposure_time * 1e308 * 1e308 > 3"))
 
 
 def test_the_views_show_instants_as_sqlite_s_do(butler):
