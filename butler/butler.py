@@ -10,32 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import storage_class as storage_classes
 from ..model.collections import CollectionType
-from ..model.datasets import DatasetRef, DatasetType, FileDataset, StoredFile
+from ..model.datasets import DatasetRef, DatasetType, StoredFile
 from ..model.errors import (
     AnnotationError,
     CollectionTypeError,
     ConfigError,
     ConflictingDefinitionError,
-    DataIdError,
     DatasetNotFoundError,
     DatasetTypeNotFoundError,
     ReadOnlyError,
     StorageClassError,
 )
+from ..model.provenance import DatasetProvenance
 from ..model.records import DimensionRecord
 from ..model.storage_class import StorageClass
 from ..model.timespan import Timespan
 from ..registry.collections import check_collection_name, check_globs
 from ..registry.record_rows import RecordRows
 from ..registry.registry import Registry, one_operation
+from ..storage.atomic import FolderFlushes
 from ..storage.datastore import Datastore
 from ..storage.stores import is_uri
 from .config import RepositoryConfig
 from .deferred import DeferredDataset
 from .exposure_info import COMPLETED, complete_exposure
+from .file_ingest import ButlerFileIngest
 from .finding import ButlerFinding
 from .places import PlacesLike, open_datastore
-from .progress import track
 from .repository import create_repository, may_write, remove_folder, temporary_folder
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN
 from .transaction import FileJournal
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Butler"]
 
 
-class Butler(ButlerFinding):
+class Butler(ButlerFinding, ButlerFileIngest):
     """A repository: datasets found by dataset type and data ID.
 
     Parameters
@@ -108,6 +109,8 @@ class Butler(ButlerFinding):
         """Cameras that have been read, by the ids of their datasets."""
         self.header_keys = config.header_keys
         """Which values of datasets' headers are kept in the registry."""
+        self.ingest_checksums = config.ingest_checksums
+        """Whether files that are ingested without being copied are read for their checksums."""
         self._journal = FileJournal(self.registry, self.datastore)
 
     @classmethod
@@ -369,6 +372,7 @@ class Butler(ButlerFinding):
         data_id: Mapping[str, Any] | None = None,
         *,
         run: str | None = None,
+        provenance: DatasetProvenance | None = None,
         **keywords: Any,
     ) -> DatasetRef:
         """Store an object as a dataset.
@@ -383,6 +387,8 @@ class Butler(ButlerFinding):
             Values of dimensions, and whatever else pins them down.
         run
             The RUN that will own it, instead of the Butler's own; made where it is not there.
+        provenance
+            What it is made of, for its file to tell (`skybutler.provenance`).
 
         Returns
         -------
@@ -410,17 +416,21 @@ class Butler(ButlerFinding):
             dataset_type = self._type_for(name, obj)
             resolved = self._data_id(dataset_type, data_id, keywords)
             ref = DatasetRef(dataset_type, resolved, run or self.run)
-        self.put_many([(ref, obj)])
+        self.put_many([(ref, obj)], provenance=provenance)
         return ref
 
     @one_operation
-    def put_many(self, items: Iterable[tuple[DatasetRef, Any]]) -> None:
+    def put_many(
+        self, items: Iterable[tuple[DatasetRef, Any]], *, provenance: DatasetProvenance | None = None
+    ) -> None:
         """Store objects as datasets, all of them or none, in one transaction.
 
         Parameters
         ----------
         items
             References that say all of each dataset, and the objects.
+        provenance
+            What they are made of.
 
         Raises
         ------
@@ -435,10 +445,12 @@ class Butler(ButlerFinding):
             self._check_run(ref.run)
         stored: list[tuple[DatasetRef, StoredFile]] = []
         files: list[StoredFile] = []  # filled while it is owned: what an object that cannot be written leaves, goes
+        flushes = FolderFlushes()
         with self._journal.owning(files):
             for ref, obj in items:
-                files.append(self.datastore.write(obj, ref, ref.dataset_type.storage_class))
+                files.append(self.datastore.write(obj, ref, ref.dataset_type.storage_class, provenance, flushes))
                 stored.append((ref, files[-1]))
+            flushes.flush()
             self._register(stored, headers=self.header_keys.of_objects(items))
 
     def _register(
@@ -459,68 +471,6 @@ class Butler(ButlerFinding):
                 self.collections.register(run, CollectionType.RUN)
             self.registry.datasets.insert(alone, headers=headers)
             self.registry.datasets.insert(shared, shared=True, headers=headers)
-
-    @one_operation
-    def ingest(
-        self, files: Iterable[FileDataset], transfer: str = "auto", *, skip_existing: bool = False
-    ) -> list[DatasetRef]:
-        """Register files that exist as datasets; all of them, or none.
-
-        Parameters
-        ----------
-        files
-            Files, by path or URI, with the datasets that each holds.
-        transfer
-            ``auto``, ``direct``, ``link``, ``copy``, ``move`` or ``in_place``: what becomes of the file. A file that
-            moves is gone from its place once the transaction is committed; one below the root stays where it is.
-        skip_existing
-            Whether files all of whose datasets (by their ids) are registered already are passed over.
-
-        Returns
-        -------
-        list of DatasetRef
-            What was registered.
-
-        Raises
-        ------
-        DatasetExistsError
-            One of the datasets is there already.
-        DataIdError
-            A file holds no dataset.
-        """
-        self._check_writeable()
-        files = list(files)
-        for file in files:
-            self.datastore.check_transfer(file.path, transfer)
-        if empty := [str(file.path) for file in files if not file.refs]:
-            raise DataIdError(f"{empty[0]} is to be ingested, but no dataset of it is named.")
-        if skip_existing:
-            known = self.registry.datasets.existing(ref for file in files for ref in file.refs)
-            files = [file for file in files if any(ref.id not in known for ref in file.refs)]
-        for run in dict.fromkeys(ref.run for file in files for ref in file.refs):
-            self._check_run(run)
-        alone: list[tuple[DatasetRef, StoredFile]] = []
-        shared: list[tuple[DatasetRef, StoredFile]] = []
-        taken: list[StoredFile] = []
-        moved: list[Path] = []
-        headers: dict[uuid.UUID, dict[str, Any]] = {}
-        with self._journal.owning(taken):
-            for file in track(files, "Ingesting"):
-                # A file that moves is gone from its place only when its new one is certain: linked or copied at first.
-                how = "auto" if transfer == "move" else transfer
-                stored = self.datastore.ingest_file(file.path, file.refs[0], how, file.formatter)
-                if transfer not in ("direct", "in_place") and not self._is_source(file, stored):
-                    taken.append(stored)
-                headers |= self.header_keys.of_file(file, stored, self.datastore)
-                (shared if len(file.refs) > 1 else alone).extend((ref, stored) for ref in file.refs)
-                if how != transfer and not self._is_source(file, stored):
-                    moved.append(Path(file.path).absolute())
-            self._register(alone, shared, headers=headers)
-        self._journal.after_commit(path.unlink for path in moved)
-        return [ref for file in files for ref in file.refs]
-
-    def _is_source(self, file: FileDataset, stored: StoredFile) -> bool:
-        return self.datastore.lies_at(stored, file.path)
 
     @one_operation
     def remove_datasets(self, refs: Iterable[DatasetRef]) -> None:

@@ -37,6 +37,8 @@ class RepositoryConfig:
     """The header values that datasets can be found by."""
     compression: Mapping[str, str | None] = field(default_factory=dict)
     """How the pixels of new datasets are compressed, by dataset type; ``*`` stands for all others."""
+    ingest_checksums: bool = True
+    """Whether files that are ingested without being copied are read for their checksums."""
 
     @property
     def database(self) -> str | Path:
@@ -100,6 +102,7 @@ class RepositoryConfig:
             content.get("cache"),
             header_keys=HeaderKeys(content.get("header_values")),
             compression=_compression(content.get("compression")),
+            ingest_checksums=_yes_or_no(content.get("ingest_checksums", True), "ingest_checksums"),
         )
 
     def save(self) -> None:
@@ -148,3 +151,16 @@ def _compression(said: Any) -> dict[str, str | None]:
                 f"compression of {name} is {word!r} in {FILE_NAME}, which is none of gzip, rice and null (none).",
             )
     return {str(name): word for name, word in chosen.items()}
+
+
+def _yes_or_no(said: Any, what: str) -> bool:
+    """Return a setting that is true or false.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
+    if not isinstance(said, bool):
+        raise ConfigError(f"{what} is {said!r} in {FILE_NAME}, which is neither true nor false.")
+    return said

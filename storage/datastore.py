@@ -12,16 +12,17 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote
 
 from ..model.datasets import StoredFile
 from ..model.errors import FileFormatError, FileIntegrityError, ReadOnlyError, SkyButlerError
-from .atomic import HashingFile, spooled
+from ..model.provenance import DatasetProvenance, FileProvenance
+from .atomic import FolderFlushes, HashingFile, spooled
 from .formatters import Formatter, formatter_for
 from .formatters import formatter as formatter_named
+from .intake import FileIntake
 from .paths import dataset_path, file_suffix
 from .stores import Store, is_uri, open_store, split_uri
-from .stores.local import LocalStore, copier, measure
+from .stores.local import LocalStore
 from .stores.root import Root
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Datastore"]
 
-TRANSFER_MODES = ("auto", "direct", "link", "copy", "move", "in_place")
 _ATTEMPTS = 5  # to find a name that no file has
 _WHOLE = 1 << 20  # bytes up to which a file far away is fetched whole, rather than read in parts
 
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class Datastore:
+class Datastore(FileIntake):
     """The files of a repository.
 
     Parameters
@@ -89,7 +89,14 @@ class Datastore:
         """
         formatter_for(storage_class).check(obj, storage_class)
 
-    def write(self, obj: Any, ref: "DatasetRef", storage_class: "StorageClass") -> StoredFile:
+    def write(
+        self,
+        obj: Any,
+        ref: "DatasetRef",
+        storage_class: "StorageClass",
+        made: DatasetProvenance | None = None,
+        flushes: FolderFlushes | None = None,
+    ) -> StoredFile:
         """Write an object as the file of a dataset.
 
         The file appears under its name only when all of it is there and, on a disk, flushed to it. It replaces none.
@@ -103,6 +110,10 @@ class Datastore:
             The dataset that it is to be; says where the file lies.
         storage_class
             What it is written as.
+        made
+            What it is made of, for the file to tell.
+        flushes
+            Flushes the folders of several files together, later; each at once where left out.
 
         Returns
         -------
@@ -123,12 +134,12 @@ class Datastore:
         if compression is not None and chosen.name == "fits":
             chosen = chosen.compressing(compression)
         chosen.check(obj, storage_class)
-        provenance = {"dataset_type": ref.dataset_type.name, "data_id": ref.data_id, "run": ref.run, "id": str(ref.id)}
+        provenance = FileProvenance.of(ref, made).to_json()
         path, (size, checksum) = self._named(
             ref,
             chosen.suffix,
             lambda store, name: self._write(
-                store, name, lambda sink: chosen.write(obj, sink, storage_class, provenance)
+                store, name, lambda sink: chosen.write(obj, sink, storage_class, provenance), flushes
             ),
         )
         return StoredFile(
@@ -246,113 +257,6 @@ class Datastore:
             if root.changes:
                 root.store.remove_many(names)
 
-    def check_transfer(self, path: Path | str, transfer: str) -> None:
-        """Refuse a way to ingest a file that there is not.
-
-        Raises
-        ------
-        ValueError
-            If `transfer` is no known mode, or not one for a URI.
-        """
-        if transfer not in TRANSFER_MODES:
-            raise ValueError(f"transfer={transfer!r} is not one of {', '.join(TRANSFER_MODES)}")
-        if transfer in ("link", "move") and is_uri(path):
-            raise ValueError(
-                f"{path} cannot be ingested with transfer={transfer!r}: what a URI names is copied, or left where it "
-                "is (direct)"
-            )
-
-    def ingest_file(
-        self, path: Path | str, ref: "DatasetRef", transfer: str = "auto", formatter: str | None = None
-    ) -> StoredFile:
-        """Take a file that exists as the file of a dataset.
-
-        Parameters
-        ----------
-        path
-            The file; or its URI.
-        ref
-            The dataset that it is to be.
-        transfer
-            ``direct`` and ``in_place`` leave the file where it is (``in_place`` wants it below a root); ``copy`` and
-            ``move`` do what they say; ``link`` makes a hard link, or a symbolic one to another file system; ``auto``
-            leaves a file below a root where it is, and hard-links any other or copies it.
-        formatter
-            Name of the formatter that reads it; by default the one that writes the storage class.
-
-        Returns
-        -------
-        StoredFile
-            Its path, formatter, size and checksum; no checksum of what is left where it is and is not on this machine.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        FileFormatError
-            If there is no such formatter.
-        ValueError
-            If `transfer` is no known mode, or ``in_place`` is asked for a file outside the roots.
-        """
-        self.check_transfer(path, transfer)
-        storage_class = ref.dataset_type.storage_class
-        name = (formatter_for(storage_class) if formatter is None else formatter_named(formatter)).name
-        if is_uri(path) and not str(path).startswith("file://"):
-            kept, (size, checksum) = self._ingest_uri(str(path), ref, transfer)
-        else:
-            source = Path(split_uri(str(path))[1] if is_uri(path) else path).absolute()
-            kept, (size, checksum) = self._ingest_path(source, ref, transfer)
-        return StoredFile(kept, name, storage_class.name, size, checksum)
-
-    def _ingest_path(self, source: Path, ref: "DatasetRef", transfer: str) -> tuple[str, tuple[int, str | None]]:
-        """Ingest a file of this machine; return the path that is kept, and its size and checksum."""
-        if not source.is_file():
-            raise FileNotFoundError(f"there is no file {source} to ingest")
-        folders = [root.store.folder for root in self.roots if isinstance(root.store, LocalStore)]
-        inside = next((folder for folder in folders if source.is_relative_to(folder)), None)
-        if transfer == "direct":
-            return str(source), measure(source)
-        if inside is not None and transfer in ("in_place", "auto"):
-            return source.relative_to(inside).as_posix(), measure(source)
-        if transfer == "in_place":
-            raise ValueError(f"{source} cannot be ingested in place: it is not below {self._locations}")
-
-        def take(store: Store, name: str) -> tuple[int, str]:
-            if isinstance(store, LocalStore):
-                return store.take(name, source, transfer)
-            if transfer == "link":
-                raise ValueError(f"{source} cannot be linked into {store.location}; copy it")
-            done = self._write(store, name, copier(source))
-            if transfer == "move":
-                source.unlink()
-            return done
-
-        return self._named(ref, file_suffix(source.name), take)
-
-    def _ingest_uri(self, uri: str, ref: "DatasetRef", transfer: str) -> tuple[str, tuple[int, str | None]]:
-        """Ingest a file that lies elsewhere; return the path or URI that is kept, and its size and checksum."""
-        store, name = self._store_of(uri)
-        size = store.size(name)
-        if size is None:
-            raise FileNotFoundError(f"there is no file {uri} to ingest")
-        locations = (f"{root.store.location}/" for root in self.roots)
-        inside = next((uri[len(location) :] for location in locations if uri.startswith(location)), None)
-        if transfer == "direct":
-            return uri, (size, None)
-        if inside is not None and transfer in ("in_place", "auto"):
-            return (unquote(inside) if uri.startswith("http") else inside), (size, None)
-        if transfer == "in_place":
-            raise ValueError(f"{uri} cannot be ingested in place: it is not below {self._locations}")
-
-        def copy(sink: HashingFile) -> None:
-            for block in store.stream(name):
-                sink.write(block)
-            if sink.size != size:
-                raise FileIntegrityError(f"{uri} gave {sink.size} bytes, but its server says that it has {size}")
-
-        suffix = file_suffix(name.partition("?")[0])
-        return self._named(ref, suffix, lambda target, kept: self._write(target, kept, copy))
-
     def _named(self, ref: "DatasetRef", suffix: str, keep: Callable[[Store, str], _T]) -> tuple[str, _T]:
         """Keep a file under the name of a dataset, or, where a file has it already, under one like it.
 
@@ -377,8 +281,12 @@ class Datastore:
             name = dataset_path(ref, f"-{token_hex(8)}{suffix}")
         return name, keep(root.store, name)
 
-    def _write(self, store: Store, name: str, write: Callable[[HashingFile], None]) -> tuple[int, str]:
+    def _write(
+        self, store: Store, name: str, write: Callable[[HashingFile], None], flushes: FolderFlushes | None = None
+    ) -> tuple[int, str]:
         """Write a file; of one that goes elsewhere, a copy stays in the cache."""
+        if isinstance(store, LocalStore):
+            return store.write(name, write, flushes)
         if self.cache is None or store.local_path(name) is not None:
             return store.write(name, write)
         with ExitStack() as stack:

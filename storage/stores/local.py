@@ -1,5 +1,6 @@
 """Files in a folder of this machine: written beside their place, flushed, and given their name when they are whole."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -7,12 +8,22 @@ from pathlib import Path
 from typing import NoReturn
 
 from ...model.errors import StoreUnavailableError
-from ..atomic import TEMPORARY_PREFIX, HashingFile, make_folder, remove_empty_folders, why_not_written, write_whole
+from ..atomic import (
+    TEMPORARY_PREFIX,
+    FolderFlushes,
+    HashingFile,
+    make_folder,
+    remove_empty_folders,
+    why_not_written,
+    write_whole,
+)
 from .store import Store
 
-__all__ = ["LocalStore", "copier", "measure"]
+__all__ = ["LocalStore", "copier"]
 
 _BLOCK = 1 << 22
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EACCES)
+"""Why a file gets no hard link: it is on another file system, or on one without, or another user's (Linux asks)."""
 
 
 class LocalStore(Store):
@@ -55,11 +66,13 @@ class LocalStore(Store):
                 yield block
                 left -= 0 if end is None else len(block)
 
-    def write(self, name: str, write: Callable[[HashingFile], None]) -> tuple[int, str]:
-        """Write a file at its place; see `Store.write`."""
+    def write(
+        self, name: str, write: Callable[[HashingFile], None], flushes: FolderFlushes | None = None
+    ) -> tuple[int, str]:
+        """Write a file at its place; see `Store.write`. Its folder is flushed by `flushes`, where that is given."""
         path = f"{self._root}/{name}"
         try:
-            return write_whole(path, write, replace=False)
+            return write_whole(path, write, replace=False, flushes=flushes)
         except OSError as error:
             _tell(error, path)
 
@@ -67,29 +80,48 @@ class LocalStore(Store):
         """Copy a file; see `Store.put`."""
         self.write(name, copier(source))
 
-    def take(self, name: str, source: Path, transfer: str) -> tuple[int, str]:
-        """Bring a file to its place as `Datastore.ingest_file` says; return its size and checksum."""
-        if transfer == "copy":
-            return self.write(name, copier(source))
-        measured = measure(source)
-        target = Path(f"{self._root}/{name}")
-        linked = source.resolve()  # a link to a symbolic link would lead from its new place to nowhere
+    def link(self, name: str, source: str, *, symbolic: bool = False, flushes: FolderFlushes) -> bool:
+        """Give a file of this machine a name here, too; return whether that can be done.
+
+        Parameters
+        ----------
+        name
+            The name.
+        source
+            The file's path. What a symbolic link leads to gets the name.
+        symbolic
+            Whether a symbolic link will do where a hard one cannot be made, as to another file system.
+        flushes
+            Flushes the folder that it is in.
+
+        Raises
+        ------
+        FileExistsError
+            If the name is taken.
+        FileNotFoundError
+            If there is no such file.
+        """
+        target = f"{self._root}/{name}"
+        folder = os.path.dirname(target)  # noqa: PTH120
+        if os.path.islink(source):  # noqa: PTH114 - a link to a symbolic link would lead from its new place to nowhere
+            source = os.path.realpath(source)
         try:
-            make_folder(str(target.parent))
             try:
-                target.hardlink_to(linked)
-            except FileExistsError:
-                raise
-            except OSError:  # another file system, or one without hard links
-                if transfer == "link":
-                    target.symlink_to(linked)
-                else:
-                    measured = write_whole(str(target), copier(source), replace=False)
+                _link(source, target, symbolic)
+            except FileNotFoundError:
+                os.stat(source)  # noqa: PTH116 - is it this, or the folder, that is not there?
+                make_folder(folder)
+                _link(source, target, symbolic)
+        except FileExistsError:
+            raise
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"there is no file {source} to ingest any more") from error
         except OSError as error:
-            _tell(error, str(target))
-        if transfer == "move":
-            source.unlink()
-        return measured
+            if symbolic or error.errno not in _NO_LINKS:
+                _tell(error, target)
+            return False
+        flushes.add(folder)
+        return True
 
     def remove(self, name: str) -> None:
         """Remove a file and the folders that it leaves empty; see `Store.remove`."""
@@ -106,6 +138,15 @@ class LocalStore(Store):
                     yield Path(folder, file).relative_to(self.folder).as_posix()
 
 
+def _link(source: str, target: str, symbolic: bool) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if not symbolic or error.errno not in _NO_LINKS:
+            raise
+        os.symlink(source, target)  # noqa: PTH211
+
+
 def _tell(error: OSError, path: str) -> NoReturn:
     """Raise what hindered writing a file, in words where it is the disk's or the folder's doing."""
     told = why_not_written(error, path)
@@ -114,19 +155,12 @@ def _tell(error: OSError, path: str) -> NoReturn:
     raise told from error
 
 
-def copier(source: Path) -> Callable[[HashingFile], None]:
+def copier(source: Path | str) -> Callable[[HashingFile], None]:
     """Return what copies a file into a sink, block by block."""
 
     def copy(sink: HashingFile) -> None:
-        with source.open("rb", buffering=0) as stream:
+        with open(source, "rb", buffering=0) as stream:  # noqa: PTH123
             while block := stream.read(_BLOCK):
                 sink.write(block)
 
     return copy
-
-
-def measure(path: Path) -> tuple[int, str]:
-    """Return the size and checksum of a file."""
-    sink = HashingFile(None)
-    copier(path)(sink)
-    return sink.size, sink.checksum

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...model.datasets import DatasetRef, DatasetType
 from ...model.errors import NoWorkFound
+from ...model.provenance import DatasetProvenance
 from ...model.timespan import now_ns
 from ..log_capture import captured_log, error_place, exception_entry
+from ..quantum import refs_in
 from ..quantum_context import InputRefs, QuantumContext
 from .blas_threads import limited_blas_threads
 from .executor import QuantumResult
@@ -66,18 +68,19 @@ class InProcessExecutor:
                 _fail(result, error, log)
         outputs = context.results if result.outcome == "done" else []
         try:
-            self._write(result, task, outputs, log, dataset_types)
+            self._write(result, task, inputs, outputs, log, dataset_types)
         except Exception as error:
             if not outputs:
                 raise
             _fail(result, error, log)
-            self._write(result, task, [], log, dataset_types)
+            self._write(result, task, inputs, [], log, dataset_types)
         return result
 
     def _write(
         self,
         result: QuantumResult,
         task: PipelineTask,
+        inputs: InputRefs,
         outputs: list[tuple[DatasetRef, Any]],
         log: list[dict[str, Any]],
         dataset_types: Mapping[str, DatasetType],
@@ -88,7 +91,8 @@ class InProcessExecutor:
             (DatasetRef(dataset_types[node.metadata_name], data_id, self.run), task.full_metadata.to_dict()),
             (DatasetRef(dataset_types[node.log_name], data_id, self.run), log),
         ]
-        self.butler.put_many(written)
+        made = DatasetProvenance(tuple(ref for refs in inputs.values() for ref in refs_in(refs)), result.quantum.id)
+        self.butler.put_many(written, provenance=made)
         result.made = [ref for ref, _ in written]
         result.end_ns = now_ns()
 

@@ -1,0 +1,131 @@
+"""Giving files that exist to a repository, as datasets."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..model.datasets import DatasetRef, FileDataset, StoredFile
+from ..model.errors import DataIdError, DatasetExistsError
+from ..registry.registry import one_operation
+from ..storage.atomic import FolderFlushes
+from .progress import track
+from .queries import ButlerQueries
+
+if TYPE_CHECKING:
+    from .header_values import HeaderKeys
+    from .transaction import FileJournal
+
+__all__ = ["ButlerFileIngest"]
+
+
+class ButlerFileIngest(ButlerQueries):
+    """What takes files that exist; `Butler` inherits it."""
+
+    header_keys: HeaderKeys
+    """Which values of datasets' headers are kept in the registry."""
+    ingest_checksums: bool
+    """Whether files that are ingested without being copied are read for their checksums."""
+    _journal: FileJournal
+
+    @one_operation
+    def ingest(
+        self,
+        files: Iterable[FileDataset],
+        transfer: str = "auto",
+        *,
+        skip_existing: bool = False,
+        checksums: bool | None = None,
+    ) -> list[DatasetRef]:
+        """Register files that exist as datasets; all of them, or none.
+
+        Parameters
+        ----------
+        files
+            Files, by path or URI, with the datasets that each holds.
+        transfer
+            ``auto``, ``direct``, ``link``, ``copy``, ``move`` or ``in_place``: what becomes of the file. A file that
+            moves is gone from its place once the transaction is committed; one below the root stays where it is.
+        skip_existing
+            Whether files all of whose datasets (by their ids) are registered already are passed over.
+        checksums
+            Whether files that are not copied are read, whole, for their checksums; otherwise only their lengths can be
+            verified later. As the repository has it (``ingest_checksums`` in ``skybutler.yaml``) where left out.
+
+        Returns
+        -------
+        list of DatasetRef
+            What was registered.
+
+        Raises
+        ------
+        DatasetExistsError
+            One of the datasets is there already; or a file that stays in its place is given twice.
+        DataIdError
+            A file holds no dataset.
+        FileNotFoundError, OSError
+            A file is not there, is a folder or a pipe, or cannot be read.
+        """
+        self._check_writeable()
+        files = list(files)
+        for file in files:
+            self.datastore.check_transfer(file.path, transfer)
+        if empty := [str(file.path) for file in files if not file.refs]:
+            raise DataIdError(f"{empty[0]} is to be ingested, but no dataset of it is named.")
+        if skip_existing:
+            known = self.registry.datasets.existing(ref for file in files for ref in file.refs)
+            files = [file for file in files if any(ref.id not in known for ref in file.refs)]
+        for run in dict.fromkeys(ref.run for file in files for ref in file.refs):
+            self._check_run(run)
+        alone: list[tuple[DatasetRef, StoredFile]] = []
+        shared: list[tuple[DatasetRef, StoredFile]] = []
+        new: list[StoredFile] = []
+        moved: list[str] = []
+        kept: set[str] = set()
+        headers: dict[uuid.UUID, dict[str, Any]] = {}
+        flushes = FolderFlushes()
+        # A file that moves is gone from its place only when its new one is certain: linked or copied at first.
+        taking = self.datastore.ingest_files(
+            files,
+            "auto" if transfer == "move" else transfer,
+            flushes,
+            checksums=self.ingest_checksums if checksums is None else checksums,
+        )
+        with self._journal.owning(new):
+            for file, (stored, is_new) in zip(track(files, "Ingesting"), taking, strict=True):
+                if is_new:
+                    new.append(stored)
+                    if transfer == "move":
+                        moved.append(os.path.abspath(file.path))  # noqa: PTH100
+                elif stored.path in kept:
+                    raise DatasetExistsError(
+                        f"{file.path} is given twice; a file of several datasets is given once, with all of them."
+                    )
+                else:
+                    kept.add(stored.path)
+                headers |= self.header_keys.of_file(file, stored, self.datastore)
+                (shared if len(file.refs) > 1 else alone).extend((ref, stored) for ref in file.refs)
+            flushes.flush()
+            self._register(alone, shared, headers=headers)
+        self._journal.after_commit(partial(os.unlink, path) for path in moved)
+        return [ref for file in files for ref in file.refs]
+
+    # What it needs of the Butler
+
+    def _check_writeable(self) -> None:
+        raise NotImplementedError
+
+    def _check_run(self, run: str) -> None:
+        raise NotImplementedError
+
+    def _register(
+        self,
+        alone: Sequence[tuple[DatasetRef, StoredFile]],
+        shared: Sequence[tuple[DatasetRef, StoredFile]] = (),
+        *,
+        headers: Mapping[uuid.UUID, Mapping[str, Any]],
+    ) -> None:
+        raise NotImplementedError
