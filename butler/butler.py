@@ -15,7 +15,6 @@ from ..model.errors import (
     AnnotationError,
     CollectionTypeError,
     ConfigError,
-    ConflictingDefinitionError,
     DatasetNotFoundError,
     DatasetTypeNotFoundError,
     ReadOnlyError,
@@ -37,9 +36,11 @@ from .exposure_info import COMPLETED, complete_exposure
 from .file_ingest import ButlerFileIngest
 from .finding import ButlerFinding
 from .places import PlacesLike, open_datastore
+from .removal import ButlerRemoval
 from .repository import create_repository, may_write, remove_folder, temporary_folder
 from .standard import DEFAULT_COLLECTION, DEFAULT_RUN
 from .transaction import FileJournal
+from .trash import Trash
 
 if TYPE_CHECKING:
     from ..imaging.detector import Camera
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Butler"]
 
 
-class Butler(ButlerFinding, ButlerFileIngest):
+class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest):
     """A repository: datasets found by dataset type and data ID.
 
     Parameters
@@ -112,6 +113,7 @@ class Butler(ButlerFinding, ButlerFileIngest):
         self.ingest_checksums = config.ingest_checksums
         """Whether files that are ingested without being copied are read for their checksums."""
         self._journal = FileJournal(self.registry, self.datastore)
+        self.trash = Trash(self.registry, self.datastore, self._journal, config.trash)
 
     @classmethod
     def create(
@@ -177,6 +179,7 @@ class Butler(ButlerFinding, ButlerFileIngest):
         weakref.finalize(butler, remove_folder, folder)
         butler.datastore = Datastore(MemoryStore())
         butler._journal = FileJournal(butler.registry, butler.datastore)
+        butler.trash = Trash(butler.registry, butler.datastore, butler._journal, butler.trash.window)
         return butler
 
     # What the repository is made of
@@ -420,9 +423,7 @@ class Butler(ButlerFinding, ButlerFileIngest):
         return ref
 
     @one_operation
-    def put_many(
-        self, items: Iterable[tuple[DatasetRef, Any]], *, provenance: DatasetProvenance | None = None
-    ) -> None:
+    def put_many(self, items: Iterable[tuple[DatasetRef, Any]], *, provenance: DatasetProvenance | None = None) -> None:
         """Store objects as datasets, all of them or none, in one transaction.
 
         Parameters
@@ -471,49 +472,6 @@ class Butler(ButlerFinding, ButlerFileIngest):
                 self.collections.register(run, CollectionType.RUN)
             self.registry.datasets.insert(alone, headers=headers)
             self.registry.datasets.insert(shared, shared=True, headers=headers)
-
-    @one_operation
-    def remove_datasets(self, refs: Iterable[DatasetRef]) -> None:
-        """Remove datasets from the registry, and their files.
-
-        They go from the TAGGED collections that hold them, and from the CALIBRATION collections that say when they are
-        valid, too.
-        """
-        self._check_writeable()
-        with self.transaction():
-            self._journal.remove(self.registry.datasets.forget([ref.id for ref in refs]))
-
-    @one_operation
-    def remove_run(self, name: str, unlink_from_chains: bool = False) -> None:
-        """Remove a RUN, the datasets that it owns, and their files.
-
-        The datasets go from TAGGED and CALIBRATION collections, too, as by `remove_datasets`.
-
-        Raises
-        ------
-        CollectionTypeError
-            The collection is no RUN.
-        ConflictingDefinitionError
-            A CHAINED collection holds it, and ``unlink_from_chains`` is not set.
-        """
-        self._check_writeable()
-        with self.transaction(), self.registry.edit_catalog() as connection:
-            row = self.registry.catalog.collection(name)
-            if row.type is not CollectionType.RUN:
-                raise CollectionTypeError(
-                    f"{name!r} is {row.type.name}, no RUN; collections.delete({name!r}) deletes it."
-                )
-            if unlink_from_chains:
-                for parent in self.collections.info(name).parents:
-                    self.collections.remove_from_chain(parent, name)
-            elif parents := self.collections.info(name).parents:
-                raise ConflictingDefinitionError(
-                    f"{name!r} is held by {', '.join(parents)}; pass unlink_from_chains=True to take it out there."
-                )
-            self.collections.lock(connection, row)
-            freed = self.registry.datasets.forget(self.registry.datasets.ids_in_run(name))
-            self.collections.delete_row(row)
-            self._journal.remove(freed)
 
     def annotate(self, datasets: DatasetRef | Iterable[DatasetRef], /, **pairs: AnnotationValue | None) -> None:
         """Note something of datasets: ``butler.annotate(ref, quality="good", seeing=0.8)``.

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..model.errors import ConfigError, RepositoryNotFoundError, RepositoryVersi
 from ..model.storage_class import described_storage_class, register_storage_class
 from ..registry.postgres import is_postgresql, with_schema
 from .header_values import HeaderKeys
+from .places import seconds
 
 __all__ = ["FILE_NAME", "RepositoryConfig"]
 
@@ -39,6 +41,8 @@ class RepositoryConfig:
     """How the pixels of new datasets are compressed, by dataset type; ``*`` stands for all others."""
     ingest_checksums: bool = True
     """Whether files that are ingested without being copied are read for their checksums."""
+    trash: timedelta = timedelta(days=7)
+    """For how long removed datasets can be restored; ``0`` removes them at once."""
 
     @property
     def database(self) -> str | Path:
@@ -103,6 +107,7 @@ class RepositoryConfig:
             header_keys=HeaderKeys(content.get("header_values")),
             compression=_compression(content.get("compression")),
             ingest_checksums=_yes_or_no(content.get("ingest_checksums", True), "ingest_checksums"),
+            trash=timedelta(seconds=seconds(content.get("trash", "7 days"), f"trash in {FILE_NAME}")),
         )
 
     def save(self) -> None:

@@ -32,7 +32,7 @@ from ..storage.stores.root import Root
 if TYPE_CHECKING:
     from ..storage.stores.cache import FileCache
 
-__all__ = ["PlacesLike", "check_places", "in_yaml", "open_datastore"]
+__all__ = ["PlacesLike", "check_places", "in_yaml", "open_datastore", "seconds"]
 
 PlacesLike = str | Path | Mapping[str, Any] | Sequence[str | Path | Mapping[str, Any]]
 """One place to keep files in, or several."""
@@ -131,9 +131,20 @@ def _cache(said: Any, folder: Path) -> FileCache | None:
         raise ConfigError(f"cache: folder is a path, not {where!r}.")
     from ..storage.stores.cache import FileCache
 
-    size = _amount(wanted.get("size", _DEFAULT_SIZE), _SIZES, "size", "'50 GB'")
-    age = None if wanted.get("age") is None else _amount(wanted["age"], _AGES, "age", "'30 days'")
+    size = _amount(wanted.get("size", _DEFAULT_SIZE), _SIZES, "cache: size", "'50 GB'")
+    age = None if wanted.get("age") is None else _amount(wanted["age"], _AGES, "cache: age", "'30 days'")
     return FileCache(folder / Path(os.path.expandvars(where)).expanduser(), int(size), age)
+
+
+def seconds(said: Any, what: str) -> float:
+    """Return a span of time in seconds, of a number with a unit (``"7 days"``).
+
+    Raises
+    ------
+    ConfigError
+        If it is none; says of what.
+    """
+    return _amount(said, _AGES, what, "'7 days' or '12 hours'")
 
 
 def _amount(said: Any, units: Mapping[str, int], what: str, example: str) -> float:
@@ -146,4 +157,4 @@ def _amount(said: Any, units: Mapping[str, int], what: str, example: str) -> flo
             return float(match[1]) * factor
     except ValueError:
         pass
-    raise ConfigError(f"cache: {what} {said!r} is not a number with a unit, such as {example}.")
+    raise ConfigError(f"{what} {said!r} is not a number with a unit, such as {example}.")

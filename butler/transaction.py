@@ -76,10 +76,6 @@ class FileJournal:
             kept = self._registry.datasets.paths_kept([stored.path for stored in files])
             self._remove_now([stored for stored in reversed(files) if stored.path not in kept])
 
-    def remove(self, files: Iterable[StoredFile]) -> None:
-        """Remove files, now or once the transaction around this has been committed."""
-        self.after_commit([partial(self._remove_now, list(files))])
-
     def _remove_now(self, files: Sequence[StoredFile]) -> None:
         try:
             self._datastore.remove_many(files)

@@ -26,6 +26,11 @@ from sqlalchemy.engine import Connection, Dialect
 from ..model.errors import ConfigError, ReadOnlyError, RepositoryBusyError
 from . import postgres
 
+try:
+    import fcntl
+except ImportError:  # Windows, which removes no file that is open
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["Database", "DatasetId", "Prepared"]
 
 BUSY_TIMEOUT = 120.0
@@ -403,6 +408,31 @@ class Database:
             postgres.copy_rows(cursor, table.name, list(rows[0]), (list(row.values()) for row in rows))
         except self.engine.dialect.loaded_dbapi.IntegrityError as error:
             raise sa.exc.IntegrityError("COPY", None, error) from error
+
+    @contextmanager
+    def alone(self, key: str, *, wait: bool = True) -> Iterator[bool]:
+        """Do what only one may do at a time, whoever else reads and writes; yield whether it is this one.
+
+        Parameters
+        ----------
+        key
+            What is done.
+        wait
+            Whether to wait for whoever does it now, instead of leaving it to them.
+        """
+        if self.path is None:
+            with self._own_errors(), self._connect(isolation_level="AUTOCOMMIT") as connection, \
+                 postgres.alone(connection, key, wait=wait) as mine:  # fmt: skip
+                yield mine
+            return
+        with self.path.with_name(f"{self.path.name}-{key}").open("a") as stream:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    yield False
+                    return
+            yield True
 
     def data_version(self) -> tuple[int, int] | None:
         """Return what changes when another connection commits to an SQLite file; None where there is no such thing.

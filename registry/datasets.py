@@ -17,6 +17,7 @@ from ..model.errors import CollectionTypeError, ConflictingDefinitionError, Data
 from ..model.timespan import Timespan, now_ns
 from .catalog import Catalog
 from .database import Prepared
+from .trash import GOING, KEPT
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -268,7 +269,10 @@ class Datasets:
             for ref, file in items if file is not None
         ]  # fmt: skip
         if kept:
+            trash = self._registry.trash
+            trash.hold(cursor, [row["path"] for row in kept])
             self._database.insert_many(cursor, self._insert_file, kept)
+            trash.guard(cursor)
         if headers:
             mine = {ref.id: header for ref, _ in items if (header := headers.get(ref.id))}
             self._registry.annotations.insert_headers(cursor, mine)
@@ -332,6 +336,11 @@ class Datasets:
                 ).scalar()
                 if taken is not None and not any(ref.id in self._ids_of(connection, taken) for ref, _ in items):
                     raise DatasetExistsError(f"{taken} keeps another dataset already.") from error
+        if going := sorted(self._registry.trash.paths(paths, GOING)):
+            raise DatasetExistsError(
+                f"{going[0]} is just being removed, or its removal was cut off: `skybutler trash empty` finishes that. "
+                "Then do this again."
+            ) from error
         ids: set[uuid.UUID] = set()
         known = self.existing(ref for ref, _ in items)
         for ref, _ in items:
@@ -360,9 +369,9 @@ class Datasets:
         return found
 
     def paths_kept(self, paths: Sequence[str]) -> set[str]:
-        """Return those of some paths that registered datasets are kept at."""
+        """Return those of some paths that registered datasets, or removed ones that can be restored, are kept at."""
         table = self._registry.tables.stored_file
-        kept: set[str] = set()
+        kept = self._registry.trash.paths(paths, KEPT)
         with self._database.read() as connection:
             for start in range(0, len(paths), _CHUNK):
                 kept |= set(
@@ -371,23 +380,6 @@ class Datasets:
                     ).scalars()
                 )
         return kept
-
-    def forget(self, ids: Sequence[uuid.UUID]) -> list[StoredFile]:
-        """Remove datasets from the registry and return the files that no other dataset needs."""
-        t = self._registry.tables
-        freed: list[StoredFile] = []
-        with self._database.write() as connection:
-            for start in range(0, len(ids), _CHUNK):
-                chunk = list(ids[start : start + _CHUNK])
-                mine = t.stored_file.c.dataset_id.in_(chunk)
-                rows = connection.execute(sa.select(*_file_columns(t.stored_file)).where(mine)).all()
-                connection.execute(sa.delete(t.dataset).where(t.dataset.c.id.in_(chunk)))
-                paths = {row[0]: StoredFile(*row) for row in rows}
-                kept = connection.execute(sa.select(t.stored_file.c.path).where(t.stored_file.c.path.in_(paths)))
-                for path in kept.scalars():
-                    paths.pop(path, None)
-                freed += paths.values()
-        return freed
 
     def ids_in_run(self, run: str) -> list[uuid.UUID]:
         """Return the ids of all datasets that a RUN owns."""

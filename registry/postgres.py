@@ -33,11 +33,14 @@ if TYPE_CHECKING:
 __all__ = [
     "LONGEST_NAME",
     "Stream",
+    "alone",
     "busy",
     "clear_schema",
     "connect",
     "copy_rows",
+    "hold_paths",
     "is_postgresql",
+    "lock_table",
     "make_schema",
     "open_engine",
     "pipelined",
@@ -297,6 +300,41 @@ def clear_schema(connection: Connection, schema: str, *, keep: bool) -> None:
 def _tables(connection: Connection, schema: str) -> list[str]:
     query = sa.text("SELECT tablename FROM pg_tables WHERE schemaname = :name")
     return list(connection.execute(query, {"name": schema}).scalars())
+
+
+# Locks
+
+
+@contextmanager
+def alone(connection: Connection, key: str, *, wait: bool) -> Iterator[bool]:
+    """Do what only one may do at a time in a database and schema; yield whether it is this one.
+
+    The server lets the lock go with the connection, however that ends.
+    """
+    name = {"name": key}
+    lock = "hashtextextended(current_schema || ' ' || :name, 0)"
+    taken = connection.execute(
+        sa.text(f"SELECT pg_advisory_lock({lock}) IS NOT NULL" if wait else f"SELECT pg_try_advisory_lock({lock})"),
+        name,
+    ).scalar_one()
+    try:
+        yield bool(taken)
+    finally:
+        if taken:
+            connection.execute(sa.text(f"SELECT pg_advisory_unlock({lock})"), name)
+
+
+def hold_paths(cursor: Any, paths: Sequence[str]) -> None:
+    """Keep the rows that name some paths, of datasets and of removed ones, from change until the transaction ends."""
+    cursor.execute("SELECT 1 FROM stored_file WHERE path = ANY(%s) FOR SHARE", [list(paths)])
+    cursor.execute(
+        "SELECT 1 FROM trash_file JOIN trash USING (dataset_id) WHERE path = ANY(%s) FOR SHARE OF trash", [list(paths)]
+    )
+
+
+def lock_table(connection: Connection, table: str) -> None:
+    """Wait for those who are writing into a table, and let nobody else until the transaction ends."""
+    connection.exec_driver_sql(f'LOCK TABLE "{table}" IN SHARE ROW EXCLUSIVE MODE')
 
 
 # Many rows

@@ -28,6 +28,7 @@ from .datasets import Datasets
 from .dimension_records import DimensionRecords
 from .schema import check_version, create_schema, read_universe
 from .tables import Tables
+from .trash import Trash
 
 __all__ = ["Registry", "one_operation"]
 
@@ -62,6 +63,7 @@ class Registry:
         self.collections = Collections(self)
         self.dimension_records = DimensionRecords(self)
         self.annotations = Annotations(self)
+        self.trash = Trash(self)
         self.datasets = Datasets(self)
         self.data_ids = DataIds(self)
         self.calibrations = Calibrations(self)

@@ -9,7 +9,6 @@ from typing import NoReturn
 
 from ...model.errors import StoreUnavailableError
 from ..atomic import (
-    TEMPORARY_PREFIX,
     FolderFlushes,
     HashingFile,
     make_folder,
@@ -17,7 +16,7 @@ from ..atomic import (
     why_not_written,
     write_whole,
 )
-from .store import Store
+from .store import ListedFile, Store
 
 __all__ = ["LocalStore", "copier"]
 
@@ -130,12 +129,30 @@ class LocalStore(Store):
             os.unlink(path)  # noqa: PTH108
         remove_empty_folders(os.path.dirname(path), self._root)  # noqa: PTH120
 
-    def names(self, below: str = "") -> Iterator[str]:
-        """Yield names; see `Store.names`. Files that are being written are none yet."""
-        for folder, _, files in os.walk(self.folder / below):
-            for file in files:
-                if not file.startswith(TEMPORARY_PREFIX):
-                    yield Path(folder, file).relative_to(self.folder).as_posix()
+    def listing(self, below: str = "") -> Iterator[ListedFile]:
+        """Yield files; see `Store.listing`."""
+        waiting = [os.path.join(self._root, below)]  # noqa: PTH118
+        while waiting:
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # removed meanwhile, or a link to nowhere
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
+                        elif entry.is_file():
+                            found, name = entry.stat(), entry.path[len(self._root) :].lstrip(os.sep)
+                            yield ListedFile(name.replace(os.sep, "/"), found.st_size, found.st_mtime)
+
+    def empty_folders(self) -> Iterator[tuple[str, float]]:
+        """Yield the names of folders with nothing in them, and when each came to be so, seconds since 1970 (UTC)."""
+        for folder, folders, files in os.walk(self._root):
+            if not folders and not files and folder != self._root:
+                with suppress(FileNotFoundError):
+                    changed = os.stat(folder).st_mtime  # noqa: PTH116
+                    yield Path(folder).relative_to(self.folder).as_posix(), changed
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder and those above it, as far as they are empty."""
+        remove_empty_folders(self.local_path(name), self._root)
 
 
 def _link(source: str, target: str, symbolic: bool) -> None:

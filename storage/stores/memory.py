@@ -1,10 +1,11 @@
 """Files in this process's memory: for tests, and for what need not outlive a notebook."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
-from .store import Store
+from .store import ListedFile, Store
 
 __all__ = ["MemoryStore"]
 
@@ -15,6 +16,7 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         super().__init__(f"memory://{token_hex(4)}")
         self._files: dict[str, memoryview] = {}
+        self._times: dict[str, float] = {}
 
     def size(self, name: str) -> int | None:
         """Return the length of a file; see `Store.size`."""
@@ -34,12 +36,15 @@ class MemoryStore(Store):
         data = memoryview(source.read_bytes())
         if self._files.setdefault(name, data) is not data:  # one step: no other thread comes between
             raise FileExistsError(f"there is a {self.uri(name)} already")
+        self._times[name] = time.time()
 
     def remove(self, name: str) -> None:
         """Remove a file; see `Store.remove`."""
+        self._times.pop(name, None)
         self._files.pop(name, None)
 
-    def names(self, below: str = "") -> Iterator[str]:
-        """Yield names; see `Store.names`."""
-        begin = f"{below}/" if below else ""
-        return iter([name for name in self._files if name.startswith(begin)])
+    def listing(self, below: str = "") -> Iterator[ListedFile]:
+        """Yield files; see `Store.listing`."""
+        begin, times = f"{below}/" if below else "", self._times
+        listed = [(name, len(data)) for name, data in list(self._files.items()) if name.startswith(begin)]
+        return (ListedFile(name, size, times.get(name, time.time())) for name, size in listed)

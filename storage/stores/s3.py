@@ -15,7 +15,7 @@ from typing import Any
 
 from ...model.errors import ConfigError, ReadOnlyError, StoreUnavailableError
 from ..atomic import TEMPORARY_PREFIX
-from .store import Store
+from .store import ListedFile, Store
 
 __all__ = ["LARGE", "S3Store"]
 
@@ -172,13 +172,12 @@ class S3Store(Store):
                  suppress(FileNotFoundError):  # fmt: skip
                 self._obstore.delete(self._bucket, gone)
 
-    def names(self, below: str = "") -> Iterator[str]:
-        """Yield names; see `Store.names`."""
+    def listing(self, below: str = "") -> Iterator[ListedFile]:
+        """Yield files; see `Store.listing`."""
         with self._own_errors("listed", below):
             for objects in self._obstore.list(self._bucket, prefix=below or None):
                 for found in objects:
-                    if not found["path"].rpartition("/")[2].startswith(TEMPORARY_PREFIX):
-                        yield found["path"]
+                    yield ListedFile(found["path"], int(found["size"]), found["last_modified"].timestamp())
 
     @contextmanager
     def _own_errors(self, done: str, name: str) -> Iterator[None]:

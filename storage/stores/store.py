@@ -2,13 +2,31 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from ...model.errors import ReadOnlyError
-from ..atomic import HashingFile, spooled
+from ..atomic import TEMPORARY_PREFIX, HashingFile, spooled
 
-__all__ = ["ReadableStore", "Store"]
+__all__ = ["ListedFile", "ReadableStore", "Store"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file as a store lists it."""
+
+    name: str
+    """Its name."""
+    size: int
+    """Bytes."""
+    modified: float
+    """When it was written, seconds since 1970 (UTC)."""
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it is not whole: being written, or left by a writer that was killed."""
+        return self.name.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
 
 
 class Store(ABC):
@@ -83,8 +101,12 @@ class Store(ABC):
         """Remove a file; that there is none is no error, so that what was cut off can be done again."""
 
     @abstractmethod
+    def listing(self, below: str = "") -> Iterator[ListedFile]:
+        """Yield all files, or those whose names begin with ``below/``, in any order: those too that are not whole."""
+
     def names(self, below: str = "") -> Iterator[str]:
-        """Yield the names of all files, or of those whose names begin with ``below/``, in any order."""
+        """Yield the names of all whole files, or of those whose names begin with ``below/``, in any order."""
+        return (file.name for file in self.listing(below) if not file.is_temporary)
 
     def write(self, name: str, write: Callable[[HashingFile], None]) -> tuple[int, str]:
         """Keep what a function writes.
@@ -136,7 +158,7 @@ class ReadableStore(Store):
         """Refuse."""
         self._refuse(f"{name} cannot be removed")
 
-    def names(self, below: str = "") -> Iterator[str]:
+    def listing(self, below: str = "") -> Iterator[ListedFile]:
         """Refuse."""
         self._refuse("its files cannot be listed")
 

@@ -267,10 +267,10 @@ def test_dataset_types_without_dimensions_and_with_values_implied_by_others(butl
 
 def test_removing_datasets_removes_files_and_the_folders_that_they_leave_empty(butler):
     refs = [butler.put("note", {}, HERE | {"detector": d}) for d in range(3)]
-    butler.remove_datasets(refs[:2])
+    butler.remove_datasets(refs[:2], purge=True)
     assert [butler.exists(ref) for ref in refs] == [False, False, True]
     assert len(files(butler)) == 1
-    butler.remove_datasets(refs)
+    butler.remove_datasets(refs, purge=True)
     assert files(butler) == []
     assert not (butler.root / "user").exists()
     assert counts(butler)["dataset"] == 0
@@ -285,7 +285,7 @@ def test_removing_a_run_removes_its_datasets_alone(butler):
     with pytest.raises(ConflictingDefinitionError, match="'gone' is held by defaults; pass unlink_from_chains=True"):
         butler.remove_run("gone")
     assert len(files(butler)) == 2
-    butler.remove_run("gone", unlink_from_chains=True)
+    butler.remove_run("gone", unlink_from_chains=True, purge=True)
     assert "gone" not in butler.collections.list()
     assert butler.collections.info("defaults").children == ("kept", "user")
     assert butler.get("note", HERE) == butler.get(kept) == {"kept": 1}

@@ -126,10 +126,10 @@ def test_a_file_may_hold_several_datasets_and_goes_with_the_last(butler, tmp_pat
     refs = [file.refs[0] for file in files]
     butler.ingest([FileDataset(files[0].path, refs)], "copy")
     assert [butler.get(ref) for ref in refs] == [{"d": 0}] * 3
-    butler.remove_datasets(refs[:2])
+    butler.remove_datasets(refs[:2], purge=True)
     assert len(stored(butler)) == 1
     assert butler.get(refs[2]) == {"d": 0}
-    butler.remove_datasets(refs[2:])
+    butler.remove_datasets(refs[2:], purge=True)
     assert stored(butler) == []
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_holds_nothing_is_refused(butler, tmp_path):
 
 def test_removing_a_dataset_leaves_a_file_outside_the_root(butler, tmp_path):
     (file,) = to_ingest(butler, tmp_path / "files", 0)
-    butler.remove_datasets(butler.ingest([file], "direct"))
+    butler.remove_datasets(butler.ingest([file], "direct"), purge=True)
     assert Path(file.path).exists()
 
 

@@ -141,9 +141,9 @@ def test_a_transaction_that_fails_leaves_no_file_in_any_store(anywhere):
 
 def test_what_is_removed_leaves_no_file_in_any_store(anywhere):
     refs = [anywhere.put("note", {}, HERE, detector=d, run="other") for d in range(3)]
-    anywhere.remove_datasets(refs[:2])
+    anywhere.remove_datasets(refs[:2], purge=True)
     assert len(names(anywhere)) == 1
-    anywhere.remove_run("other")
+    anywhere.remove_run("other", purge=True)
     assert names(anywhere) == set()
     again = anywhere.put("note", {"b": 2}, HERE, detector=0)
     assert anywhere.get(again) == {"b": 2}
@@ -162,7 +162,7 @@ def test_files_of_this_machine_are_ingested_into_any_store(anywhere, tmp_path, t
     assert anywhere.get(ref) == {"a": 1}
     assert source.exists() == (transfer != "move")
     assert len(names(anywhere)) == (transfer != "direct")
-    anywhere.remove_datasets([ref])
+    anywhere.remove_datasets([ref], purge=True)
     assert source.exists() == (transfer != "move")
 
 
@@ -210,7 +210,7 @@ def test_an_object_of_the_bucket_is_ingested_in_place_and_one_of_another_direct(
         butler.ingest([FileDataset(uri, [two])], "direct")
         assert butler.registry.datasets.files(two.id)[0].path == butler.get_uri(two) == uri
         assert butler.get(one) == butler.get(two) == {"a": 1}
-        butler.remove_datasets([two])
+        butler.remove_datasets([two], purge=True)
         assert butler.exists(one)
 
 
@@ -249,7 +249,7 @@ def test_files_go_where_their_type_belongs_and_are_found_wherever_they_are(bucke
         fast.remove(name)
         assert butler.get(note) == {"a": 1}
         assert butler.get_uri(note) == archive.uri(name)
-        butler.remove_datasets([note, words])
+        butler.remove_datasets([note, words], purge=True)
         assert list(far.names()) == []
         assert list(archive.names()) == [name]
     with Butler(tmp_path / "repo") as again:
@@ -336,9 +336,13 @@ def test_datasets_are_removed_though_their_files_cannot_be(unsteady, caplog):
     ref = butler.put("words", "text", HERE, detector=1)
     proxy.up = 0
     with caplog.at_level(logging.WARNING):
-        butler.remove_datasets([ref])
+        butler.remove_datasets([ref], purge=True)
     assert "cannot be removed" in caplog.text
     assert butler.sql("SELECT count(*) FROM dataset")[1] == [(0,)]
+    proxy.behave()
+    assert len(names(butler)) == 1
+    butler.trash.empty()
+    assert names(butler) == set()
 
 
 def test_a_changed_object_is_found_out_when_it_is_read(bucket, tmp_path, make):
@@ -459,7 +463,7 @@ def test_a_full_disk_is_a_clear_error_and_nothing_else_is_harmed(small_disk, tmp
         assert [p.name for p in small_disk.rglob("*") if p.is_file()] == [Path(butler.get_uri(kept)).name]
         assert butler.get(kept) == "x" * 100_000
         assert butler.sql("SELECT count(*) FROM dataset")[1] == [(1,)]
-        butler.remove_datasets([kept])
+        butler.remove_datasets([kept], purge=True)
         assert butler.get(butler.put("words", "y" * 200_000, HERE, detector=1)) == "y" * 200_000
 
 

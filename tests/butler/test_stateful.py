@@ -53,7 +53,7 @@ class Repository(RuleBasedStateMachine):
             ref = self.butler.find_dataset("note", visit=1, detector=detector, collections=run)
             assert (ref is not None) == (detector in self.model[run])
             if ref is not None:
-                self.butler.remove_datasets([ref])
+                self.butler.remove_datasets([ref], purge=True)
                 del self.model[run][detector]
 
     @rule(run=RUNS, unlink=st.booleans())
@@ -64,7 +64,7 @@ class Repository(RuleBasedStateMachine):
             with pytest.raises(ConflictingDefinitionError):
                 self.butler.remove_run(run)
             return
-        self.butler.remove_run(run, unlink_from_chains=unlink)
+        self.butler.remove_run(run, unlink_from_chains=unlink, purge=True)
         del self.model[run]
         self.chain = [name for name in self.chain if name != run]
 

@@ -83,7 +83,7 @@ def test_a_removal_that_is_rolled_back_never_happened(butler):
 def test_a_dataset_may_be_replaced_in_one_transaction(butler):
     ref = butler.put("note", {"old": 1}, HERE, detector=0)
     with butler.transaction():
-        butler.remove_datasets([ref])
+        butler.remove_datasets([ref], purge=True)
         butler.put("note", {"new": 1}, HERE, detector=0)
     assert butler.get("note", HERE, detector=0) == {"new": 1}
     assert kept(butler) == [0]
@@ -91,7 +91,7 @@ def test_a_dataset_may_be_replaced_in_one_transaction(butler):
 
 def test_what_is_put_and_removed_in_one_transaction_is_gone(butler):
     with butler.transaction():
-        butler.remove_datasets([butler.put("note", {}, HERE, detector=0)])
+        butler.remove_datasets([butler.put("note", {}, HERE, detector=0)], purge=True)
     assert kept(butler) == []
 
 
