@@ -224,12 +224,14 @@ class Box2I(LsstNames):
     @overload
     def contains(self, what: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]: ...
     def contains(self, what: Any, y: ArrayLike | None = None) -> bool | NDArray[np.bool_]:
-        """Whether a pixel, or all of another box, lies inside; for arrays of x and y, an array of answers."""
+        """Whether a pixel, or all of another box, lies inside; for arrays of x and y, an array of answers.
+
+        Positions between pixels are of the pixel that they lie in.
+        """
         if y is not None:
             x, rows = np.asarray(what), np.asarray(y)
-            inside: NDArray[np.bool_] = (
-                (x >= self.min_x) & (x < self.end_x) & (rows >= self.min_y) & (rows < self.end_y)
-            )
+            left, below, right, above = (edge - 0.5 for edge in (self.min_x, self.min_y, self.end_x, self.end_y))
+            inside: NDArray[np.bool_] = (x >= left) & (x < right) & (rows >= below) & (rows < above)
             return inside
         if isinstance(what, Box2I):
             x0, y0, width, height = self._bounds

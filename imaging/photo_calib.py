@@ -64,6 +64,8 @@ class PhotoCalib(LsstNames):
     @classmethod
     def from_inst_flux_at_zero_magnitude(cls, inst_flux: float, err: float = 0.0) -> Self:
         """Make a constant calibration of the counts of a source of magnitude 0 (``FLUXMAG0``), and their error."""
+        if not inst_flux > 0:
+            raise ValueError(f"A source of magnitude 0 has more than 0 counts, not {inst_flux}.")
         return cls(AB_ZERO_NANOJANSKY / inst_flux, AB_ZERO_NANOJANSKY * err / inst_flux**2)
 
     @classmethod
@@ -78,8 +80,8 @@ class PhotoCalib(LsstNames):
 
     @property
     def inst_flux_at_zero_magnitude(self) -> float:
-        """Counts of a source of AB magnitude 0."""
-        return AB_ZERO_NANOJANSKY / self.calibration_mean
+        """Counts of a source of AB magnitude 0; infinite where a count is worth nothing."""
+        return AB_ZERO_NANOJANSKY / self.calibration_mean if self.calibration_mean else math.inf
 
     @property
     def zero_point(self) -> float:

@@ -50,6 +50,18 @@ class _Pair(LsstNames, tuple):  # type: ignore[type-arg]  # the kinds of number 
     def __getnewargs__(self) -> tuple[Any, Any]:
         return (self[0], self[1])
 
+    # a tuple would be repeated and joined
+    def __mul__(self, factor: Any) -> Any:
+        return NotImplemented
+
+    def __rmul__(self, factor: Any) -> Any:
+        raise TypeError(f"{self!r} cannot be multiplied; an Extent2I or Extent2D can")
+
+    def __radd__(self, other: Any) -> Any:
+        raise TypeError(
+            f"{self!r} cannot be added to a {type(other).__name__}: points move by extents, say which it is"
+        )
+
 
 class _WholePair(_Pair):
     """Two integers."""

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -85,8 +86,9 @@ class Wcs(LsstNames):
         for old, new in (("RADECSYS", "RADESYS"), ("EPOCH", "EQUINOX")):
             if (value := cards.pop(old, None)) is not None:
                 cards.setdefault(new, value)
-        sky = fits.Header([(key, value) for key, value in cards.items() if value is not None])
         try:
+            text = "".join(_card_text(key, value) for key, value in cards.items() if value is not None)
+            sky = fits.Header.fromstring(text)
             with warnings.catch_warnings():
                 # every oddity that astropy repairs here is one that raw headers of real telescopes are full of
                 warnings.simplefilter("ignore", FITSFixedWarning)
@@ -289,3 +291,14 @@ class Wcs(LsstNames):
         from astropy.wcs.utils import wcs_to_celestial_frame
 
         return wcs_to_celestial_frame(self._wcs)
+
+
+def _card_text(keyword: str, value: Any) -> str:
+    """Return a card of 80 characters; astropy's own would cut numbers to 20 of them."""
+    if isinstance(value, str):
+        shown = f"'{value.replace(chr(39), 2 * chr(39)):8}'"
+    elif isinstance(value, bool | np.bool_):
+        shown = "T" if value else "F"
+    else:
+        shown = str(index(value)) if isinstance(value, int | np.integer) else repr(float(value)).upper()
+    return f"{keyword:8}= {shown:>20}".ljust(80)

@@ -162,7 +162,7 @@ def test_every_kind_holds_a_data_frame_or_says_what_it_cannot(file, name, kind):
         (pd.DataFrame({"a": pd.arrays.SparseArray([0, 1])}), "Sparse"),
         (np.zeros(2, [("a", "g")]), "column 'a'.*longdouble|column 'a'.*float128"),
         (np.zeros(2, [("a", [("b", "i4")])]), "column 'a'.*columns of their own"),
-        (Table({"a": np.array([1], "m8")}), "column 'a'"),
+        (Table({"a": np.array([1], "m8[Y]")}), "column 'a'"),
         (Table({"a": np.array([object()])}), "column 'a'"),
     ],
 )
