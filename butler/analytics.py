@@ -207,10 +207,12 @@ class DatasetQuery(RegistryQuery):
 
     def _source(self, ref: DatasetRef) -> Any:
         """Return what reads a dataset's file."""
+        from ..storage.bundles import member_of
+
         stored = next((file for file in self._registry.datasets.files(ref.id) if not file.component), None)
         if stored is None:
             raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
-        if stored.formatter != "parquet":
+        if member_of(stored.formatter)[0] != "parquet":
             raise StorageClassError(f"{ref} is kept as {stored.formatter}; only Parquet files are read together")
         try:
             return self._datastore.source(stored)

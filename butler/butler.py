@@ -32,6 +32,7 @@ from ..storage.datastore import Datastore
 from ..storage.stores import is_uri
 from .config import RepositoryConfig
 from .deferred import DeferredDataset
+from .exchanging import ButlerExchange
 from .exposure_info import COMPLETED, complete_exposure
 from .file_ingest import ButlerFileIngest
 from .finding import ButlerFinding
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Butler"]
 
 
-class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest):
+class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
     """A repository: datasets found by dataset type and data ID.
 
     Parameters

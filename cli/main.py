@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 import click
@@ -19,6 +20,7 @@ _COMMANDS = {
     "create": ("repository", "Make an empty repository."),
     "ingest-raws": ("repository", "Take raw frames into a repository."),
     "show": ("repository", "Show what a repository holds, or one dataset."),
+    "provenance": ("provenance", "Show which dataset a file is, and what it was made of."),
     "dimensions": ("repository", "Show what data IDs may say, and the columns of records."),
     "collections": ("repository", "List collections and what they chain."),
     "chain": ("collections", "Say what a CHAINED collection searches."),
@@ -34,6 +36,10 @@ _COMMANDS = {
     "query-data-ids": ("query", "List data IDs for which an expression holds."),
     "query-records": ("query", "List dimension records (visits, detectors, …)."),
     "sql": ("query", "Run an SQL query on the registry, read-only."),
+    "export": ("exchange", "Write datasets into a folder for another repository."),
+    "import": ("exchange", "Take in an export, LSST's too, or a zip bundle."),
+    "transfer": ("exchange", "Take datasets of another repository."),
+    "retrieve": ("exchange", "Copy the files of datasets into a folder or a zip."),
     "shell": ("shell", "Open a Python prompt on a repository."),
     "migrate": ("migrate", "Bring an older repository up to date."),
 }
@@ -49,7 +55,8 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        function = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{function}_" if iskeyword(function) else function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

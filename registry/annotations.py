@@ -133,6 +133,40 @@ class Annotations:
             raise _not_registered(ref)
         return {key: text if kind == "str" else _DECODERS[kind](number) for key, kind, number, text in rows}
 
+    def of_many(
+        self, ids: Sequence[uuid.UUID], scope: AnnotationScope = "user"
+    ) -> dict[uuid.UUID, dict[str, AnnotationValue]]:
+        """Return what is noted of datasets, or the values kept of their headers, by id and key; of others, nothing."""
+        table = self._table.c
+        query = sa.select(table.dataset_id, table.key, table.type, table.number, table.text)
+        query = query.where(table.scope == scope).order_by(table.dataset_id, table.key)
+        found: dict[uuid.UUID, dict[str, AnnotationValue]] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(ids), _CHUNK):
+                chunk = query.where(table.dataset_id.in_(ids[start : start + _CHUNK]))
+                for one, key, kind, number, text in connection.execute(chunk):
+                    found.setdefault(one, {})[key] = text if kind == "str" else _DECODERS[kind](number)
+        return found
+
+    def insert(self, noted: Mapping[uuid.UUID, Mapping[str, AnnotationValue]]) -> None:
+        """Note keys and values of datasets of which nothing is noted yet, in an open transaction.
+
+        Raises
+        ------
+        AnnotationError
+            A key or a value is none that can be kept.
+        """
+        rows = []
+        for one, pairs in noted.items():
+            for key, value in pairs.items():
+                kind, number, text = _encoded(_checked(key), value)
+                rows.append(
+                    {"dataset_id": one, "scope": "user", "key": key, "type": kind, "number": number, "text": text}
+                )
+        if rows:
+            with self._database.write() as connection:
+                self._database.insert_rows(connection, self._table, rows)
+
     def insert_headers(self, cursor: Any, headers: Mapping[uuid.UUID, Mapping[str, Any]]) -> None:
         """Keep header values of new datasets, by their ids, in the transaction that registers them."""
         if rows := [row for one, header in headers.items() for row in self._rows(one, header)]:

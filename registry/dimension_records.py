@@ -19,7 +19,7 @@ from .record_rows import RecordRows, records_of
 if TYPE_CHECKING:
     from .registry import Registry
 
-__all__ = ["DimensionRecords", "record_from_row", "row_from_record"]
+__all__ = ["DimensionRecords", "differing", "record_from_row", "row_from_record"]
 
 _CHUNK = 500
 """Keys that one statement looks for."""
@@ -150,7 +150,6 @@ class DimensionRecords:
             self._explain([record], error)
 
     def _sync(self, table: sa.Table, record: DimensionRecord, update: bool) -> bool | dict[str, Any]:
-        element = record.element
         with self._registry.database.write() as connection:
             old = self._same_key(connection, record)
             if old is None:
@@ -164,9 +163,7 @@ class DimensionRecords:
                 return True
             changed = {k: v for k, v in old.to_dict().items() if v != getattr(record, k)}
             if changed and not update:
-                raise ConflictingDefinitionError(
-                    f"{element.name} is defined otherwise already:{_both(old, record)}\nTo change it, pass update=True."
-                )
+                raise ConflictingDefinitionError(f"{differing(old, record)}\nTo change it, pass update=True.")
             if changed:
                 self._replace(connection, table, [record])
             return changed or False
@@ -314,6 +311,11 @@ class DimensionRecords:
         of = "".join(f" of {n} {key[n]!r}" for n in element.requires)
         said = f"{column} {key[name]!r}" if column else f"{key[name]!r}"
         raise DataIdError(f"no {name} {said}{of}: {found}.{closest(str(key[name]), map(str, there))}")
+
+
+def differing(old: DimensionRecord, new: DimensionRecord) -> str:
+    """Return, for people, how a record differs from the one of the same key that is there."""
+    return f"{old.element.name} is defined otherwise already:{_both(old, new)}"
 
 
 def _both(old: DimensionRecord, new: DimensionRecord) -> str:

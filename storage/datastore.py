@@ -8,16 +8,19 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from ..model.datasets import StoredFile
 from ..model.errors import FileFormatError, FileIntegrityError, ReadOnlyError, SkyButlerError
 from ..model.provenance import DatasetProvenance, FileProvenance
 from .atomic import FolderFlushes, HashingFile, spooled
-from .formatters import Formatter, formatter_for
+from .bundles import BundleStore, in_uri, member_of
+from .formatters import ByteSink, Formatter, formatter_for
 from .formatters import formatter as formatter_named
 from .intake import FileIntake
 from .paths import dataset_path, file_suffix
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Datastore"]
 
 _ATTEMPTS = 5  # to find a name that no file has
+_BUNDLES = 64  # whose lists of members are kept in memory
 _WHOLE = 1 << 20  # bytes up to which a file far away is fetched whole, rather than read in parts
 
 _NO_COPY = "no copy is kept in %s: %s"
@@ -74,6 +78,7 @@ class Datastore(FileIntake):
         self._folder = str(self.root) if folders and len(self.roots) == 1 else None
         self._machine = LocalStore("/")
         self._elsewhere: dict[str, Store] = {}
+        self._bundles: dict[str, Datastore] = {}
         self._locations = " ".join(root.store.location for root in self.roots)
 
     def __repr__(self) -> str:
@@ -177,6 +182,9 @@ class Datastore(FileIntake):
         StoreUnavailableError
             If the file is elsewhere, and cannot be had now.
         """
+        holder, part_of = self.holder(stored)
+        if holder is not self:
+            return holder.read(part_of, storage_class, component, parameters)
         chosen = formatter_named(stored.formatter)
         path = self._on_disk(stored)
         if path is not None:
@@ -196,11 +204,77 @@ class Datastore(FileIntake):
         FileIntegrityError
             If it is gone, or not as long as it was.
         """
-        return self._on_disk(stored) or self._remote(stored)
+        holder, part = self.holder(stored)
+        return holder._on_disk(part) or holder._remote(part)
+
+    def holder(self, stored: StoredFile) -> "tuple[Datastore, StoredFile]":
+        """Return what has a file under a name of its own, and the file there: this, or the bundle that it is in.
+
+        Raises
+        ------
+        FileIntegrityError
+            If the bundle is gone, is not as long as it was, or lacks it.
+        FileFormatError
+            If the bundle is none.
+        """
+        formatter, member = member_of(stored.formatter)
+        if not member:
+            return self, stored
+        key = self._key(stored.path, stored.size, stored.checksum)
+        bundle = self._bundles.get(key)
+        if bundle is None:
+            places = [place for place in self._places(stored) if place[0].size(place[1]) == stored.size]
+            if not places:
+                raise FileIntegrityError(self._gone(stored))
+            if len(self._bundles) >= _BUNDLES:
+                self._bundles.clear()
+            bundle = self._bundles[key] = Datastore(BundleStore(*places[0], stored.size), self.cache)
+        size = bundle.roots[0].store.size(member)
+        if size is None:
+            raise FileIntegrityError(f"the bundle {self.uri(stored)} has no such member")
+        return bundle, replace(stored, path=member, formatter=formatter, size=size, checksum=None)
+
+    def fetch(self, stored: StoredFile, sink: ByteSink) -> None:
+        """Copy the whole of a file, or of a bundle's member, into what takes it, and compare it with what is recorded.
+
+        Raises
+        ------
+        FileIntegrityError
+            If the file is gone, or differs in size or checksum.
+        """
+        for block in self.stream(stored):
+            sink.write(block)
+
+    def stream(self, stored: StoredFile) -> Iterator[bytes]:
+        """Yield what `fetch` copies, piece by piece."""
+        holder, part = self.holder(stored)
+        return holder._through(part, HashingFile(None))
+
+    def copy_from(
+        self, other: "Datastore", stored: StoredFile, ref: "DatasetRef", flushes: FolderFlushes | None = None
+    ) -> StoredFile:
+        """Copy a file of another datastore, without a file in between, as the file of a dataset.
+
+        Raises
+        ------
+        FileIntegrityError
+            If the file is gone, or is not what was recorded of it.
+        """
+        holder, part = other.holder(stored)
+        path, (size, checksum) = self._named(
+            ref,
+            file_suffix(part.path),
+            lambda store, name: self._write(store, name, partial(holder._fetch, part), flushes),
+        )
+        return replace(part, path=path, size=size, checksum=checksum)
 
     def exists(self, stored: StoredFile) -> bool:
         """Whether a file lies where it should."""
         return any(store.size(name) is not None for store, name in self._places(stored))
+
+    def sizes(self, stored: StoredFile) -> list[int]:
+        """Return the lengths of a file in the places where it lies, in bytes: one mostly; none where it is gone."""
+        return [size for store, name in self._places(stored) if (size := store.size(name)) is not None]
 
     def path(self, stored: StoredFile) -> Path:
         """Return where a file lies on this machine, as an absolute path.
@@ -218,6 +292,9 @@ class Datastore(FileIntake):
 
     def uri(self, stored: StoredFile) -> str:
         """Return where a file lies, as a URI: ``file://``, ``s3://``, ``https://``, ..."""
+        formatter, member = member_of(stored.formatter)
+        if member:
+            return in_uri(self.uri(replace(stored, formatter=formatter)), quote(member))
         if is_uri(stored.path):
             return stored.path
         places = self._places(stored)
@@ -390,6 +467,11 @@ class Datastore(FileIntake):
 
     def _fetch(self, stored: StoredFile, sink: HashingFile) -> None:
         """Read a whole file, and compare it with what is recorded; FileIntegrityError where it differs."""
+        for _ in self._through(stored, sink):
+            pass
+
+    def _through(self, stored: StoredFile, sink: HashingFile) -> Iterator[bytes]:
+        """Yield a whole file, piece by piece, each once a sink has it; errors are those of `_fetch`."""
         for store, name in self._places(stored):
             where = store.local_path(name) or store.uri(name)
             if store.local_path(name) is not None and len(self.roots) > 1 and store.size(name) != stored.size:
@@ -397,6 +479,7 @@ class Datastore(FileIntake):
             try:
                 for block in store.stream(name):
                     sink.write(block)
+                    yield block
             except FileNotFoundError:
                 continue
             if sink.size != stored.size:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from ...model.errors import FileFormatError, StorageClassError, closest
 from ...model.storage_class import storage_classes
-from .formatter import Formatter
+from .formatter import ByteSink, Formatter
 
 if TYPE_CHECKING:
     from ...model.storage_class import StorageClass
 
-__all__ = ["Formatter", "formatter", "formatter_for", "register_formatter"]
+__all__ = ["ByteSink", "Formatter", "formatter", "formatter_for", "register_formatter"]
 
 _SHIPPED = {
     "fits": ("fits_exposure", "FitsFormatter"),
