@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -48,14 +47,7 @@ class ButlerRemoval(ButlerQueries):
         int
             How many were removed.
         """
-        return self._take([ref.id for ref in refs], purge)
-
-    def _take(self, ids: Sequence[uuid.UUID], purge: bool) -> int:
-        def work() -> int:
-            with self._journal.transaction():
-                return self.trash.take(ids, purge=purge)
-
-        return self.registry.database.retry(work)
+        return self.trash.remove([ref.id for ref in refs], purge=purge)
 
     @one_operation
     def remove_run(self, name: str, unlink_from_chains: bool = False, *, purge: bool = False) -> int:
@@ -120,6 +112,7 @@ class ButlerRemoval(ButlerQueries):
         checksums: bool = False,
         repair: bool = False,
         forget_missing: bool = False,
+        everywhere: bool = False,
         older_than: timedelta = timedelta(days=1),
     ) -> Verification:
         """Compare the registry with the files that lie there, as ``skybutler fsck`` does (docs/removal.md).
@@ -133,6 +126,9 @@ class ButlerRemoval(ButlerQueries):
             are removed.
         forget_missing
             Whether datasets whose files are gone, or not what was written, are moved to the trash; with ``repair``.
+        everywhere
+            Whether files that are named as a dataset's, and that no dataset has, are taken for abandoned in places
+            beside the repository's folder, too (buckets): no other repository may keep files there.
         older_than
             Age from which on files that no dataset has cannot be a writer's that is still at work.
 
@@ -145,5 +141,5 @@ class ButlerRemoval(ButlerQueries):
 
         return verify(
             self.registry, self.datastore, self.trash, checksums=checksums, repair=repair,
-            forget_missing=forget_missing, older_than=older_than, root=self.root,
+            forget_missing=forget_missing, everywhere=everywhere, older_than=older_than, root=self.root,
         )  # fmt: skip

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 from ..model.datasets import StoredFile
 from ..registry.registry import Registry
@@ -20,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Level:
-    written: list[StoredFile] = field(default_factory=list)
+    written: list[list[StoredFile]] = field(default_factory=list)
+    """Files that were written in it, or within one in it: the lists of those who write, which may still grow."""
     after_commit: list[Callable[[], object]] = field(default_factory=list)
 
 
@@ -43,38 +43,40 @@ class FileJournal:
     def transaction(self) -> Iterator[None]:
         """Open a transaction; within another one, a part of it that can fail alone."""
         levels: list[_Level] = self._local.__dict__.setdefault("levels", [])
-        level = _Level()
-        levels.append(level)
+        level, depth = _Level(), len(levels)
         try:
+            levels.append(level)
             with self._registry.database.write():
                 yield
         except BaseException:  # Ctrl-C, too, leaves nothing behind
-            levels.pop()
-            self._take_back(level.written)
+            del levels[depth:]
+            for files in level.written:
+                self._take_back(files)
             raise
-        levels.pop()
+        del levels[depth:]
         if levels:
-            levels[-1].written += level.written
             levels[-1].after_commit += level.after_commit
         else:
             self.after_commit(level.after_commit)
 
     @contextmanager
-    def owning(self, files: Sequence[StoredFile]) -> Iterator[None]:
+    def owning(self, files: list[StoredFile]) -> Iterator[None]:
         """Remove files that have been written, now or later, unless the block and the transaction around it succeed."""
+        for level in self._local.__dict__.get("levels", ()):
+            level.written.append(files)
         try:
             yield
         except BaseException:
             self._take_back(files)
             raise
-        if levels := self._local.__dict__.get("levels"):
-            levels[-1].written += files
 
-    def _take_back(self, files: Sequence[StoredFile]) -> None:
+    def _take_back(self, files: list[StoredFile]) -> None:
         """Remove files, but for those that the registry has: an interrupt may come after the commit, too."""
         if files:
             kept = self._registry.datasets.paths_kept([stored.path for stored in files])
             self._remove_now([stored for stored in reversed(files) if stored.path not in kept])
+            # Their names are free: another may have taken one when a transaction around this one fails as well.
+            files[:] = [stored for stored in files if stored.path in kept]
 
     def _remove_now(self, files: Sequence[StoredFile]) -> None:
         try:

@@ -143,8 +143,9 @@ class Trash:
     def _missing(self, files: Mapping[uuid.UUID, Sequence[StoredFile]]) -> set[uuid.UUID]:
         """Return which of some datasets have lost a file."""
         with ThreadPoolExecutor(_CHECKED_AT_ONCE) as pool:
-            there = pool.map(self._datastore.exists, chain.from_iterable(files.values()))
-            return {one for one, kept in files.items() if not all([next(there) for _ in kept])}
+            pairs = [(one, file) for one, kept in files.items() for file in kept]
+            there = pool.map(self._datastore.exists, (file for _, file in pairs))
+            return {one for (one, _), is_there in zip(pairs, there, strict=True) if not is_there}
 
     def empty(self, older_than: timedelta | None = None) -> int:
         """Remove for good what is in the trash, and finish what was cut off.
@@ -175,6 +176,15 @@ class Trash:
         return marked
 
     # What removals do
+
+    def remove(self, ids: Sequence[uuid.UUID], *, purge: bool = False) -> int:
+        """Take datasets out of the registry; see `Butler.remove_datasets`."""
+
+        def work() -> int:
+            with self._journal.transaction():
+                return self.take(ids, purge=purge)
+
+        return self._registry.database.retry(work)
 
     def take(self, ids: Iterable[uuid.UUID], *, run: str | None = None, purge: bool = False) -> int:
         """Take datasets out of the registry, within a transaction: into the trash, or for good; return how many.

@@ -103,9 +103,7 @@ class Trash:
         by_type: dict[DatasetType, list[uuid.UUID]] = {}
         for one, row in found.items():
             by_type.setdefault(types[row.dataset_type_id], []).append(one)
-        content: dict[uuid.UUID, dict[str, Any]] = {
-            one: {"ingest_date": row.ingest_date} for one, row in found.items()
-        }
+        content: dict[uuid.UUID, dict[str, Any]] = {one: {"ingest_date": row.ingest_date} for one, row in found.items()}
         data_ids: dict[uuid.UUID, dict[str, Any]] = {one: {} for one in found}
         for dataset_type, of_type in by_type.items():
             self._add_tags(connection, dataset_type, of_type, found, content, data_ids)
@@ -194,9 +192,7 @@ class Trash:
 
     # Out of it
 
-    def mark(
-        self, due_ns: int | None, *, ids: Sequence[uuid.UUID] | None = None, limit: int | None = None
-    ) -> int:
+    def mark(self, due_ns: int | None, *, ids: Sequence[uuid.UUID] | None = None, limit: int | None = None) -> int:
         """Mark rows as going, in a transaction that is committed before their files go.
 
         Parameters
@@ -228,8 +224,8 @@ class Trash:
             self._release_shared(connection)
         return marked
 
-    def adopt(self, files: Sequence[StoredFile]) -> int:
-        """List files that no dataset has as going, but for those that somebody names by now; return how many."""
+    def adopt(self, files: Sequence[StoredFile]) -> None:
+        """List files that no dataset has as going, but for those that somebody names by now."""
         t, date = self._registry.tables, now_ns()
         with self._database.write() as connection:
             if self._database.dialect_name != "sqlite":  # whoever is registering a file ends before this goes on
@@ -246,11 +242,6 @@ class Trash:
                 ]  # fmt: skip
                 connection.execute(sa.insert(t.trash_file), kept)
             self._release_shared(connection)
-            mine = t.trash_file.c.dataset_id
-            return sum(
-                len(connection.execute(sa.select(mine).where(mine.in_(chunk))).all())
-                for chunk in _chunks([one for one, _ in new])
-            )
 
     def _release_shared(self, connection: Connection) -> None:
         """Take off the list of what is going the paths that others name, and those that are not ours to remove."""
@@ -263,9 +254,7 @@ class Trash:
         )
         outside = sa.or_(mine.c.path.like("/%"), mine.c.path.like("%://%"))
         going = sa.select(t.trash.c.dataset_id).where(t.trash.c.state == GOING).scalar_subquery()
-        connection.execute(
-            sa.delete(mine).where(mine.c.dataset_id.in_(going), sa.or_(live, restorable, outside))
-        )
+        connection.execute(sa.delete(mine).where(mine.c.dataset_id.in_(going), sa.or_(live, restorable, outside)))
 
     def going(self, limit: int) -> dict[uuid.UUID, list[StoredFile]]:
         """Return rows whose files are to go, with these files."""
@@ -313,8 +302,9 @@ class Trash:
     def paths(self, paths: Sequence[str], state: int) -> set[str]:
         """Return those of some paths that rows of a state name."""
         t = self._registry.tables
-        path, of_state = t.trash_file.c.path, sa.and_(
-            t.trash.c.dataset_id == t.trash_file.c.dataset_id, t.trash.c.state == state
+        path, of_state = (
+            t.trash_file.c.path,
+            sa.and_(t.trash.c.dataset_id == t.trash_file.c.dataset_id, t.trash.c.state == state),
         )
         named: set[str] = set()
         query = sa.select(path).join_from(t.trash_file, t.trash, of_state)
@@ -326,7 +316,7 @@ class Trash:
     # While files are registered
 
     def hold(self, cursor: Any, paths: Sequence[str]) -> None:
-        """Let nobody who removes a file miss that it is being registered again: PostgreSQL's work, SQLite has one writer.
+        """Let nobody who removes a file miss that it is being registered again: on PostgreSQL; SQLite has one writer.
 
         Called before files are registered, in the same transaction, as `guard` is after.
         """

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..model.datasets import DatasetRef
 
-__all__ = ["dataset_path", "escape", "file_suffix"]
+__all__ = ["dataset_path", "dataset_type_of", "escape", "file_suffix"]
 
 MAX_NAME = 100
 """Longest escaped name of one folder, in bytes; longer ones are cut and given a digest."""
@@ -31,6 +31,7 @@ _PER_FOLDER = 100
 
 _SAFE = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*").fullmatch
 _UNSAFE_BYTE = re.compile(rb"[^A-Za-z0-9._+-]")
+_DATASET_FILE = re.compile(r"(.+)-[0-9a-f]{12}(?:-[0-9a-f]{16})?(?:\.[A-Za-z0-9._+-]{1,15})?").fullmatch
 _COMPRESSED = {".gz", ".fz", ".bz2", ".xz", ".zst"}
 
 
@@ -97,6 +98,22 @@ def dataset_path(ref: "DatasetRef", suffix: str) -> str:
     if len(stem) > MAX_STEM:
         stem = _shortened(stem, stem.encode("ascii"), MAX_STEM)
     return "/".join((*folders, kind, *shared, f"{stem}-{ref.id.hex[-12:]}{suffix}"))
+
+
+def dataset_type_of(path: str) -> str | None:
+    """Return the dataset type of a path that `dataset_path`, or a datastore to whom that was taken, has made.
+
+    Returns
+    -------
+    str or None
+        Its name; None for any other path.
+    """
+    *folders, name = path.split("/")
+    found = _DATASET_FILE(name)
+    if found is None:
+        return None
+    stem = found[1]
+    return next((kind for kind in folders[1:] if stem == kind or stem.startswith(f"{kind}_")), None)
 
 
 def file_suffix(name: str) -> str:

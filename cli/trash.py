@@ -1,0 +1,229 @@
+"""Commands that remove datasets, bring them back, and tell what takes up room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import format_option, print_rows
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from ..butler import Butler
+    from ..model.datasets import DatasetRef
+
+__all__ = ["du", "remove", "trash"]
+
+
+@click.command("remove")
+@click.argument("repo")
+@click.argument("dataset_types", metavar="TYPE...", nargs=-1)
+@click.option("--where", "-w", default="", metavar="EXPRESSION", help="Only datasets for which this holds.")
+@click.option("--collections", "-c", multiple=True, metavar="NAME", help="What is searched.  [default: defaults]")
+@click.option("--find-all", is_flag=True, help="All datasets of a data ID, not only the first in the search.")
+@click.option("--run", "runs", multiple=True, metavar="GLOB", help="A whole RUN instead, with all that it owns.")
+@click.option("--unlink", is_flag=True, help="Take RUNs out of the chains that hold them first.")
+@click.option("--purge", is_flag=True, help="For good, not into the trash.")
+@click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
+def remove(
+    repo: str, dataset_types: tuple[str, ...], where: str, collections: tuple[str, ...], find_all: bool,
+    runs: tuple[str, ...], unlink: bool, purge: bool, yes: bool,
+) -> int:  # fmt: skip
+    """Remove datasets of each TYPE (names or globs) from REPO, or whole RUNs.
+
+    They go to the trash, whence `skybutler trash restore` brings them back for seven days (trash: in skybutler.yaml).
+    Their files take up room until then; --purge makes room at once. It is said how much goes, and asked.
+
+    \b
+      skybutler remove demo calexp src -c u/me/first --where "visit.exposure_time < 5"
+      skybutler remove demo --run u/me/first --unlink
+      skybutler remove demo 'calexp*' -c u/me/old --purge --yes
+    """
+    from ..butler import Butler
+    from ..registry.usage import size_of
+
+    if bool(runs) == bool(dataset_types):
+        raise click.UsageError("name dataset types, or RUNs by --run.")
+    if runs and (where or collections or find_all):
+        raise click.UsageError("--run removes all of a RUN; name dataset types to remove some of it.")
+    with Butler(repo, writeable=True) as butler:
+        names = butler.collections.list(runs) if runs else []
+        refs = [] if runs else _found(butler, dataset_types, collections, where, find_all)
+        ids = [ref.id for ref in refs] + [one for name in names for one in butler.registry.datasets.ids_in_run(name)]
+        if not ids and not names:
+            click.echo(f"nothing to remove: no {', '.join(runs or dataset_types)} was found", err=True)
+            return 1
+        what = f"RUNs {', '.join(names)}: " if names else ""
+        click.echo(f"{what}{len(ids)} datasets, {human(size_of(butler.registry, ids))}")
+        for_good = purge or not butler.trash.window
+        if not yes:
+            click.confirm("Remove them for good?" if for_good else "Move them to the trash?", abort=True)
+        with butler.transaction():
+            count = sum(butler.remove_run(name, unlink_from_chains=unlink, purge=purge) for name in names)
+            count += butler.remove_datasets(refs, purge=purge) if refs else 0
+    click.echo(f"removed {count} datasets" if for_good else f"moved {count} datasets to the trash")
+    return 0
+
+
+def _found(
+    butler: Butler, dataset_types: tuple[str, ...], collections: tuple[str, ...], where: str, find_all: bool
+) -> list[DatasetRef]:
+    """Return the datasets that a query means, each once."""
+    found: dict[Any, DatasetRef] = {}
+    for name in dict.fromkeys(dataset_types):
+        query = butler.query_all_datasets(
+            name, collections=list(collections) or None, where=where, find_first=not find_all
+        )
+        found |= {ref.id: ref for ref in query}
+    return list(found.values())
+
+
+@click.group("trash", context_settings={"help_option_names": ["-h", "--help"]})
+def trash() -> None:
+    """Show what was removed from a repository, bring it back, or remove it for good.
+
+    \b
+      skybutler trash list demo
+      skybutler trash restore demo --run u/me/first
+      skybutler trash empty demo --older-than "2 days"
+    """
+
+
+@trash.command("list")
+@click.argument("repo")
+@click.argument("dataset_type", metavar="TYPE", default="*")
+@click.option("--run", default="*", metavar="GLOB", help="Only datasets that such RUNs owned.")
+@format_option
+def trash_list(repo: str, dataset_type: str, run: str, output: str) -> None:
+    """List what is in the trash of REPO, of a TYPE (a name or glob), the last one removed first.
+
+    \b
+      skybutler trash list demo 'cal*' --run 'u/me/*'
+    """
+    from ..butler import Butler
+
+    with Butler(repo, writeable=False) as butler:
+        rows = [
+            [one.dataset_type, " ".join(f"{k}={v}" for k, v in one.data_id.items()), one.run, one.removed[:19],
+             "being emptied" if one.is_going else one.expires[:19], one.size, str(one.id)]
+            for one in butler.trash.list(dataset_type, run=run)
+        ]  # fmt: skip
+    print_rows(["type", "data ID", "run", "removed (TAI)", "expires (TAI)", "bytes", "id"], rows, output)
+
+
+@trash.command("restore")
+@click.argument("repo")
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
+@click.option("--type", "dataset_type", default="*", metavar="GLOB", help="All of such dataset types.")
+@click.option("--run", metavar="GLOB", help="All that such RUNs owned.")
+@click.option("--skip-conflicts", is_flag=True, help="Leave what cannot be restored, and restore the others.")
+def trash_restore(repo: str, ids: tuple[Any, ...], dataset_type: str, run: str | None, skip_conflicts: bool) -> int:
+    """Bring datasets of REPO back from the trash: by their IDs, by RUN or by type; all of them, or none.
+
+    A RUN that is gone is made again, and datasets go back into the TAGGED and CALIBRATION collections that held them.
+    What has its place taken by now is told, and nothing is restored, unless --skip-conflicts is given.
+
+    \b
+      skybutler trash restore demo --run u/me/first
+      skybutler trash restore demo --type src --run '*'
+    """
+    from ..butler import Butler
+
+    if bool(ids) == (run is not None or dataset_type != "*"):
+        raise click.UsageError("name IDs (`skybutler trash list` shows them), or say --run or --type.")
+    with Butler(repo, writeable=True) as butler:
+        done = butler.trash.restore(ids, dataset_type=dataset_type, run=run, skip_conflicts=skip_conflicts)
+    for text in [*(f"not restored: {conflict}" for conflict in done.conflicts), *(f"lost: {one}" for one in done.lost)]:
+        click.echo(text, err=True)
+    click.echo(f"restored {len(done.refs)} datasets")
+    return 0 if done.refs and not done.conflicts else 1
+
+
+@trash.command("empty")
+@click.argument("repo")
+@click.option("--older-than", metavar="TIME", help="Only what was removed so long ago ('2 days').  [default: all]")
+@click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
+def trash_empty(repo: str, older_than: str | None, yes: bool) -> None:
+    """Remove for good what is in the trash of REPO, and finish removals that were cut off.
+
+    \b
+      skybutler trash empty demo --older-than "2 days" --yes
+    """
+    from ..butler import Butler
+
+    age = None if older_than is None else span(older_than)
+    with Butler(repo, writeable=True) as butler:
+        found = butler.trash.list()
+        if not yes and found:
+            size = human(sum(one.size for one in found))
+            click.confirm(f"{len(found)} datasets, {size}, are in the trash. Remove for good?", abort=True)
+        count = butler.trash.empty(age)
+    click.echo(f"removed {count} datasets for good")
+
+
+@click.command("du")
+@click.argument("repo")
+@click.argument("name", metavar="GLOB", default="*")
+@click.option(
+    "--by",
+    type=click.Choice(["run", "dataset_type", "collection"]),
+    default="run",
+    show_default=True,
+    help="What room is counted by; collections overlap.",
+)
+@format_option
+def du(repo: str, name: str, by: Any, output: str) -> None:
+    """Tell what takes up how much room in REPO: RUNs, dataset types or collections whose names match GLOB.
+
+    A file that several datasets share counts once. As JSON or CSV, sizes are bytes.
+
+    \b
+      skybutler du demo
+      skybutler du demo 'u/me/*' --by collection
+    """
+    from fnmatch import fnmatchcase
+
+    from ..butler import Butler
+
+    with Butler(repo, writeable=False) as butler:
+        found = [usage for usage in butler.disk_usage(by) if fnmatchcase(usage.name, name)]
+        whole = butler.disk_usage("repository")
+        removed = butler.trash.list()
+    readable = output == "table"
+    rows = [[u.name, u.datasets, u.files, human(u.size) if readable else u.size] for u in found]
+    print_rows([by.replace("_", " "), "datasets", "files", "size" if readable else "bytes"], rows, output)
+    if readable:
+        click.echo(f"in all {human(sum(usage.size for usage in whole))}", nl=not removed)
+        if removed:
+            click.echo(f", and {human(sum(one.size for one in removed))} in the trash ({len(removed)} datasets)")
+
+
+def human(size: int) -> str:
+    """Return bytes as people say them: ``1.5 GB``."""
+    amount, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{size} B" if unit == "B" else f"{amount:.3g} {unit}"
+
+
+def span(text: str) -> timedelta:
+    """Return a span of time of an option.
+
+    Raises
+    ------
+    click.BadParameter
+        It is none.
+    """
+    from datetime import timedelta
+
+    from ..butler.places import seconds
+    from ..model.errors import ConfigError
+
+    try:
+        return timedelta(seconds=seconds(text, "--older-than"))
+    except (ConfigError, OverflowError) as error:
+        raise click.BadParameter(str(error)) from error
