@@ -11,6 +11,8 @@ from .chebyshev import ChebyshevField
 
 __all__ = ["ApCorrMap"]
 
+_SHOWN = 6
+
 
 class ApCorrMap(LsstNames, Mapping[str, ChebyshevField]):
     """Fields by the column that they correct: ``base_PsfFlux_instFlux``, ``base_PsfFlux_instFluxErr``.
@@ -41,7 +43,8 @@ class ApCorrMap(LsstNames, Mapping[str, ChebyshevField]):
         return len(self._fields)
 
     def __repr__(self) -> str:
-        return f"ApCorrMap({', '.join(self._fields)})"
+        more = len(self) - _SHOWN
+        return f"ApCorrMap({', '.join([*list(self)[:_SHOWN], *([f'… {more} more'] if more > 0 else [])])})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return each field's own dictionary by name."""

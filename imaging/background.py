@@ -257,6 +257,9 @@ class BackgroundList(LsstNames, list[Background]):
             made[strip].array[...] = sum(background.image(strip, dtype=np.float64).array for background in self)
         return made
 
+    def __repr__(self) -> str:
+        return f"BackgroundList({super().__repr__()})"
+
     def to_dict(self) -> dict[str, Any]:
         """Return each background's own dictionary."""
         return {"backgrounds": [background.to_dict() for background in self]}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .describe import Described, Part, Table
 from .functor_keys import FunctorKey
 from .schema import Field, Schema
 from .source_record import SourceMeasurements, SourceRecord
@@ -15,14 +16,17 @@ from .source_record import SourceMeasurements, SourceRecord
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-    from astropy.table import Table
+    from astropy.table import Table as AstropyTable
+    from matplotlib.axes import Axes
 
 __all__ = ["SourceCatalog"]
 
 Column = np.ndarray[Any, Any]
 
+_SHOWN_ROWS, _SHOWN_COLUMNS = 10, 20
 
-class SourceCatalog(SourceMeasurements):
+
+class SourceCatalog(Described, SourceMeasurements):
     """Sources as rows over columns.
 
     ``catalog["flux"]`` is a column, ``catalog[3]`` a record, ``catalog[2:5]`` a view of rows, ``catalog[good]`` with a
@@ -220,7 +224,7 @@ class SourceCatalog(SourceMeasurements):
         """Return a catalog with columns and metadata of its own, all writable."""
         return self._with({name: column.copy() for name, column in self.columns.items()})
 
-    def as_astropy(self, *, copy: bool = False) -> Table:
+    def as_astropy(self, *, copy: bool = False) -> AstropyTable:
         """Return an `astropy.table.Table` with units, descriptions and metadata; it shares memory unless `copy`."""
         from .catalog_tables import as_astropy
 
@@ -239,7 +243,7 @@ class SourceCatalog(SourceMeasurements):
         return to_arrow(self)
 
     @classmethod
-    def from_astropy(cls, table: Table) -> Self:
+    def from_astropy(cls, table: AstropyTable) -> Self:
         """Make a catalog of an `astropy.table.Table`, sharing its columns where types allow; masked values default."""
         from .catalog_tables import from_astropy
 
@@ -259,12 +263,22 @@ class SourceCatalog(SourceMeasurements):
 
         return from_arrow(cls, table)
 
-    def __repr__(self) -> str:
-        return f"SourceCatalog({self._rows} rows, {len(self._schema)} columns)"
+    def plot(self, x: str | Field, y: str | Field, ax: Axes | None = None, **style: Any) -> Axes:
+        """Draw one column over another, with matplotlib; see `skybutler.imaging.plots.plot_catalog`."""
+        from .plots import plot_catalog
 
-    def _repr_html_(self) -> str:
-        html: str = self[:20].as_astropy()._repr_html_()
-        return f"<p>{self!r}{', the first 20' if self._rows > 20 else ''}</p>{html}"
+        return plot_catalog(self, x, y, ax, **style)
+
+    def _state(self) -> Iterable[str]:
+        return f"{self._rows} rows", f"{len(self._schema)} columns"
+
+    def _parts(self) -> Iterable[Part]:
+        fields, rows = self._schema.fields[:_SHOWN_COLUMNS], min(self._rows, _SHOWN_ROWS)
+        cells = [[field.shown(value) for value in self[field][:rows]] for field in fields]
+        names, units = [field.name for field in fields], [field.units for field in fields]
+        more_rows, more_columns = self._rows - rows, len(self._schema) - len(fields)
+        table = Table(names, list(zip(*cells, strict=True)), units, more_rows, more_columns, may_lose_columns=True)
+        return (table,)
 
     def _row(self, row: int) -> int:
         if not -self._rows <= row < self._rows:

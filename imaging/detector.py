@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
+from .describe import Described, Facts, Part, Table
 from .geometry import Box2I
 
 __all__ = ["Amplifier", "Camera", "Detector"]
 
 
-@dataclass(frozen=True, slots=True)
-class Amplifier(LsstNames):
+@dataclass(frozen=True, slots=True, repr=False)
+class Amplifier(Described, LsstNames):
     """One output of a detector: where its pixels stand in the raw frame and in the trimmed one."""
 
     name: str
@@ -78,9 +79,26 @@ class Amplifier(LsstNames):
             values["saturation"] = float("inf")
         return cls(**values)
 
+    def _state(self) -> Iterable[str]:
+        size = f"{self.bbox.width}x{self.bbox.height} at ({self.bbox.min_x}, {self.bbox.min_y})"
+        return repr(self.name), size, f"gain={self.gain:g}", f"read_noise={self.read_noise:g}"
 
-@dataclass(frozen=True, slots=True)
-class Detector(LsstNames):
+    def _parts(self) -> Iterable[Part]:
+        facts = {
+            "pixels": repr(self.bbox),
+            "raw pixels": repr(self.raw_bbox),
+            "of these, data": repr(self.raw_data_bbox),
+            "of these, overscan": repr(self.raw_serial_overscan_bbox or "none"),
+            "gain": f"{self.gain:g} electrons/ADU",
+            "read noise": f"{self.read_noise:g} electrons",
+            "saturation": f"{self.saturation:g} ADU",
+            "mirrored": ", ".join(axis for axis, is_so in (("x", self.flip_x), ("y", self.flip_y)) if is_so) or "no",
+        }
+        return (Facts(facts),)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Detector(Described, LsstNames):
     """One detector: its trimmed size, and its amplifiers, by position or by name."""
 
     id: int
@@ -150,8 +168,29 @@ class Detector(LsstNames):
         amplifiers = tuple(Amplifier.from_dict(amplifier) for amplifier in content["amplifiers"])
         return cls(**{**content, "bbox": Box2I.from_list(content["bbox"]), "amplifiers": amplifiers})
 
+    def _state(self) -> Iterable[str]:
+        yield from (str(self.id), repr(self.name), f"{self.bbox.width}x{self.bbox.height}")
+        yield f"{len(self)} amplifiers"
+        if self.pixel_scale is not None:
+            yield f"{self.pixel_scale:g} arcsec/pixel"
 
-class Camera(LsstNames, Mapping[int, Detector]):
+    def _parts(self) -> Iterable[Part]:
+        names = ("amplifier", "x", "y", "width", "height", "gain", "read noise", "saturation")
+        units = ("", "pixel", "pixel", "pixel", "pixel", "e/ADU", "e", "ADU")
+        rows = [
+            (
+                amplifier.name,
+                *map(str, amplifier.bbox.to_list()),
+                _number(amplifier.gain),
+                _number(amplifier.read_noise),
+                _number(amplifier.saturation),
+            )
+            for amplifier in self.amplifiers
+        ]
+        return (Table(names, rows, units),)
+
+
+class Camera(Described, LsstNames, Mapping[int, Detector]):
     """The detectors of an instrument, by id; looked up by name, too.
 
     Parameters
@@ -189,8 +228,24 @@ class Camera(LsstNames, Mapping[int, Detector]):
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __repr__(self) -> str:
-        return f"Camera({self.name!r}, {len(self)} detectors)"
+    def _state(self) -> Iterable[str]:
+        return repr(self.name), f"{len(self)} detectors"
+
+    def _parts(self) -> Iterable[Part]:
+        names = ("id", "name", "width", "height", "amplifiers", "arcsec/pixel", "serial")
+        rows = [
+            (
+                str(detector.id),
+                detector.name,
+                str(detector.bbox.width),
+                str(detector.bbox.height),
+                str(len(detector)),
+                _number(detector.pixel_scale),
+                detector.serial,
+            )
+            for detector in self.values()
+        ]
+        return (Table(names, rows),)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; see `Detector.to_dict`."""
@@ -200,3 +255,7 @@ class Camera(LsstNames, Mapping[int, Detector]):
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Make a camera of what `to_dict` gave."""
         return cls(content["name"], [Detector.from_dict(detector) for detector in content["detectors"]])
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

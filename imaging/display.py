@@ -1,189 +1,296 @@
-"""Pictures of exposures: thumbnails without any plotting library, and plots with matplotlib."""
+"""Pictures of pixels without any plotting library: brightness, colours of mask planes, thumbnails for notebooks.
+
+Whatever an image holds, there is a picture of it, or none; nothing here raises for what pixels are.
+"""
 
 from __future__ import annotations
 
-import base64
 import struct
 import zlib
-from html import escape
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from .describe import Picture
+from .mask_schema import MaskPlane, MaskSchema
 
-    from .catalog import SourceCatalog
-    from .exposure import Exposure
+__all__ = ["PlaneColours", "Stretch", "png", "reduced_mask", "stretched", "thumbnail"]
 
-__all__ = ["plot", "png", "stretched", "thumbnail_html"]
-
-_THUMBNAIL = 256
-"""Pixels of a thumbnail's longer side."""
+_SIDE = 224
+"""Cells of a thumbnail's longer side: with `_GREYS`, noise of this size is a PNG of 35 kB."""
+_GREYS = 32
+_MOST_COLOURS = 7
+"""Mask planes of a thumbnail: with the greys alone, eight palettes of `_GREYS` make up the 256 of a PNG."""
+_MOST = 1e150
+"""Beyond this, pixels are as good as infinite: their differences and squares shall not overflow."""
+_SAMPLE = 1_000_000
+"""Pixels from which the limits of a stretch are taken."""
 
 _COLOURS = {
     "BAD": "#e6194b",
     "SAT": "#3cb44b",
     "INTRP": "#42d4f4",
     "CR": "#f032e6",
-    "EDGE": "#9a9a9a",
+    "EDGE": "#9a6324",
     "DETECTED": "#4363d8",
     "DETECTED_NEGATIVE": "#911eb4",
     "SUSPECT": "#ffe119",
     "NO_DATA": "#f58231",
+    "VIGNETTED": "#469990",
+    "STREAK": "#bfef45",
 }
-"""A colour for each plane of LSST that one looks for in a picture."""
-_OTHER_COLOURS = ("#469990", "#bfef45", "#dcbeff", "#9a6324", "#fabed4", "#808000")
+"""A colour for each plane of LSST."""
+_OTHER_COLOURS = ("#fabed4", "#dcbeff", "#aaffc3", "#ffd8b1", "#808000", "#000075", "#800000", "#a9a9a9")
+_FAINT_PLANES = frozenset({"DETECTED", "DETECTED_NEGATIVE"})  # large, and what is below matters most
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """How pixel values become brightness: linearly between two limits, or by asinh."""
+
+    low: float
+    """What is black."""
+    high: float
+    """What is white; more than `low`."""
+    faint: float = 0.0
+    """How far above `low` asinh turns from linear to logarithmic; 0: linear throughout."""
+
+    @classmethod
+    def of(cls, pixels: ArrayLike, stretch: str = "asinh") -> Stretch | None:
+        """Return the stretch that suits some pixels, or None where none is finite or all are equal.
+
+        Parameters
+        ----------
+        pixels
+            Of any shape and type.
+        stretch
+            ``zscale``: linear between the limits of IRAF's algorithm. ``asinh``: from its lower limit to the brightest
+            but 0.1 %, linear for the faint and logarithmic for the bright.
+
+        Raises
+        ------
+        ValueError
+            If the stretch is unknown.
+        """
+        if stretch not in ("asinh", "zscale"):
+            raise ValueError(f"There is no stretch {stretch!r}; there are 'asinh' and 'zscale'.")
+        from astropy.visualization import ZScaleInterval
+
+        given = np.asarray(pixels)
+        step = max(1, int(np.sqrt(given.size / _SAMPLE)))
+        sample = (given[::step, ::step] if given.ndim == 2 else given.ravel()).astype(np.float64)
+        good = sample[np.isfinite(sample)]
+        if not good.size:
+            return None
+        good = np.clip(good, -_MOST, _MOST)
+        low, high = (float(limit) for limit in ZScaleInterval().get_limits(good))
+        if not high > low:  # most pixels are equal, and what differs lies outside of what zscale sees
+            low, high = float(good.min()), float(good.max())
+        if not high > low:
+            return None
+        if stretch == "zscale":
+            return cls(low, high)
+        faint = (high - low) / 4.0  # about the noise of the sky
+        return cls(low, max(high, float(np.quantile(good, 0.999))), faint)
+
+    def brightness(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return 0 for `low` to 1 for `high`, and beyond for what is beyond."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what is beyond all limits is black or white all the same
+            above = np.asarray(values, dtype=np.float64) - self.low
+            if not self.faint:
+                return np.asarray(above / (self.high - self.low))
+            return np.asarray(np.arcsinh(above / self.faint) / np.arcsinh((self.high - self.low) / self.faint))
+
+    def values(self, brightness: ArrayLike) -> NDArray[np.float64]:
+        """Return the pixel values that are so bright."""
+        given = np.asarray(brightness, dtype=np.float64)
+        if not self.faint:
+            return np.asarray(self.low + given * (self.high - self.low))
+        return np.asarray(self.low + self.faint * np.sinh(given * np.arcsinh((self.high - self.low) / self.faint)))
 
 
 def stretched(pixels: NDArray[Any], stretch: str = "asinh") -> NDArray[np.float64]:
-    """Return pixels as brightness from 0 to 1; NaN where they are not finite.
+    """Return pixels as brightness from 0 to 1, half where all are equal; NaN where they are not finite.
 
     Parameters
     ----------
     pixels
         Of any shape.
     stretch
-        ``zscale``: linear between the limits of IRAF's algorithm. ``asinh``: from its lower limit to the brightest but
-        0.1 %, linear for the faint and logarithmic for the bright.
+        ``zscale`` or ``asinh``; see `Stretch.of`.
 
     Raises
     ------
     ValueError
         If the stretch is unknown.
     """
-    if stretch not in ("asinh", "zscale"):
-        raise ValueError(f"There is no stretch {stretch!r}; there are 'asinh' and 'zscale'.")
-    from astropy.visualization import ZScaleInterval
-
-    values = np.where(np.isfinite(pixels), pixels, np.nan).astype(np.float64)
-    good = values[np.isfinite(values)]
-    if not good.size:
-        return values
-    low, high = (float(limit) for limit in ZScaleInterval().get_limits(good))
-    if not high > low:
-        return np.where(np.isnan(values), values, 0.5)
-    if stretch == "zscale":
-        return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))
-    faint = (high - low) / 4.0  # where linear turns logarithmic: about the noise of the sky
-    top = np.arcsinh((max(high, float(np.quantile(good, 0.999))) - low) / faint)
-    return np.asarray(np.clip(np.arcsinh((values - low) / faint) / top, 0.0, 1.0))
+    scale = Stretch.of(pixels, stretch)
+    bright = np.full(pixels.shape, 0.5) if scale is None else np.clip(scale.brightness(pixels), 0.0, 1.0)
+    bright[~np.isfinite(pixels)] = np.nan
+    return bright
 
 
-def png(grey: NDArray[np.uint8]) -> bytes:
-    """Return a grey PNG file of pixels, shape ``(height, width)``, the first row at the top."""
+@dataclass(frozen=True, slots=True)
+class PlaneColours:
+    """Which plane of a mask colours which pixel: where several are set, the one that fewest pixels have."""
+
+    planes: tuple[MaskPlane, ...]
+    """Planes that occur, the most frequent one first."""
+    index: NDArray[np.uint8]
+    """For each pixel 0, or 1 + the number of a plane; shape (height, width)."""
+
+    @classmethod
+    def of(cls, bits: NDArray[Any], schema: MaskSchema, names: Sequence[str] | None = None) -> PlaneColours:
+        """Colour the pixels of a mask.
+
+        Parameters
+        ----------
+        bits
+            The mask's pixels, shape (height, width).
+        schema
+            What they mean.
+        names
+            Planes to colour; all by default.
+
+        Raises
+        ------
+        ValueError
+            If the mask has no plane of a name.
+        """
+        wanted = list(schema) if names is None else [schema[name] for name in names]
+        hits = [(bits >> plane.bit & 1).astype(bool) for plane in wanted]
+        counted = [(int(np.count_nonzero(hit)), plane, hit) for plane, hit in zip(wanted, hits, strict=True)]
+        occurring = sorted((found for found in counted if found[0]), key=lambda found: (-found[0], found[1].bit))
+        index = np.zeros(bits.shape, dtype=np.uint8)
+        for number, (_, _, hit) in enumerate(occurring):
+            index[hit] = number + 1
+        return cls(tuple(plane for _, plane, _ in occurring), index)
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """The colour (``#rrggbb``) of each plane, by name."""
+        return {
+            plane.name: _COLOURS.get(plane.name, _OTHER_COLOURS[plane.bit % len(_OTHER_COLOURS)])
+            for plane in self.planes
+        }
+
+    @property
+    def opacities(self) -> list[float]:
+        """How much of what is below each plane hides, 0 to 1."""
+        return [0.25 if plane.name in _FAINT_PLANES else 0.65 for plane in self.planes]
+
+
+def reduced_mask(bits: NDArray[Any], cell: int) -> NDArray[Any]:
+    """Return what any pixel of each cell has set: nothing that is flagged gets lost in a smaller picture.
+
+    Parameters
+    ----------
+    bits
+        Shape (height, width).
+    cell
+        Pixels of a cell's side; the last row and column may have fewer.
+    """
+    if cell == 1 or not bits.size:
+        return bits
+    rows, columns = (np.arange(0, size, cell) for size in bits.shape)
+    return np.asarray(np.bitwise_or.reduceat(np.bitwise_or.reduceat(bits, rows, axis=0), columns, axis=1))
+
+
+def thumbnail(
+    pixels: NDArray[Any] | None, bits: NDArray[Any] | None = None, schema: MaskSchema | None = None
+) -> Picture | None:
+    """Return a small picture, the first row at the bottom; None where there are no pixels.
+
+    Parameters
+    ----------
+    pixels
+        Shape (height, width), of any type; None for a mask alone, on white.
+    bits, schema
+        A mask of the same shape, to be laid over the pixels in colours, and what it means.
+    """
+    plane = bits if pixels is None else pixels
+    if plane is None or not plane.size:
+        return None
+    shape = plane.shape
+    cell, stride = _cell(max(shape))
+    grey = np.full([-(-size // cell) for size in shape], _GREYS - 1, dtype=np.uint8)
+    if pixels is not None:
+        bright = np.nan_to_num(stretched(_reduced(pixels, cell, stride), "asinh"), nan=0.0)
+        grey = np.rint(bright * (_GREYS - 1)).astype(np.uint8)
+    palette = np.repeat(np.linspace(0, 255, _GREYS)[:, np.newaxis], 3, axis=1)
+    palettes, legend = [palette], {}
+    if bits is not None and schema is not None:
+        planes = PlaneColours.of(reduced_mask(bits, cell), schema)
+        planes = PlaneColours(planes.planes[-_MOST_COLOURS:], _last(planes.index, len(planes.planes)))
+        legend = planes.colours
+        for colour, opacity in zip(legend.values(), planes.opacities, strict=True):
+            share = opacity if pixels is not None else 1.0
+            palettes.append(palette * (1 - share) + np.array(list(bytes.fromhex(colour[1:]))) * share)
+        grey = grey + _GREYS * planes.index
     height, width = grey.shape
+    enlarged = max(1, round(_SIDE / max(width, height)))
+    return Picture(
+        png(grey[::-1], np.concatenate(palettes).astype(np.uint8)),
+        width * enlarged,
+        height * enlarged,
+        f"{shape[1]}x{shape[0]} pixels" + (", asinh" if pixels is not None else ""),
+        legend,
+    )
+
+
+def png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
+    """Return a PNG file.
+
+    Parameters
+    ----------
+    pixels
+        Numbers of colours, shape (height, width), the first row at the top.
+    palette
+        Red, green and blue of each colour, shape (colours, 3).
+    """
+    height, width = pixels.shape
     rows = np.zeros((height, width + 1), dtype=np.uint8)  # every row begins with its filter: none
-    rows[:, 1:] = grey
+    rows[:, 1:] = pixels
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows.tobytes()))
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0))
+        + chunk(b"PLTE", palette.tobytes())
+        + chunk(b"IDAT", zlib.compress(rows.tobytes(), 9))
         + chunk(b"IEND", b"")
     )
 
 
-def thumbnail_html(exposure: Exposure) -> str:
-    """Return HTML of an exposure: a small picture, north where the pixels have it, and what it holds."""
-    text = f"<pre>{escape(repr(exposure))}</pre>"
-    if not exposure.bbox.area:
-        return text
-    step = -(-max(exposure.width, exposure.height) // _THUMBNAIL)
-    brightness = np.nan_to_num(stretched(exposure.image.array[::step, ::step], "zscale"), nan=0.0)
-    picture = png((brightness[::-1] * 255).astype(np.uint8))
-    source = base64.b64encode(picture).decode("ascii")
-    return f'<div><img alt="the image, zscale" src="data:image/png;base64,{source}"/>{text}</div>'
+def _cell(longest: int) -> tuple[int, int]:
+    """Return the pixels of a cell's side for a thumbnail, and every how many-th of them is looked at.
 
-
-def plot(
-    exposure: Exposure, catalog: SourceCatalog | None = None, ax: Axes | None = None, stretch: str = "asinh"
-) -> Axes:
-    """Draw the pixels, the mask over them with a legend, and sources as circles.
-
-    Parameters
-    ----------
-    exposure
-        What to draw; axes are in parent pixels.
-    catalog
-        Sources: at the slot Centroid, or where the WCS has their sky positions.
-    ax
-        Where to draw; a new figure by default.
-    stretch
-        ``asinh`` or ``zscale``; see `stretched`.
-
-    Returns
-    -------
-    ax : `matplotlib.axes.Axes`
-        What was drawn on.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If matplotlib is not installed; ``pip install 'skybutler[plots]'`` does it.
-    ValueError
-        If the sources have neither centroids nor, by a WCS, pixels.
+    A cell's mean is taken over some 4 by 4 of its pixels: more would cost time that the eye does not see.
     """
-    try:
-        from matplotlib import pyplot
-        from matplotlib.patches import Patch
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "Plots need matplotlib: pip install 'skybutler[plots]'.", name="matplotlib"
-        ) from error
-    if ax is None:
-        _, ax = pyplot.subplots()
-    box = exposure.bbox
-    extent = (box.min_x - 0.5, box.max_x + 0.5, box.min_y - 0.5, box.max_y + 0.5)
-    ax.imshow(stretched(exposure.image.array, stretch), origin="lower", extent=extent, cmap="gray", vmin=0, vmax=1)
-    overlay, colours = _mask_overlay(exposure)
-    if colours:
-        ax.imshow(overlay, origin="lower", extent=extent)
-        patches = [Patch(color=colour, label=name, alpha=0.5) for name, colour in colours.items()]
-        ax.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize="small")
-    if catalog is not None:
-        x, y = _positions(exposure, catalog)
-        size = min(40.0, 20_000.0 / max(len(catalog), 1))  # thousands of sources are not to hide the picture
-        ax.scatter(x, y, s=size, facecolors="none", edgecolors="yellow", linewidths=0.6, alpha=0.8)
-        ax.set_xlim(extent[0], extent[1])
-        ax.set_ylim(extent[2], extent[3])
-    ax.set_xlabel("x")
-    ax.set_ylabel("y")
-    ax.set_title(_title(exposure))
-    return ax
+    needed = max(1, -(-longest // _SIDE))
+    stride = max(1, needed // 4)
+    return stride * -(-needed // stride), stride
 
 
-def _title(exposure: Exposure) -> str:
-    """Return what tells one exposure from another: visit, detector, filter, as far as they are known."""
-    visit = exposure.visit_info.id if exposure.visit_info is not None else 0
-    parts = [f"visit {visit}" if visit else "", f"detector {exposure.detector.name}" if exposure.detector else ""]
-    return ", ".join(part for part in (*parts, str(exposure.filter or "")) if part)
+def _reduced(pixels: NDArray[Any], cell: int, stride: int) -> NDArray[np.float64]:
+    """Return the mean of the finite pixels of each cell, every stride-th of them; NaN where there is none."""
+    sample = pixels[::stride, ::stride].astype(np.float64)
+    good = np.isfinite(sample)
+    rows, columns = (np.arange(0, size, cell // stride) for size in sample.shape)
+
+    def summed(values: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1), dtype=np.float64)
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return summed(np.where(good, sample, 0.0)) / summed(good.astype(np.float64))
 
 
-def _mask_overlay(exposure: Exposure) -> tuple[NDArray[np.float64], dict[str, str]]:
-    """Return RGBA of the mask, shape ``(height, width, 4)``, and the colour of each plane that occurs."""
-    from matplotlib.colors import to_rgb
-
-    bits = exposure.mask.array
-    overlay = np.zeros((*bits.shape, 4))
-    colours: dict[str, str] = {}
-    for name, bit in exposure.mask.plane_dict.items():
-        hit = (bits >> bit) & 1 == 1
-        if hit.any():
-            colours[name] = _COLOURS.get(name, _OTHER_COLOURS[bit % len(_OTHER_COLOURS)])
-            overlay[hit] = (*to_rgb(colours[name]), 0.2 if name == "DETECTED" else 0.5)
-    return overlay, colours
-
-
-def _positions(exposure: Exposure, catalog: SourceCatalog) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if "slot_Centroid_x" in catalog.schema:
-        return catalog.x, catalog.y
-    if exposure.wcs is None:
-        raise ValueError("The sources have no slot Centroid and the exposure no wcs: their pixels are not known.")
-    x, y = exposure.wcs.sky_to_pixel(catalog.coord)
-    return np.asarray(x), np.asarray(y)
+def _last(index: NDArray[np.uint8], planes: int) -> NDArray[np.uint8]:
+    """Return numbers of planes for the last ones alone: pixels of others have none."""
+    dropped = max(0, planes - _MOST_COLOURS)
+    return np.where(index > dropped, index - np.minimum(index, dropped), 0).astype(np.uint8)

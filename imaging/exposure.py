@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .components import COMPONENTS, ExposureComponents
+from .describe import Described, Part
 from .geometry import Box2I, Extent2I, Point2D, Point2I
 from .header import Header
 from .image import Image
@@ -20,6 +21,8 @@ from .placed import Placed
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
+    from astropy.nddata import CCDData
+    from astropy.units import UnitBase
     from matplotlib.axes import Axes
 
     from .catalog import SourceCatalog
@@ -30,7 +33,7 @@ __all__ = ["Exposure"]
 _MUTABLE = ("background", "summary_stats")
 
 
-class Exposure(ExposureComponents, Placed):
+class Exposure(Described, ExposureComponents, Placed):
     """A masked image and its components, which are attributes and None where absent.
 
     The components are `wcs`, `psf`, `photo_calib` (or `calib`), `background`, `visit_info`, `filter`, `detector`,
@@ -221,23 +224,44 @@ class Exposure(ExposureComponents, Placed):
         in_x = (x >= self.x0 - 0.5) & (x < self.x0 + self.width - 0.5)
         return np.asarray(in_x & (y >= self.y0 - 0.5) & (y < self.y0 + self.height - 0.5))
 
-    def plot(self, catalog: SourceCatalog | None = None, ax: Axes | None = None, stretch: str = "asinh") -> Axes:
-        """Draw the pixels, the mask over them, and sources; see `skybutler.imaging.display.plot`."""
-        from .display import plot
+    def plot(
+        self,
+        catalog: SourceCatalog | None = None,
+        ax: Axes | None = None,
+        stretch: str = "asinh",
+        *,
+        planes: str | Iterable[str] | None = None,
+        grid: bool = True,
+    ) -> Axes:
+        """Draw the pixels, the mask, the sky's grid and sources; see `skybutler.imaging.plots.plot_exposure`."""
+        from .plots import plot_exposure
 
-        return plot(self, catalog, ax, stretch)
+        return plot_exposure(self, catalog, ax, stretch, planes=planes, grid=grid)
 
-    def __repr__(self) -> str:
-        held = ", ".join(self.components) or "no components"
-        what = f" {self.filter}" if self.filter is not None else ""
-        cards = f", {len(self.metadata)} header cards" if len(self.metadata) else ""
+    def to_ccddata(self, unit: UnitBase | str | None = None, bad: Iterable[str] | None = None) -> CCDData:
+        """Return an `astropy.nddata.CCDData`, sharing pixels; see `skybutler.imaging.nddata.to_ccddata`."""
+        from .nddata import to_ccddata
+
+        return to_ccddata(self, unit, bad)
+
+    @classmethod
+    def from_ccddata(cls, ccd: CCDData) -> Exposure:
+        """Make an exposure of an `astropy.nddata.CCDData`; see `skybutler.imaging.nddata.from_ccddata`."""
+        from .nddata import from_ccddata
+
+        return from_ccddata(ccd)
+
+    def _state(self) -> Iterable[str]:
         size = f"{self.width}x{self.height} {self.dtype} at ({self.x0}, {self.y0})"
-        return f"Exposure({size}{what}, {held}{cards})"
+        yield f"{size} {self.filter}" if self.filter is not None else size
+        yield from self.components or ("no components",)
+        if len(self.metadata):
+            yield f"{len(self.metadata)} header cards"
 
-    def _repr_html_(self) -> str:
-        from .display import thumbnail_html
+    def _parts(self) -> Iterable[Part]:
+        from .pixel_parts import exposure_parts
 
-        return thumbnail_html(self)
+        return exposure_parts(self)
 
     def _with(self, masked_image: MaskedImage) -> Self:
         made = type(self)(masked_image, metadata=self.metadata)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
+from .describe import Described, Part, Table
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -18,6 +19,9 @@ HeaderValue = str | int | float | bool | complex | None
 """What a card can hold; None is FITS's undefined value."""
 
 T = TypeVar("T")
+
+_SHOWN = 100
+"""Cards that a description shows; some cameras write thousands."""
 
 COMMENTARY = frozenset({"COMMENT", "HISTORY", ""})
 """Keywords that stand once for each line of text."""
@@ -40,7 +44,7 @@ def _keyword(name: str) -> str:
     return name.strip().upper().removeprefix("HIERARCH ").strip()
 
 
-class Header(LsstNames, MutableMapping[str, HeaderValue]):
+class Header(Described, LsstNames, MutableMapping[str, HeaderValue]):
     """An ordered mapping of FITS keywords to values.
 
     Keywords are case-insensitive and may be of any length (``HIERARCH`` is left out). A COMMENT, HISTORY or blank
@@ -172,8 +176,12 @@ class Header(LsstNames, MutableMapping[str, HeaderValue]):
     def __len__(self) -> int:
         return len(self._index)
 
-    def __repr__(self) -> str:
-        return f"Header({len(self._cards)} cards)"
+    def _state(self) -> Iterable[str]:
+        return (f"{len(self._cards)} cards",)
+
+    def _parts(self) -> Iterable[Part]:
+        shown = [(card.keyword, _shown(card), card.comment) for card in self._cards[:_SHOWN]]
+        return (Table(("keyword", "value", "comment"), shown, more_rows=len(self._cards) - len(shown)),)
 
     def __str__(self) -> str:
         lines = (
@@ -274,6 +282,10 @@ class HeaderComments(MutableMapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._header)
+
+
+def _shown(card: Card) -> str:
+    return str(card.value) if isinstance(card.value, str) else "" if card.value is None else repr(card.value)
 
 
 def _plain(keyword: str, value: object) -> HeaderValue:

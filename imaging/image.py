@@ -1,13 +1,18 @@
 """Images: one plane of numbers, with in-place arithmetic."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Never, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import kernels
+from .describe import Part
 from .geometry import Box2I, Extent2I, Point2I
 from .plane import Plane, as_box
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Image", "operand_pixels", "refuse_binary"]
 
@@ -45,6 +50,17 @@ class Image(Plane):
         """Make an image of one value over a box, or of a size (width, height) with its origin at (0, 0)."""
         box = as_box(size)
         return cls(np.full((box.height, box.width), value, dtype), box.min)
+
+    def plot(self, ax: "Axes | None" = None, stretch: str = "asinh") -> "Axes":
+        """Draw the pixels, with matplotlib; see `skybutler.imaging.plots.plot_image`."""
+        from .plots import plot_image
+
+        return plot_image(self, ax, stretch)
+
+    def _parts(self) -> Iterable[Part]:
+        from .pixel_parts import image_parts
+
+        return image_parts(self)
 
     def scaled_plus(self, factor: float, other: "Image | NDArray[Any] | float") -> None:
         """Add a multiple: ``l + factor * r``."""

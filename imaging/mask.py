@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .blocks import blocks
+from .describe import Part
 from .geometry import Box2I, Extent2I, Point2I
 from .kernels import safe_operand
 from .mask_schema import MaskSchema, renumbered
 from .plane import Plane, as_box
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .mask_report import MaskReport
 
 __all__ = ["Mask"]
 
@@ -140,6 +146,18 @@ class Mask(Plane):
         """Return the names of the planes set in a pixel."""
         return self.interpret(int(self[x, y]))
 
+    def report(self) -> "MaskReport":
+        """Return how many pixels, and what part of all, have each plane set; a prompt shows it as a table."""
+        from .mask_report import MaskReport
+
+        return MaskReport.of(self)
+
+    def plot(self, ax: "Axes | None" = None, planes: str | Iterable[str] | None = None) -> "Axes":
+        """Draw the planes in colours, with matplotlib; see `skybutler.imaging.plots.plot_mask`."""
+        from .plots import plot_mask
+
+        return plot_mask(self, ax, planes)
+
     def conformed_to(self, schema: MaskSchema) -> "Mask":
         """Return a copy with the bits of another schema; planes that it lacks are appended at free bits."""
         target = schema.merged_with(self.schema)
@@ -217,8 +235,13 @@ class Mask(Plane):
             value = self.schema.bit_mask(value)
         return _pixel_value(value, self.dtype)
 
-    def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]}, {len(self.schema)} planes)"
+    def _state(self) -> Iterable[str]:
+        return *super()._state(), f"{len(self.schema)} planes"
+
+    def _parts(self) -> Iterable[Part]:
+        from .pixel_parts import mask_parts
+
+        return mask_parts(self)
 
     if not TYPE_CHECKING:  # a type checker refuses these by itself
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
+from .describe import Described, Part, Table
 
 __all__ = ["MaskPlane", "MaskSchema", "renumbered"]
 
@@ -40,7 +41,7 @@ class MaskPlane:
     """What it means where the bit is set."""
 
 
-class MaskSchema(LsstNames):
+class MaskSchema(Described, LsstNames):
     """The planes that a mask has; never changes.
 
     Parameters
@@ -164,6 +165,12 @@ class MaskSchema(LsstNames):
 
     def __repr__(self) -> str:
         return f"MaskSchema.from_dict({self.plane_dict!r})"
+
+    def _state(self) -> Iterable[str]:
+        return (f"{len(self)} planes",)
+
+    def _parts(self) -> Iterable[Part]:
+        return (Table(("plane", "bit", "meaning"), [(plane.name, str(plane.bit), plane.doc) for plane in self]),)
 
 
 def renumbered(values: NDArray[Any], moves: list[tuple[int, int]], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -18,6 +18,7 @@ is validated before any plane is touched, and operands that share memory with th
 what separate copies would have given.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Never, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import kernels
 from .blocks import blocks
+from .describe import Described, Part
 from .geometry import Box2I, Extent2I, Point2I
 from .image import Image, operand_pixels, refuse_binary
 from .mask import Mask
@@ -32,10 +34,14 @@ from .mask_schema import MaskSchema
 from .placed import Placed
 from .plane import as_box, locate
 
+if TYPE_CHECKING:
+    from astropy.nddata import NDData, NDDataArray
+    from matplotlib.axes import Axes
+
 __all__ = ["MaskedImage", "make_masked_image", "make_masked_image_from_arrays"]
 
 
-class MaskedImage(Placed):
+class MaskedImage(Described, Placed):
     """An image with its mask and its variance.
 
     Parameters
@@ -190,6 +196,27 @@ class MaskedImage(Placed):
         """Return a copy with image pixels of another type; mask and variance keep theirs."""
         return self._like(self._image.astype(dtype), self._mask.clone(), self._variance.clone())
 
+    def plot(
+        self, ax: "Axes | None" = None, stretch: str = "asinh", planes: str | Iterable[str] | None = None
+    ) -> "Axes":
+        """Draw the pixels and the mask over them, with matplotlib; see `skybutler.imaging.plots.plot_masked_image`."""
+        from .plots import plot_masked_image
+
+        return plot_masked_image(self, ax, stretch, planes)
+
+    def to_nddata(self, bad: Iterable[str] | None = None) -> "NDDataArray":
+        """Return an `astropy.nddata.NDDataArray`, sharing pixels; see `skybutler.imaging.nddata.to_nddata`."""
+        from .nddata import to_nddata
+
+        return to_nddata(self, bad)
+
+    @classmethod
+    def from_nddata(cls, data: "NDData") -> "MaskedImage":
+        """Make a masked image of an `astropy.nddata.NDData`; see `skybutler.imaging.nddata.from_nddata`."""
+        from .nddata import from_nddata
+
+        return from_nddata(data)
+
     def _like(self, image: Image, mask: Mask, variance: Image) -> Self:
         new = object.__new__(type(self))
         new._image, new._mask, new._variance = image, mask, variance
@@ -255,10 +282,14 @@ class MaskedImage(Placed):
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _no_binary
 
-    def __repr__(self) -> str:
+    def _state(self) -> Iterable[str]:
         x, y = self.xy0
-        planes = len(self._mask.schema)
-        return f"{type(self).__name__}({self.width}x{self.height} {self.dtype}, xy0=({x}, {y}), {planes} mask planes)"
+        return f"{self.width}x{self.height} {self.dtype}", f"xy0=({x}, {y})", f"{len(self._mask.schema)} mask planes"
+
+    def _parts(self) -> Iterable[Part]:
+        from .pixel_parts import masked_image_parts
+
+        return masked_image_parts(self)
 
 
 def _has_zero(right: NDArray[Any] | float, factor: float | None) -> bool:

@@ -5,11 +5,13 @@ array itself is ``[y, x]`` and counts from 0. Nothing is clipped silently: what 
 """
 
 import operator
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .describe import Described
 from .geometry import LOCAL, PARENT, Box2I, Extent2I, ImageOrigin, Point2D, Point2I
 from .placed import Placed
 
@@ -102,13 +104,15 @@ def _bounds(axis: slice, begin: int, end: int, origin: ImageOrigin) -> tuple[int
 
 def as_box(size: Box2I | Extent2I | tuple[int, int]) -> Box2I:
     """Return a box as it is, and dimensions (width, height) as a box at (0, 0)."""
-    box = size if isinstance(size, Box2I) else Box2I(Point2I(0, 0), Extent2I(size), invert=False)
+    if not isinstance(size, Box2I) and min(size) < 0:
+        raise ValueError(f"an image has a width and a height of 0 or more, not {tuple(size)}")
+    box = size if isinstance(size, Box2I) else Box2I(Point2I(0, 0), Extent2I(size))
     if box.area > _MOST_PIXELS:
         raise ValueError(f"{box!r} has {box.area} pixels; images have at most {_MOST_PIXELS}")
     return box
 
 
-class Plane(Placed):
+class Plane(Described, Placed):
     """One array of pixels with the coordinates of its lower left one; what Image and Mask are made from."""
 
     __slots__ = ("_array", "_xy0")
@@ -245,6 +249,6 @@ class Plane(Placed):
             raise ValueError(f"pixels of type {self.dtype} cannot be seen as {dtype} without a copy")
         return array.copy() if copy and array is self._array else array
 
-    def __repr__(self) -> str:
+    def _state(self) -> Iterable[str]:
         x, y = self._xy0
-        return f"{type(self).__name__}({self.width}x{self.height} {self.dtype}, xy0=({x}, {y}))"
+        return f"{self.width}x{self.height} {self.dtype}", f"xy0=({x}, {y})"

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
+from .describe import Described, Facts, Part, Table
 
 __all__ = ["AliasMap", "Field", "Schema"]
 
@@ -96,6 +97,12 @@ class Field(LsstNames):
         """Return a new column, shape ``(rows, *shape)``, filled with the default."""
         return np.full((rows, *self.shape), self.default, dtype=self.dtype)
 
+    def shown(self, value: Any) -> str:
+        """Return a value of the column as text to read: numbers to nine digits, longer arrays by their ends."""
+        if self.shape:
+            return np.array2string(value, precision=6, threshold=6, edgeitems=2).replace("\n", "")
+        return f"{value:.9g}" if self.dtype.kind == "f" else str(value)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the field as plain values."""
         return {
@@ -171,7 +178,7 @@ class AliasMap(MutableMapping[str, str]):
         return f"AliasMap({self._targets})"
 
 
-class Schema(LsstNames):
+class Schema(Described, LsstNames):
     """The columns of a catalog in order, and their aliases.
 
     Fields are only ever added; the copy that a catalog keeps takes no more of them.
@@ -333,11 +340,19 @@ class Schema(LsstNames):
     def __repr__(self) -> str:
         lines = [f"Schema({len(self)} columns)"]
         for field in self:
-            size = f"[{', '.join(map(str, field.shape))}]" if field.shape else ""
             units = f" [{field.units}]" if field.units else ""
-            lines.append(f"  {field.name}: {field.type}{size}{units} {field.doc}".rstrip())
+            lines.append(f"  {field.name}: {field.type}{_cell(field)}{units} {field.doc}".rstrip())
         lines += [f"  {alias} -> {target}" for alias, target in self.aliases.items()]
         return "\n".join(lines)
+
+    def _state(self) -> Iterable[str]:
+        return (f"{len(self)} columns",)
+
+    def _parts(self) -> Iterable[Part]:
+        rows = [(field.name, field.type + _cell(field), field.units, field.doc) for field in self]
+        yield Table(("column", "type", "unit", "meaning"), rows)
+        if self.aliases:
+            yield Facts(dict(self.aliases))
 
     def _add(self, field: Field) -> None:
         if self._frozen:
@@ -348,3 +363,8 @@ class Schema(LsstNames):
         if field.name in self._fields:
             raise ValueError(f"There is a column {field.name!r} already: {self._fields[field.name]}.")
         self._fields[field.name] = field
+
+
+def _cell(field: Field) -> str:
+    """Return the shape of one cell, ``[3]``; nothing for single values."""
+    return f"[{', '.join(map(str, field.shape))}]" if field.shape else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..model.lsst_names import LsstNames
+from .describe import Described, Facts, Part
 from .functor_keys import CovarianceKey, FunctorKey, QuadrupoleKey
 from .schema import Field, Schema
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from .wcs import Wcs
 
 __all__ = ["SlotField", "SourceMeasurements", "SourceRecord"]
+
+
+_SHOWN = 6
+"""Columns that the `repr` of a record shows: the minimal schema, and two of its own."""
 
 
 class SlotField:
@@ -191,7 +196,7 @@ class SourceMeasurements(LsstNames):
         return Angle(self[column], unit=self.schema[column].units or "rad")
 
 
-class SourceRecord(SourceMeasurements):
+class SourceRecord(Described, SourceMeasurements):
     """A row of a catalog. It holds no values itself: what is set here is set in the catalog.
 
     Parameters
@@ -256,6 +261,12 @@ class SourceRecord(SourceMeasurements):
     def __hash__(self) -> int:
         return hash((id(self._catalog), self._row))
 
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in self.extract("*").items())
-        return f"SourceRecord({values})"
+    def _state(self) -> Iterable[str]:
+        yield f"row {self._row} of {len(self._catalog)}"
+        for name, value in list(self.extract("*").items())[:_SHOWN]:
+            yield f"{name}={value!r}"
+        if len(self.schema) > _SHOWN:
+            yield f"… {len(self.schema) - _SHOWN} more columns"
+
+    def _parts(self) -> Iterable[Part]:
+        return (Facts({field.name: f"{field.shown(self[field])} {field.units}".rstrip() for field in self.schema}),)

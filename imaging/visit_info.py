@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
+from .describe import Described, Facts, Part
 
 if TYPE_CHECKING:
     from astropy.coordinates import EarthLocation, SkyCoord
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["VisitInfo"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VisitInfo(LsstNames):
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class VisitInfo(Described, LsstNames):
     """The circumstances of an exposure. What is not known is NaN, ``""`` or 0."""
 
     id: int = 0
@@ -139,3 +140,9 @@ class VisitInfo(LsstNames):
             if name not in known:
                 raise ValueError(f"A VisitInfo has no {name!r}.{closest(name, known)}")
         return cls(**content)
+
+    def _state(self) -> Iterable[str]:
+        return [f"{name}={value!r}" for name, value in self.to_dict().items()]
+
+    def _parts(self) -> Iterable[Part]:
+        return (Facts({name.replace("_", " "): str(value) for name, value in self.to_dict().items()}),)

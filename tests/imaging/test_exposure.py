@@ -186,5 +186,5 @@ def test_repr_says_what_it_holds(exposure):
     bare = Exposure(MaskedImage.full(BOX, 0.0), metadata=Header({"A": 1}), filter=Filter("sdss_r", "r"))
     assert repr(bare) == "Exposure(40x30 float32 at (100, 50) sdss_r (r), filter, 1 header cards)"
     html = exposure._repr_html_()
-    assert html.startswith('<div><img alt="the image, zscale" src="data:image/png;base64,iVBORw0KGgo')
+    assert 'src="data:image/png;base64,iVBORw0KGgo' in html
     assert "wcs, psf" in html

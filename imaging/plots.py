@@ -1,0 +1,332 @@
+"""Plots with matplotlib, which is not needed for anything else: ``pip install 'skybutler[plots]'``.
+
+Axes are parent pixels, x to the right and y upwards, so what is drawn over a picture is where a catalog says it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .display import PlaneColours, Stretch, reduced_mask
+from .sky_grid import draw_sky_grid
+
+try:
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize, to_rgba
+    from matplotlib.patches import Patch
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("Plots need matplotlib: pip install 'skybutler[plots]'.", name="matplotlib") from error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .catalog import SourceCatalog
+    from .exposure import Exposure
+    from .geometry import Box2I
+    from .image import Image
+    from .mask import Mask
+    from .masked_image import MaskedImage
+    from .schema import Field
+
+__all__ = ["plot_catalog", "plot_exposure", "plot_image", "plot_mask", "plot_masked_image"]
+
+_MASK_CELLS = 1024
+"""Pixels of a mask's longer side that are drawn; of larger masks, each cell shows what any of its pixels has."""
+_CIRCLES = 20_000.0
+"""Area of all circles around sources together, square points: thousands are not to hide the picture."""
+_SOURCES = "#ffe600"
+
+
+class _StretchNorm(Normalize):
+    """A stretch as matplotlib applies it: to what is left after it has made pixels fit the screen."""
+
+    def __init__(self, stretch: Stretch) -> None:
+        super().__init__(stretch.low, stretch.high)
+        self._stretch = stretch
+
+    def __call__(self, value: Any, clip: bool | None = None) -> Any:
+        return np.ma.array(self._stretch.brightness(np.ma.getdata(value)), mask=np.ma.getmask(value), copy=False)
+
+    def inverse(self, value: Any) -> Any:
+        return self._stretch.values(value)
+
+
+def plot_image(image: Image, ax: Axes | None = None, stretch: str = "asinh") -> Axes:
+    """Draw the pixels in grey; those that are not finite are red.
+
+    Parameters
+    ----------
+    image
+        What to draw.
+    ax
+        Where to draw; a new figure by default.
+    stretch
+        ``asinh`` or ``zscale``; see `skybutler.imaging.display.Stretch.of`.
+
+    Returns
+    -------
+    ax : `matplotlib.axes.Axes`
+        What was drawn on.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    ValueError
+        If the stretch is unknown.
+    """
+    ax = _axes(ax, image.bbox)
+    _draw_pixels(ax, image, stretch)
+    _frame(ax, image.bbox)
+    return ax
+
+
+def plot_mask(mask: Mask, ax: Axes | None = None, planes: str | Iterable[str] | None = None) -> Axes:
+    """Draw the planes of a mask, each in its colour, with a legend that says how much of the mask each covers.
+
+    Parameters
+    ----------
+    mask
+        What to draw. Where a pixel has several planes, the one that is set in the fewest pixels is seen.
+    ax
+        Where to draw; a new figure by default.
+    planes
+        Which planes; all by default.
+
+    Returns
+    -------
+    ax : `matplotlib.axes.Axes`
+        What was drawn on.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    ValueError
+        If the mask has no plane of a name.
+    """
+    ax = _axes(ax, mask.bbox)
+    _legend(ax, _draw_mask(ax, mask, planes, opaque=True))
+    _frame(ax, mask.bbox)
+    return ax
+
+
+def plot_masked_image(
+    masked: MaskedImage, ax: Axes | None = None, stretch: str = "asinh", planes: str | Iterable[str] | None = None
+) -> Axes:
+    """Draw the pixels and the mask over them; see `plot_image` and `plot_mask`."""
+    ax = plot_image(masked.image, ax, stretch)
+    _legend(ax, _draw_mask(ax, masked.mask, planes, opaque=False))
+    _frame(ax, masked.bbox)
+    return ax
+
+
+def plot_exposure(
+    exposure: Exposure,
+    catalog: SourceCatalog | None = None,
+    ax: Axes | None = None,
+    stretch: str = "asinh",
+    *,
+    planes: str | Iterable[str] | None = None,
+    grid: bool = True,
+) -> Axes:
+    """Draw the pixels, the mask over them with a legend, the sky as a grid, and sources as circles.
+
+    Parameters
+    ----------
+    exposure
+        What to draw.
+    catalog
+        Sources: at the slot Centroid, or where the WCS has their sky positions.
+    ax
+        Where to draw; a new figure by default.
+    stretch
+        ``asinh`` or ``zscale``; see `skybutler.imaging.display.Stretch.of`.
+    planes
+        Which planes of the mask; all by default, ``()`` for none.
+    grid
+        Whether lines of right ascension and declination are drawn, where there is a WCS.
+
+    Returns
+    -------
+    ax : `matplotlib.axes.Axes`
+        What was drawn on.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    ValueError
+        If the sources have neither centroids nor, by a WCS, pixels; or the mask has no plane of a name.
+    """
+    positions = None if catalog is None else _positions(exposure, catalog)
+    ax = plot_image(exposure.image, ax, stretch)
+    handles = _draw_mask(ax, exposure.mask, planes, opaque=False)
+    if grid and exposure.wcs is not None and exposure.bbox.area:
+        draw_sky_grid(ax, exposure.wcs, exposure.bbox)
+    if positions is not None:
+        size = min(40.0, _CIRCLES / max(positions.shape[0], 1))
+        drawn = ax.scatter(
+            positions[:, 0], positions[:, 1], s=size, facecolors="none", edgecolors=_SOURCES, linewidths=0.7
+        )
+        drawn.set_label(f"{positions.shape[0]} sources")
+        handles.append(drawn)
+    _legend(ax, handles)
+    _frame(ax, exposure.bbox)
+    ax.set_title(_title(exposure))
+    return ax
+
+
+def plot_catalog(catalog: SourceCatalog, x: str | Field, y: str | Field, ax: Axes | None = None, **style: Any) -> Axes:
+    """Draw one column over another, a point a source, with units on the axes.
+
+    Parameters
+    ----------
+    catalog
+        Sources.
+    x, y
+        Columns of one number each; angles are drawn in degrees, and right ascension increases to the left.
+    ax
+        Where to draw; a new figure by default.
+    **style
+        For `matplotlib.axes.Axes.scatter`: ``s``, ``c``, ``marker``, ``alpha`` and so on.
+
+    Returns
+    -------
+    ax : `matplotlib.axes.Axes`
+        What was drawn on.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    TypeError
+        If a column is of texts or of arrays.
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    fields = [catalog.schema.find(name) for name in (x, y)]
+    values = []
+    for field in fields:
+        if field.shape or field.type == "String":
+            raise TypeError(f"{field.name} is no column of single numbers: {field.type}{list(field.shape) or ''}.")
+        values.append(np.degrees(catalog[field]) if field.type == "Angle" else catalog[field])
+    if ax is None:
+        ax = _new_axes((8.0, 6.0))
+    ax.scatter(values[0], values[1], **{"s": 6.0, "linewidths": 0.0, **style})
+    labels = [f"{field.name}{f' [{unit}]' if (unit := _unit(field)) else ''}" for field in fields]
+    ax.set_xlabel(labels[0])
+    ax.set_ylabel(labels[1])
+    if fields[0].name == catalog.schema.aliases.resolve("coord_ra") and not ax.xaxis_inverted():
+        ax.invert_xaxis()
+    return ax
+
+
+def _unit(field: Field) -> str:
+    return "deg" if field.type == "Angle" else field.units
+
+
+def _axes(ax: Axes | None, box: Box2I) -> Axes:
+    """Return where to draw: what was given, or the axes of a new figure that is about as wide as the box."""
+    if ax is not None:
+        return ax
+    wide = min(max(box.width / max(box.height, 1), 0.4), 2.5)
+    return _new_axes((6.0 * wide + 1.5, 6.0) if wide < 1 else (8.0, 6.5 / wide))
+
+
+def _new_axes(size: tuple[float, float]) -> Axes:
+    """Return the axes of a new figure, as the user's screen or notebook shows it."""
+    from matplotlib import pyplot
+
+    made: Axes = pyplot.subplots(figsize=size, layout="constrained")[1]
+    return made
+
+
+def _frame(ax: Axes, box: Box2I) -> None:
+    """Show exactly the pixels of a box, in parent coordinates, and name the axes."""
+    if box.area:
+        ax.set_xlim(box.min_x - 0.5, box.max_x + 0.5)
+        ax.set_ylim(box.min_y - 0.5, box.max_y + 0.5)
+    ax.set_aspect("equal")
+    ax.set_xlabel("x [pixel]")
+    ax.set_ylabel("y [pixel]")
+
+
+def _draw_pixels(ax: Axes, image: Image, stretch: str) -> None:
+    """Draw pixels so that the cursor shows their values, not their brightness."""
+    scale = Stretch.of(image.array, stretch) or Stretch(*_around(image.array))
+    if not image.bbox.area:
+        return
+    box = image.bbox
+    pixels = image.array.astype(np.uint8) if image.dtype == np.bool_ else image.array
+    ax.imshow(
+        pixels,
+        origin="lower",
+        extent=(box.min_x - 0.5, box.max_x + 0.5, box.min_y - 0.5, box.max_y + 0.5),
+        cmap=colormaps["gray"].with_extremes(bad="#aa0000"),
+        norm=_StretchNorm(scale),
+    )
+
+
+def _around(pixels: NDArray[Any]) -> tuple[float, float]:
+    """Return limits around the one value that all finite pixels have."""
+    good = pixels[np.isfinite(pixels)]
+    value = float(good.flat[0]) if good.size else 0.0
+    return value - 1.0, value + 1.0
+
+
+def _draw_mask(ax: Axes, mask: Mask, names: str | Iterable[str] | None, *, opaque: bool) -> list[Any]:
+    """Draw the planes of a mask, and return what a legend is made of."""
+    wanted = None if names is None else [names] if isinstance(names, str) else list(names)
+    box = mask.bbox
+    cell = max(1, -(-max(box.width, box.height) // _MASK_CELLS))
+    planes = PlaneColours.of(reduced_mask(mask.array, cell), mask.schema, wanted)
+    if not planes.planes:
+        return []
+    shown = [
+        to_rgba(colour, 1.0 if opaque else opacity)
+        for colour, opacity in zip(planes.colours.values(), planes.opacities, strict=True)
+    ]
+    height, width = planes.index.shape
+    ax.imshow(
+        planes.index,
+        origin="lower",
+        extent=(box.min_x - 0.5, box.min_x - 0.5 + width * cell, box.min_y - 0.5, box.min_y - 0.5 + height * cell),
+        cmap=ListedColormap([(0.0, 0.0, 0.0, 0.0), *shown]),
+        norm=BoundaryNorm(np.arange(-0.5, len(shown) + 1), len(shown) + 1),
+        interpolation="nearest",  # a number between those of two planes is a third plane
+    )
+    report = mask.report()
+    return [
+        Patch(color=colour, label=f"{name} {_percent(report[name].percent)}") for name, colour in planes.colours.items()
+    ]
+
+
+def _percent(percent: float) -> str:
+    return f"{percent:.1f} %" if percent >= 0.1 else f"{percent:.1g} %"
+
+
+def _legend(ax: Axes, handles: Sequence[Any]) -> None:
+    if handles:
+        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize="small")
+
+
+def _title(exposure: Exposure) -> str:
+    """Return what tells one exposure from another: target, visit, detector, filter, as far as they are known."""
+    info = exposure.visit_info
+    parts = [info.object if info else "", f"visit {info.id}" if info and info.id else ""]
+    parts.append(f"detector {exposure.detector.name}" if exposure.detector else "")
+    return ", ".join(part for part in (*parts, str(exposure.filter or "")) if part)
+
+
+def _positions(exposure: Exposure, catalog: SourceCatalog) -> NDArray[np.float64]:
+    """Return the parent pixels of sources, shape (n, 2)."""
+    if "slot_Centroid_x" in catalog.schema:
+        return np.stack([catalog.x, catalog.y], axis=-1)
+    if exposure.wcs is None:
+        raise ValueError("The sources have no slot Centroid and the exposure no wcs: their pixels are not known.")
+    return np.stack([np.asarray(axis) for axis in exposure.wcs.sky_to_pixel(catalog.coord)], axis=-1)
