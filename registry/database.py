@@ -23,7 +23,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from ..model.errors import ConfigError, ReadOnlyError, RepositoryBusyError
+from ..model.errors import ConfigError, ReadOnlyError, RegistryUnavailableError, RepositoryBusyError, SkyButlerError
 from . import postgres
 
 try:
@@ -255,7 +255,8 @@ class Database:
             self._tell(error)
 
     def _tell(self, error: Exception) -> NoReturn:
-        own = None if self.dialect_name == "sqlite" else postgres.translated(error, self, BUSY_TIMEOUT)
+        translated = _translated if self.dialect_name == "sqlite" else postgres.translated
+        own = translated(error, self, BUSY_TIMEOUT)
         if own is None:
             raise error
         raise own from error
@@ -305,8 +306,8 @@ class Database:
         except BaseException as error:
             if self._local.driver.in_transaction:
                 cursor.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-                raise postgres.busy(self, BUSY_TIMEOUT) from error
+            if isinstance(error, sqlite3.Error):
+                self._tell(error)
             raise
 
     @contextmanager
@@ -505,6 +506,21 @@ def _sqlite_path(url: str | Path) -> Path | None:
             return None
         url = url.removeprefix("sqlite:///")
     return Path(url).absolute()
+
+
+def _translated(error: Exception, where: object, timeout: float) -> SkyButlerError | None:
+    """Return an error of our own for one of SQLite's that is the disk's doing, or another's; None for any other."""
+    cause = getattr(error, "orig", None) or error
+    said = str(cause)
+    if not isinstance(cause, sqlite3.OperationalError):
+        return None
+    if "locked" in said:
+        return postgres.busy(where, timeout)
+    if "readonly" in said:
+        return ReadOnlyError(f"{where} may not be changed: its file or folder is read-only by now.")
+    if any(trouble in said for trouble in ("is full", "disk I/O error", "unable to open")):
+        return RegistryUnavailableError(f"{where} cannot be used: {said}. Nothing was changed; do it again then.")
+    return None
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -173,6 +173,7 @@ def write_whole(
         If there is such a file, and it is not to be replaced.
     """
     folder = os.path.dirname(path)  # noqa: PTH120 - this is the path of every put: strings, not Path objects
+    mine = None
     temporary, descriptor = _open_beside(folder)
     try:
         try:
@@ -180,19 +181,23 @@ def write_whole(
             write(sink)
             if durable:
                 os.fsync(descriptor)
+            mine = os.fstat(descriptor)
         finally:
             os.close(descriptor)
         if replace:
             os.replace(temporary, path)  # noqa: PTH105
         else:
             _rename_new(temporary, path)
-    except BaseException:
+        if durable:
+            _flush_folder(folder) if flushes is None else flushes.add(folder)
+        return sink.size, sink.checksum
+    except BaseException:  # Ctrl-C too, and once the file has its name
+        with suppress(FileNotFoundError):
+            if mine is not None and not replace and os.path.samestat(mine, os.lstat(path)):
+                os.unlink(path)  # noqa: PTH108
         with suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108
         raise
-    if durable:
-        _flush_folder(folder) if flushes is None else flushes.add(folder)
-    return sink.size, sink.checksum
 
 
 def place(source: Path, path: str) -> None:
@@ -287,6 +292,10 @@ def _open_beside(folder: str) -> tuple[str, int]:
             return temporary, os.open(temporary, flags, 0o666)
         except FileNotFoundError:
             make_folder(folder)
+        except KeyboardInterrupt:  # once it is made: its name is known only here
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
     return temporary, os.open(temporary, flags, 0o666)
 
 

@@ -147,9 +147,13 @@ class Datastore(FileIntake):
                 store, name, lambda sink: chosen.write(obj, sink, storage_class, provenance), flushes
             ),
         )
-        return StoredFile(
-            path=path, formatter=chosen.name, storage_class=storage_class.name, size=size, checksum=checksum
-        )
+        try:
+            return StoredFile(
+                path=path, formatter=chosen.name, storage_class=storage_class.name, size=size, checksum=checksum
+            )
+        except BaseException:  # Ctrl-C: nobody else knows of the file yet
+            self._remove_names([path])
+            raise
 
     def read(
         self,
@@ -329,7 +333,9 @@ class Datastore(FileIntake):
 
         Removing what is gone already is no error, so that an interrupted removal can be repeated.
         """
-        names = [file.path for file in files if _is_below(file.path)]
+        self._remove_names([file.path for file in files if _is_below(file.path)])
+
+    def _remove_names(self, names: Sequence[str]) -> None:
         for root in self.roots:
             if root.changes:
                 root.store.remove_many(names)
