@@ -62,6 +62,7 @@ class Raw:
             CREATE TABLE dataset (id BLOB PRIMARY KEY, type INTEGER, run INTEGER, date INTEGER) WITHOUT ROWID;
             CREATE TABLE tag (type INTEGER, instrument TEXT, visit INTEGER, detector INTEGER, run INTEGER, id BLOB,
                               PRIMARY KEY (type, instrument, visit, detector, run)) WITHOUT ROWID;
+            CREATE INDEX dataset_run ON dataset (run, type);
             CREATE INDEX tag_id ON tag (id);
             CREATE INDEX tag_run ON tag (run, type);
             """

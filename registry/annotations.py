@@ -170,9 +170,10 @@ class Annotations:
     def insert_headers(self, cursor: Any, headers: Mapping[uuid.UUID, Mapping[str, Any]]) -> None:
         """Keep header values of new datasets, by their ids, in the transaction that registers them."""
         if rows := [row for one, header in headers.items() for row in self._rows(one, header)]:
-            self._database.insert_many(cursor, self._insert, rows)
+            columns = ("dataset_id", "scope", "key", "type", "number", "text")
+            self._database.insert_many(cursor, self._insert, columns, rows)
 
-    def _rows(self, dataset_id: uuid.UUID, header: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _rows(self, dataset_id: uuid.UUID, header: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Yield a row for each value of a header that can be kept."""
         one = self._database.encode_id(dataset_id)
         for key, value in header.items():
@@ -183,9 +184,7 @@ class Annotations:
             except AnnotationError:  # no value, a complex number or a long text: nothing to find a dataset by
                 continue
             if _HEADER_KEY.fullmatch(key):
-                yield {
-                    "dataset_id": one, "scope": "header", "key": key, "type": kind, "number": number, "text": text,
-                }  # fmt: skip
+                yield one, "header", key, kind, number, text
 
     def keys(self, scope: AnnotationScope) -> list[str]:
         """Return the keys that datasets have in a scope: by as many probes of an index, however many datasets."""

@@ -16,6 +16,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
 from urllib.parse import quote
@@ -386,12 +387,17 @@ class Database:
                 with closing(rows):
                     yield rows
 
-    def insert_many(self, cursor: Any, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows, all with the same columns, by a prepared INSERT, or many of them by COPY."""
-        if self.dialect_name == "sqlite" or len(rows) <= FEW:
-            cursor.executemany(prepared.sql, [prepared.parameters(row) for row in rows])
+    def insert_many(
+        self, cursor: Any, prepared: Prepared, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Insert rows by a prepared INSERT, or many of them by COPY; ``columns`` names the values of each."""
+        if self.dialect_name != "sqlite" and len(rows) > FEW:
+            postgres.copy_rows(cursor, prepared.table, columns, rows)
+        elif prepared.names is None:
+            cursor.executemany(prepared.sql, [dict(zip(columns, row, strict=True)) for row in rows])
         else:
-            postgres.copy_rows(cursor, prepared.table, list(rows[0]), (list(row.values()) for row in rows))
+            in_order = itemgetter(*map(columns.index, prepared.names))
+            cursor.executemany(prepared.sql, map(in_order, rows))
 
     def insert_rows(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, all with the same columns, in an open transaction: many of them by COPY.

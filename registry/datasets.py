@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Datasets"]
 
 _CHUNK = 500
+_FILE = ("dataset_id", "component", "path", "formatter", "storage_class", "size", "checksum", "shared")
 
 
 class Datasets:
@@ -255,23 +257,26 @@ class Datasets:
         for name, refs in by_type.items():
             self._check_types(catalog.dataset_type(name), refs)
             type_id = catalog.type_ids[name]
-            runs = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
-            rows = [
-                {"id": encode(ref.id), "dataset_type_id": type_id, "run_id": runs[ref.run], "ingest_date": date}
-                for ref in refs
+            run_ids = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
+            ids, runs = [encode(ref.id) for ref in refs], [run_ids[ref.run] for ref in refs]
+            rows = list(zip(ids, repeat(type_id), runs, repeat(date)))
+            columns = ("id", "dataset_type_id", "run_id", "ingest_date")
+            self._database.insert_many(cursor, self._insert_dataset, columns, rows)
+            group = refs[0].dataset_type.dimensions
+            tags = [
+                (type_id, *ref.data_id.required_values, run, one) for ref, run, one in zip(refs, runs, ids, strict=True)
             ]
-            self._database.insert_many(cursor, self._insert_dataset, rows)
-            self._insert_tags(cursor, refs[0].dataset_type.dimensions, type_id, refs, runs)
+            columns = ("dataset_type_id", *group.required, "collection_id", "dataset_id")
+            self._database.insert_many(cursor, self._prepared_tag(group), columns, tags)
         kept = [
-            {"dataset_id": encode(ref.id), "component": file.component, "path": file.path,
-             "formatter": file.formatter, "storage_class": file.storage_class, "size": file.size,
-             "checksum": file.checksum, "shared": shared}
+            (encode(ref.id), file.component, file.path, file.formatter, file.storage_class, file.size, file.checksum,
+             shared)
             for ref, file in items if file is not None
         ]  # fmt: skip
         if kept:
             trash = self._registry.trash
-            trash.hold(cursor, [row["path"] for row in kept])
-            self._database.insert_many(cursor, self._insert_file, kept)
+            trash.hold(cursor, [row[2] for row in kept])
+            self._database.insert_many(cursor, self._insert_file, _FILE, kept)
             trash.guard(cursor)
         if headers:
             mine = {ref.id: header for ref, _ in items if (header := headers.get(ref.id))}
@@ -280,7 +285,7 @@ class Datasets:
     @staticmethod
     def _check_types(registered: DatasetType, refs: Iterable[DatasetRef]) -> None:
         """Raise where a reference's type is not kept by the dimensions that it is registered with."""
-        for ref in refs:
+        for ref in {id(ref.dataset_type): ref for ref in refs}.values():  # one of each type: they are few
             if ref.dataset_type.dimensions.required != registered.dimensions.required:
                 raise ConflictingDefinitionError(f"{registered} is registered; {ref} is of {ref.dataset_type}.")
 
@@ -290,19 +295,11 @@ class Datasets:
             raise CollectionTypeError(f"datasets are put into RUNs; {run!r} is {row.type.name}.")
         return row.id
 
-    def _insert_tags(
-        self, cursor: Any, group: DimensionGroup, type_id: int, refs: list[DatasetRef], runs: Mapping[str, int]
-    ) -> None:
+    def _prepared_tag(self, group: DimensionGroup) -> Prepared:
         insert = self._inserts.get(group)
         if insert is None:
             insert = self._inserts[group] = Prepared(self._database, sa.insert(self._registry.tables.tag(group)))
-        encode = self._database.encode_id
-        rows = []
-        for ref in refs:
-            row = dict(zip(group.required, ref.data_id.required_values, strict=True))
-            row["dataset_type_id"], row["collection_id"], row["dataset_id"] = type_id, runs[ref.run], encode(ref.id)
-            rows.append(row)
-        self._database.insert_many(cursor, insert, rows)
+        return insert
 
     def _summarise(self, connection: Connection, by_type: Mapping[str, list[DatasetRef]]) -> None:
         """Note which RUNs now hold which types, where that is new."""

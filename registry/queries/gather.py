@@ -1,8 +1,8 @@
 """Alternatives to one list of values.
 
 ``visit = 1 OR visit = 2`` means ``visit IN (1, 2)``, and ``(visit = 1 AND detector = 3) OR …``, as users build it in
-loops, a list of pairs. As lists they let the database use its indexes, which PostgreSQL before 18 does not for OR beside
-a join, and many travel as one parameter; nothing else of an expression is rewritten.
+loops, a list of pairs. As lists they let the database use its indexes, which PostgreSQL before 18 does not for an OR
+beside a join, and many travel as one parameter; nothing else of an expression is rewritten.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tracemalloc
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -266,13 +267,15 @@ def work_in_process(butler: Butler, number: int) -> str:
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # Python 3.12 and later
-def test_a_butler_may_be_handed_to_processes(broad, method):
+def test_a_butler_may_be_handed_to_processes(broad, method, monkeypatch):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system cannot {method}")
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # a new process imports this module by its name
     with Butler(broad.root, run="run/mine") as butler:
         assert butler.find_dataset("note", visit=1, detector=1) is None
-        with multiprocessing.get_context(method).Pool(2) as pool:
-            assert pool.starmap(work_in_process, [(butler, n) for n in range(4)]) == ["run/mine"] * 4
+        # Unlike multiprocessing's own Pool, this one tells of a worker that died.
+        with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+            assert list(pool.map(work_in_process, [butler] * 4, range(4))) == ["run/mine"] * 4
         assert butler.query_datasets("note", "run/mine").count() == 40
         check_whole(broad, 40)
 
