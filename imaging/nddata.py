@@ -9,7 +9,6 @@ mask                   ``flags``, the same memory; and ``mask``, True where a pl
 planes of the mask     ``meta["MP_<plane>"]``, the bit and its meaning, as in FITS files
 xy0                    ``meta["LTV1"]`` and ``["LTV2"]``, its negative, as in FITS files
 wcs                    ``wcs``, of the array's own pixels
-psf                    ``psf``, its pixels at the centre; one way only
 metadata               ``meta``
 =====================  ==============================================================================================
 """
@@ -73,7 +72,7 @@ def to_ccddata(exposure: Exposure, unit: UnitBase | str | None = None, bad: Iter
     Parameters
     ----------
     exposure
-        What to convert. What CCDData has no place for (photo_calib, detector, background and so on) stays behind.
+        What to convert. What CCDData has no place for (psf, photo_calib, detector and so on) stays behind.
     unit
         Of the pixels; by default what the metadata's BUNIT says, or else ``adu``.
     bad
@@ -89,7 +88,7 @@ def to_ccddata(exposure: Exposure, unit: UnitBase | str | None = None, bad: Iter
     meta = exposure.metadata.copy()
     for keyword, value in _placing(exposure.masked_image).items():
         meta[keyword] = value
-    wcs, psf = exposure.wcs, exposure.psf
+    wcs = exposure.wcs
     made: CCDData = CCDData(
         exposure.image.array,
         unit=unit or str(exposure.metadata.get("BUNIT") or "adu"),
@@ -98,7 +97,6 @@ def to_ccddata(exposure: Exposure, unit: UnitBase | str | None = None, bad: Iter
         flags=exposure.mask.array,
         wcs=None if wcs is None else wcs.as_astropy(exposure.xy0),
         meta=meta.to_astropy(),
-        psf=None if psf is None else psf.compute_kernel_image(exposure.bbox.center).array,
     )
     return made
 
@@ -146,7 +144,7 @@ def from_ccddata(ccd: CCDData) -> Exposure:
         header["BUNIT"] = ccd.unit.to_string()
     wcs = None
     if ccd.wcs is not None and ccd.wcs.has_celestial:
-        wcs = Wcs(ccd.wcs, masked.xy0)
+        wcs = Wcs(ccd.wcs.deepcopy(), masked.xy0)
     return Exposure(masked, wcs, metadata=header)
 
 
@@ -170,12 +168,13 @@ def _place(meta: Mapping[str, Any]) -> Point2I:
 
 def _mask(data: NDData, xy0: Point2I) -> Mask:
     """Return flags and mask as one; flags alone are shared."""
+    shape = np.shape(data.data)
     flags = getattr(data, "flags", None)
-    masked = None if data.mask is None else np.broadcast_to(np.asarray(data.mask, dtype=bool), data.shape)
+    masked = None if data.mask is None else np.broadcast_to(np.asarray(data.mask, dtype=bool), shape)
     if flags is None:
-        mask = Mask(np.zeros(data.shape, np.int32), _named(data.meta), xy0)
+        mask = Mask(np.zeros(shape, np.int32), _named(data.meta), xy0)
     elif isinstance(flags, Mapping):
-        mask = Mask(np.zeros(data.shape, np.int32), MaskSchema([]), xy0)
+        mask = Mask(np.zeros(shape, np.int32), MaskSchema([]), xy0)
         for name, where in flags.items():
             bit = mask.add_mask_plane(str(name))
             mask.array[np.asarray(where, dtype=bool)] |= np.int32(1 << bit)
@@ -209,7 +208,7 @@ def _variance(data: NDData) -> NDArray[Any]:
 
     uncertainty = data.uncertainty
     if uncertainty is None:
-        return np.zeros(data.shape, np.float32)
+        return np.zeros(np.shape(data.data), np.float32)
     try:
         variance = uncertainty.represent_as(VarianceUncertainty)
     except (TypeError, ValueError) as error:

@@ -1,9 +1,14 @@
 """Where pixels lie: what planes, masked images and exposures all say of the box that they cover."""
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from ..model.lsst_names import LsstNames
 from .geometry import PARENT, Box2I, Extent2I, ImageOrigin, Point2I
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["Placed"]
 
@@ -27,6 +32,10 @@ class Placed(LsstNames):
 
         @xy0.setter
         def xy0(self, corner: Point2I | tuple[int, int]) -> None: ...
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Refuse to be one array, as what has several planes is not; one plane says otherwise."""
+        raise TypeError(f"{type(self).__name__} is three arrays: write .image.array, .mask.array or .variance.array")
 
     @property
     def width(self) -> int:
