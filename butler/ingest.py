@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..instruments.headers import read_headers
 from ..instruments.instrument import Instrument
@@ -17,7 +20,9 @@ from ..model.datasets import DatasetRef, DatasetType, FileDataset, dataset_uuid
 from ..model.errors import SkyButlerError
 from ..model.region import Region
 from .butler import Butler
+from .header_values import HeaderKeys
 from .progress import track
+from .raw_records import make_known
 from .standard import DEFAULT_COLLECTION
 
 __all__ = ["IngestReport", "find_frames", "ingest_raws", "register_instrument"]
@@ -25,6 +30,8 @@ __all__ = ["IngestReport", "find_frames", "ingest_raws", "register_instrument"]
 _SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fz")
 _SHOWN = 5  # how many failures a report names at once
 _VISIT_SYSTEM = {"id": 0, "name": "one-to-one"}
+_AT_ONCE = 32  # files that a process reads before it reports
+_WORTH_IT = 2000  # files for each process, below which one has read them before others have begun
 
 
 @dataclass(slots=True, repr=False)
@@ -140,11 +147,13 @@ def ingest_raws(
     run: str | None = None,
     transfer: str = "auto",
     add_to_defaults: bool = True,
+    on_error: Literal["continue", "stop"] = "continue",
+    checksums: bool | None = None,
+    processes: int = 1,
 ) -> IngestReport:
     """Ingest raw frames: read their headers, define exposures and visits, register the files.
 
-    What is there already is passed over, so it may be repeated. A file that cannot be understood is reported and keeps
-    none of the others out.
+    What is there already is passed over, so it may be repeated.
 
     Parameters
     ----------
@@ -160,6 +169,14 @@ def ingest_raws(
         What becomes of the files; see `Butler.ingest`.
     add_to_defaults
         Whether the collection ``defaults`` is to search the raws and the camera.
+    on_error
+        What a file does that cannot be understood, or that contradicts what is known: with ``"continue"`` it is
+        reported and keeps none of the others out; with ``"stop"`` its error is raised, and nothing is changed.
+    checksums
+        Whether files that are not copied are read for their checksums; see `Butler.ingest`.
+    processes
+        How many processes may read headers, where there are thousands. With more than one, a script must be one that can be imported (its work below
+        ``if __name__ == "__main__":``), as `multiprocessing` has it.
 
     Raises
     ------
@@ -167,64 +184,108 @@ def ingest_raws(
         A place is not there.
     ConflictingDefinitionError
         The repository knows the instrument otherwise.
+    SkyButlerError, OSError
+        What is wrong with a file, where ``on_error`` says so.
     """
+    if on_error not in ("continue", "stop"):
+        raise ValueError(f"on_error={on_error!r} is neither 'continue' nor 'stop'.")
     if isinstance(instrument, str | Path):
         instrument = Instrument.load(instrument)
     paths = find_frames([places] if isinstance(places, str | Path) else places)
     report = IngestReport(run or f"{instrument.name}/raw")
-    frames = _read(instrument, paths, report, butler)
+    frames = _read(instrument, paths, report, butler, processes, on_error)
     if not frames:  # frames of another camera, perhaps: it does not become known by mistake
         return report
-    butler.collections.register(report.run, CollectionType.RUN, f"Raw frames of {instrument.name}.")
-    before = butler.collections.list(f"{instrument.name}/camera*")
-    cameras = register_instrument(butler, instrument)
-    if before and cameras[0] not in before:
-        report.camera = cameras[0]
-    frames = _record(butler, frames, report)
-    _define_visits(butler, instrument.name, [frame for frame in frames if frame.observation.is_science], report)
-    _register(butler, instrument.name, frames, report, transfer)
-    if add_to_defaults:
-        _add_to_defaults(butler, [report.run, *cameras])
+    with butler.transaction() if on_error == "stop" else nullcontext():
+        butler.collections.register(report.run, CollectionType.RUN, f"Raw frames of {instrument.name}.")
+        before = butler.collections.list(f"{instrument.name}/camera*")
+        cameras = register_instrument(butler, instrument)
+        if before and cameras[0] not in before:
+            report.camera = cameras[0]
+        frames = _record(butler, frames, report, on_error)
+        _define_visits(butler, instrument.name, [frame for frame in frames if frame.observation.is_science], report)
+        _register(butler, instrument.name, frames, report, transfer, checksums)
+        if add_to_defaults:
+            _add_to_defaults(butler, [report.run, *cameras])
     return report
 
 
-def _read(instrument: Instrument, paths: Sequence[Path], report: IngestReport, butler: Butler) -> list[_Frame]:
-    """Read and translate headers; what cannot be read goes to the report."""
+def _read(
+    instrument: Instrument,
+    paths: Sequence[Path],
+    report: IngestReport,
+    butler: Butler,
+    processes: int,
+    on_error: str,
+) -> list[_Frame]:
+    """Read and translate headers; what cannot be read goes to the report, or is raised."""
     frames: dict[tuple[int, int], _Frame] = {}
-    for path in track(paths, "Reading headers"):
-        try:
-            headers = read_headers(path)
-            observations = instrument.translate(headers, path)
-            if len(observations) > 1:
-                raise SkyButlerError(f"{path} holds {len(observations)} images; one a file can be ingested.")
-            said = ChainMap(dict(headers[observations[0].hdu]), dict(headers[0]))
-            frame = _Frame(path, observations[0], butler.header_keys.chosen("raw", said))
-            if (other := frames.setdefault(frame.key, frame)) is not frame:
-                raise SkyButlerError(
-                    f"{path} is exposure {frame.key[0]} of detector {frame.key[1]}, as is {other.path}."
-                )
-        except (SkyButlerError, OSError) as error:
-            report.failed.append((path, str(error)))
+    read = partial(_read_frame, instrument, butler.header_keys)
+    for path, found in zip(track(paths, "Reading headers"), _each(read, paths, processes), strict=True):
+        frame: _Frame | Exception = found
+        if isinstance(found, _Frame) and (other := frames.setdefault(found.key, found)) is not found:
+            exposure, detector = found.key
+            frame = SkyButlerError(f"{path} is exposure {exposure} of detector {detector}, as is {other.path}.")
+        if isinstance(frame, Exception):
+            if on_error == "stop":
+                raise frame
+            report.failed.append((path, str(frame)))
     return list(frames.values())
 
 
-def _record(butler: Butler, frames: list[_Frame], report: IngestReport) -> list[_Frame]:
-    """Make days, groups and exposures known; frames that contradict what is there go to the report."""
-    good = []
-    synced: set[tuple[str, Any]] = set()
+def _each(read: partial[_Frame | Exception], paths: Sequence[Path], processes: int) -> Iterator[_Frame | Exception]:
+    """Yield what is read of each file, in order; by several processes where there are enough files for them."""
+    processes = min(processes, len(paths) // _WORTH_IT)
+    if processes < 2:
+        yield from map(read, paths)
+        return
+    import multiprocessing
+    import signal
+
+    pool = ProcessPoolExecutor(
+        processes,
+        multiprocessing.get_context("spawn"),  # a fork would inherit locks that nobody opens again
+        signal.signal,
+        (signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is for this process, which ends them
+    )
+    try:
+        yield from pool.map(read, paths, chunksize=_AT_ONCE)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_frame(instrument: Instrument, header_keys: HeaderKeys, path: Path) -> _Frame | Exception:
+    """Return what a file's headers say, or what is wrong with them."""
+    try:
+        headers = read_headers(path)
+        observations = instrument.translate(headers, path)
+        if len(observations) > 1:
+            raise SkyButlerError(f"{path} holds {len(observations)} images; one a file can be ingested.")
+        said = ChainMap(dict(headers[observations[0].hdu]), dict(headers[0]))
+        return _Frame(path, observations[0], header_keys.chosen("raw", said))
+    except (SkyButlerError, OSError) as error:
+        return error
+
+
+def _record(butler: Butler, frames: list[_Frame], report: IngestReport, on_error: str) -> list[_Frame]:
+    """Make days, groups and exposures known; frames that contradict what is there go to the report, or are raised."""
+    wrong: dict[int, SkyButlerError] = {}
     with butler.transaction():
-        for frame in frames:
-            made = frame.observation
-            try:
-                for element, row in (("day_obs", made.day_obs), ("group", made.group), ("exposure", made.exposure)):
-                    key = (element, row.get("id", row.get("name")))
-                    if key not in synced:
-                        butler.sync_dimension_records(element, row)
-                        synced.add(key)
-                good.append(frame)
-            except SkyButlerError as error:
-                report.failed.append((frame.path, f"{frame.path}: {error}"))
-    return good
+        for element in ("day_obs", "group", "exposure"):
+            rows: dict[Any, dict[str, Any]] = {}
+            of_frames: list[tuple[int, Any]] = []
+            for number, frame in enumerate(frames):
+                row = getattr(frame.observation, element)
+                key = row.get("id", row.get("name"))
+                if number not in wrong:
+                    rows.setdefault(key, row)
+                    of_frames.append((number, key))
+            _, problems = make_known(butler, element, rows)
+            wrong |= {number: problems[key] for number, key in of_frames if key in problems}
+    if wrong and on_error == "stop":
+        raise next(iter(wrong.values()))
+    report.failed += [(frames[number].path, f"{frames[number].path}: {error}") for number, error in wrong.items()]
+    return [frame for number, frame in enumerate(frames) if number not in wrong]
 
 
 def _define_visits(butler: Butler, instrument: str, frames: Sequence[_Frame], report: IngestReport) -> None:
@@ -241,27 +302,28 @@ def _define_visits(butler: Butler, instrument: str, frames: Sequence[_Frame], re
         return
     visit = butler.universe["visit"]
     inherited = [c.name for c in visit.columns if c.name in butler.universe["exposure"].index]
+    known: dict[int, dict[int, Region | None]] = {}
+    for record in butler.query_dimension_records(
+        "visit_detector_region", instrument=instrument, where="visit IN (:visits)", bind={"visits": list(rows)}
+    ):
+        known.setdefault(record.visit, {})[record.detector] = record.region
+    visits: dict[int, dict[str, Any]] = {}
+    of_detectors: dict[tuple[int, int], dict[str, Any]] = {}
+    for exposure, row in rows.items():
+        all_regions = {**known.get(exposure, {}), **regions.get(exposure, {})}
+        record = {name: row.get(name) for name in inherited}
+        visits[exposure] = record | {"name": row["obs_id"], "region": _hull(filter(None, all_regions.values()))}
+        for detector, region in regions.get(exposure, {}).items():
+            of_detectors[exposure, detector] = here | {"visit": exposure, "detector": detector, "region": region}
     with butler.transaction():
         butler.sync_dimension_records("visit_system", here | _VISIT_SYSTEM)
-        for exposure, row in rows.items():
-            known = {
-                record.detector: record.region
-                for record in butler.query_dimension_records(
-                    "visit_detector_region", instrument=instrument, visit=exposure
-                )
-            }
-            all_regions = {**known, **regions.get(exposure, {})}
-            record = {name: row.get(name) for name in inherited}
-            record |= {"name": row["obs_id"], "region": _hull(all_regions.values())}
-            changed = butler.sync_dimension_records("visit", record, update=True)
-            key = here | {"visit": exposure}
-            butler.sync_dimension_records("visit_definition", key | {"exposure": exposure})
-            butler.sync_dimension_records("visit_system_membership", key | {"visit_system": _VISIT_SYSTEM["id"]})
-            for detector, region in regions.get(exposure, {}).items():
-                butler.sync_dimension_records(
-                    "visit_detector_region", key | {"detector": detector, "region": region}, update=True
-                )
-            report.visits += bool(changed)
+        report.visits, _ = make_known(butler, "visit", visits, update=True)
+        keys = [here | {"visit": exposure} for exposure in visits]
+        definitions = [key | {"exposure": key["visit"]} for key in keys]
+        butler.insert_dimension_records("visit_definition", definitions, skip_existing=True)
+        memberships = [key | {"visit_system": _VISIT_SYSTEM["id"]} for key in keys]
+        butler.insert_dimension_records("visit_system_membership", memberships, skip_existing=True)
+        make_known(butler, "visit_detector_region", of_detectors, update=True)
 
 
 def _hull(regions: Iterable[Region]) -> Region | None:
@@ -270,7 +332,14 @@ def _hull(regions: Iterable[Region]) -> Region | None:
     return Region.polygon(list(zip(numbers[::2], numbers[1::2], strict=True))) if numbers else None
 
 
-def _register(butler: Butler, instrument: str, frames: Sequence[_Frame], report: IngestReport, transfer: str) -> None:
+def _register(
+    butler: Butler,
+    instrument: str,
+    frames: Sequence[_Frame],
+    report: IngestReport,
+    transfer: str,
+    checksums: bool | None,
+) -> None:
     """Register the files as raws, those that are there already left out."""
     dataset_type = butler.dataset_type("raw")
     files = []
@@ -281,7 +350,7 @@ def _register(butler: Butler, instrument: str, frames: Sequence[_Frame], report:
     known = butler.registry.datasets.existing(ref for file in files for ref in file.refs)
     report.known += [Path(file.path) for file in files if file.refs[0].id in known]
     new = [file for file in files if file.refs[0].id not in known]
-    report.ingested += butler.ingest(new, transfer)
+    report.ingested += butler.ingest(new, transfer, checksums=checksums)
 
 
 def _add_to_defaults(butler: Butler, runs: Sequence[str]) -> None:

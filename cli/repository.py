@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -104,7 +104,27 @@ def dimensions(repo: str, element: str | None, as_yaml: bool, output: str) -> No
     show_default=True,
     help="What becomes of the files: auto links or copies them, direct leaves them where they are.",
 )
-def ingest_raws(repo: str, files: tuple[str, ...], instrument: str, run: str | None, transfer: str) -> int:
+@click.option(
+    "--on-error",
+    type=click.Choice(["continue", "stop"]),
+    default="continue",
+    show_default=True,
+    help="A file that cannot be understood is passed over and named, or nothing is ingested.",
+)
+@click.option(
+    "--checksums/--no-checksums",
+    default=None,
+    help="Read files that are not copied, whole, for their checksums.  [default: as skybutler.yaml has it, or yes]",
+)
+def ingest_raws(
+    repo: str,
+    files: tuple[str, ...],
+    instrument: str,
+    run: str | None,
+    transfer: str,
+    on_error: Literal["continue", "stop"],
+    checksums: bool | None,
+) -> int:
     """Take raw frames (FILES, or folders of them) into REPO.
 
     Headers become exposure records, science exposures become visits. It may be repeated: what is there already is
@@ -112,12 +132,18 @@ def ingest_raws(repo: str, files: tuple[str, ...], instrument: str, run: str | N
 
     \b
       skybutler ingest-raws demo frames/ --instrument arcsat
+      skybutler ingest-raws demo /archive/2026 -i arcsat --transfer direct --no-checksums
     """
+    import os
+
     from ..butler import Butler
     from ..butler.ingest import ingest_raws as ingest
 
     with Butler(repo, writeable=True) as butler:
-        report = ingest(butler, files, instrument, run=run, transfer=transfer)
+        report = ingest(
+            butler, files, instrument, run=run, transfer=transfer, on_error=on_error, checksums=checksums,
+            processes=os.cpu_count() or 1,
+        )  # fmt: skip
     for _, reason in report.failed:
         click.echo(f"passed over: {reason}", err=True)
     if not (report.ingested or report.known or report.failed):
