@@ -39,7 +39,8 @@ class SourceCatalog(Described, SourceMeasurements):
     schema
         Columns; `minimal_schema` by default. The catalog keeps a frozen copy.
     columns
-        Values by column name, each of shape ``(n, *field.shape)``; columns left out hold their defaults.
+        Values by column name, each of shape ``(n, *field.shape)``; columns left out hold their defaults. Quantities
+        and angles of astropy are converted to the column's units.
     metadata
         Anything that is to travel along; numbers, texts, lists and dictionaries survive files.
 
@@ -124,7 +125,8 @@ class SourceCatalog(Described, SourceMeasurements):
                 self[name] = part
             return
         field = self._schema.find(key)
-        column = _as_column(field, np.broadcast_to(np.asarray(value), self._shape_for(field, value)))
+        given = np.asarray(_in_units(field, value))
+        column = _as_column(field, np.broadcast_to(given, self._shape_for(field, given)))
         target = self._columns[field.name]
         if target.flags.writeable and column.dtype.itemsize <= target.dtype.itemsize:
             target[: self._rows] = column
@@ -145,7 +147,7 @@ class SourceCatalog(Described, SourceMeasurements):
     def set_value(self, row: int, key: str | Field, value: Any) -> None:
         """Set one value of one row; what ``catalog[row][key] = value`` does."""
         field = self._schema.find(key)
-        cell = _as_column(field, np.asarray(value)[np.newaxis])
+        cell = _as_column(field, np.asarray(_in_units(field, value))[np.newaxis])
         target = self._columns[field.name]
         if not target.flags.writeable or cell.dtype.itemsize > target.dtype.itemsize:
             target = self._columns[field.name] = target.astype(max(target.dtype, cell.dtype), copy=True)
@@ -231,7 +233,10 @@ class SourceCatalog(Described, SourceMeasurements):
         return as_astropy(self, copy=copy)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a `pandas.DataFrame`; an array column becomes one column an element, ``name_0`` and so on."""
+        """Return a `pandas.DataFrame`; an array column becomes one column an element, ``name_0`` and so on.
+
+        It shares memory; units, descriptions and metadata are in ``attrs``.
+        """
         from .catalog_tables import to_pandas
 
         return to_pandas(self)
@@ -244,14 +249,17 @@ class SourceCatalog(Described, SourceMeasurements):
 
     @classmethod
     def from_astropy(cls, table: AstropyTable) -> Self:
-        """Make a catalog of an `astropy.table.Table`, sharing its columns where types allow; masked values default."""
+        """Make a catalog of an `astropy.table.Table`, sharing its columns where types allow; masked values default.
+
+        A column of sky coordinates becomes ``<name>_ra`` and ``<name>_dec``, radians, ICRS.
+        """
         from .catalog_tables import from_astropy
 
         return from_astropy(cls, table)
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame, schema: Schema | None = None) -> Self:
-        """Make a catalog of a `pandas.DataFrame`; without a schema, columns have no units and no docs."""
+        """Make a catalog of a `pandas.DataFrame`; without a schema, units and docs are those of its ``attrs``."""
         from .catalog_tables import from_pandas
 
         return from_pandas(cls, frame, schema)
@@ -312,6 +320,7 @@ class SourceCatalog(Described, SourceMeasurements):
 
 def _as_column(field: Field, values: ArrayLike) -> Column:
     """Return values as a column of a field, shared where the type is the field's already."""
+    values = _in_units(field, values)
     given = np.ma.getdata(values) if not np.ma.is_masked(values) else np.ma.filled(values, field.default)
     if given.ndim != 1 + len(field.shape) or given.shape[1:] != field.shape:
         raise ValueError(f"{field.name}: rows of shape {field.shape} are needed, the values have {given.shape}.")
@@ -331,6 +340,12 @@ def _as_column(field: Field, values: ArrayLike) -> Column:
     if (not safe and given.size) or (wanted.kind in "bui" and not np.array_equal(column, given)):
         raise TypeError(f"{field.name}: values of {given.dtype} cannot become {wanted} without loss.")
     return column
+
+
+def _in_units(field: Field, values: Any) -> Any:
+    """Return the numbers of an astropy quantity or angle in the field's units; anything else as it is."""
+    to_value = getattr(values, "to_value", None)
+    return values if to_value is None else to_value(field.units)
 
 
 def _as_text(given: Column) -> Column:

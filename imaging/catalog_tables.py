@@ -47,14 +47,21 @@ def as_astropy(catalog: SourceCatalog, *, copy: bool = False) -> Table:
 def from_astropy(kind: type[CatalogT], table: Table) -> CatalogT:
     """Make a catalog of an `astropy.table.Table`; masked values become the column's default.
 
+    A column of sky coordinates becomes two, ``<name>_ra`` and ``<name>_dec``: radians, ICRS.
+
     Raises
     ------
     TypeError
-        If a column is neither numbers, text, times of numpy, nor a quantity.
+        If a column is neither numbers, text, times of numpy, nor a quantity or sky coordinates.
     """
     schema, columns = Schema(), {}
     for name in table.colnames:
         column = table[name]
+        if hasattr(column, "icrs"):
+            for axis in ("ra", "dec"):
+                angles = columns[f"{name}_{axis}"] = getattr(column.icrs, axis).rad
+                _add_field(schema, f"{name}_{axis}", angles, "rad", column.info.description or "")
+            continue
         if not hasattr(column, "dtype"):
             raise TypeError(f"The column {name!r} is a {type(column).__name__}; make plain columns of it first.")
         unit = getattr(column, "unit", None)
@@ -67,35 +74,49 @@ def from_astropy(kind: type[CatalogT], table: Table) -> CatalogT:
 
 
 def to_pandas(catalog: SourceCatalog) -> pd.DataFrame:
-    """Return a `pandas.DataFrame`; an array column becomes one column an element, ``name_0`` and so on."""
+    """Return a `pandas.DataFrame`; an array column becomes one column an element, ``name_0`` and so on.
+
+    Its ``attrs`` hold the units and descriptions of columns, by their names, and the catalog's metadata.
+    """
     import pandas as pd
 
     columns: dict[str, Any] = {}
+    said: dict[str, dict[str, str]] = {"units": {}, "descriptions": {}}
     for field in catalog.schema:
         values = catalog[field]
         if field.shape:
             flat = values.reshape(len(values), math.prod(field.shape))
-            columns |= {f"{field.name}_{i}": flat[:, i] for i in range(flat.shape[1])}
+            parts = {f"{field.name}_{i}": flat[:, i] for i in range(flat.shape[1])}
         else:
-            columns[field.name] = values
-    return pd.DataFrame(columns, copy=False)
+            parts = {field.name: values}
+        columns |= parts
+        for key, text in (("units", field.units), ("descriptions", field.doc)):
+            said[key] |= dict.fromkeys(parts, text) if text else {}
+    frame = pd.DataFrame(columns, copy=False)
+    frame.attrs = {**catalog.metadata, **said}
+    return frame
 
 
 def from_pandas(kind: type[CatalogT], frame: pd.DataFrame, schema: Schema | None = None) -> CatalogT:
-    """Make a catalog of a `pandas.DataFrame`, with the columns of a schema or with all that the frame has."""
+    """Make a catalog of a `pandas.DataFrame`, with the columns of a schema or with all that the frame has.
+
+    Units, descriptions and metadata are those of its ``attrs``, as `to_pandas` leaves them there.
+    """
     made, columns = schema or Schema(), {}
+    metadata = dict(frame.attrs)
+    units, docs = (said if isinstance(said := metadata.pop(key, {}), dict) else {} for key in ("units", "descriptions"))
     if schema is None:
         for name in map(str, frame.columns):
             columns[name] = _from_series(frame[name])
-            _add_field(made, name, columns[name])
-        return kind(made, columns)
+            _add_field(made, name, columns[name], units.get(name, ""), docs.get(name, ""))
+        return kind(made, columns, metadata=metadata)
     for field in schema:
         if field.shape:
             parts = [_from_series(frame[f"{field.name}_{i}"]) for i in range(field.size)]
             columns[field.name] = np.stack(parts, axis=-1).reshape(len(frame), *field.shape)
         else:
             columns[field.name] = _from_series(frame[field.name])
-    return kind(made, columns)
+    return kind(made, columns, metadata=metadata)
 
 
 def to_arrow(catalog: SourceCatalog) -> pa.Table:

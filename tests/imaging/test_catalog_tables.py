@@ -125,6 +125,34 @@ def test_astropy_masks_quantities_and_bytes():
     assert SourceCatalog.from_astropy(quantities).schema["x"].units == "pix"
 
 
+def test_sky_coordinates_become_two_columns():
+    from astropy.coordinates import SkyCoord
+    from astropy.table import QTable
+
+    sky = SkyCoord([10.0, 20.0], [30.0, 40.0], unit="deg").galactic
+    catalog = SourceCatalog.from_astropy(QTable({"id": [1, 2], "coord": sky}))
+    assert [field.type for field in catalog.schema] == ["int64", "Angle", "Angle"]
+    np.testing.assert_allclose(np.degrees(catalog["coord_ra"]), [10, 20])
+    assert catalog.coord.separation(sky).arcsec.max() < 1e-6
+
+
+def test_quantities_and_angles_are_converted_to_the_units_of_columns(catalog):
+    from astropy import units as u
+    from astropy.coordinates import SkyCoord
+
+    sky = SkyCoord([10.0, 20.0, 30.0], [30.0, 40.0, 50.0], unit="deg")
+    made = SourceCatalog(columns={"coord_ra": sky.ra, "coord_dec": sky.dec})
+    np.testing.assert_allclose(made["coord_dec"], np.radians([30, 40, 50]))
+    catalog["flux"] = [1.0, 2.0, 3.0] * u.uJy
+    np.testing.assert_allclose(catalog["flux"], [1000, 2000, 3000])
+    catalog[1]["coord_ra"] = sky.ra[2]
+    np.testing.assert_allclose(catalog["coord_ra"][1], np.radians(30))
+    catalog["ap"] = np.ones((3, 2)) * u.mJy
+    assert catalog["ap"].tolist() == [[1e6, 1e6]] * 3
+    with pytest.raises(u.UnitsError, match="not convertible"):
+        catalog["flux"] = [1.0, 2.0, 3.0] * u.s
+
+
 def test_astropy_columns_of_objects_are_text_or_refused():
     from astropy.table import Table
 
@@ -146,6 +174,26 @@ def test_pandas_takes_arrays_apart_and_puts_them_together(catalog):
     free = SourceCatalog.from_pandas(frame)
     assert free["name"].tolist() == ["a", "bb", ""]
     assert free.schema["flag"].is_flag
+
+
+def test_pandas_has_units_docs_and_metadata_and_shares_columns(catalog):
+    frame = catalog.to_pandas()
+    assert frame.attrs["visit"] == 1234
+    assert frame.attrs["units"] == {
+        "coord_ra": "rad", "coord_dec": "rad", "flux": "nJy", "ap_0": "nJy", "ap_1": "nJy"
+    }  # fmt: skip
+    assert frame.attrs["descriptions"]["flux"] == "PSF flux"
+    assert np.shares_memory(frame["flux"].to_numpy(), catalog["flux"])
+    again = SourceCatalog.from_pandas(frame)
+    assert again.schema["flux"] == catalog.schema["flux"]
+    assert again.schema["coord_ra"] == catalog.schema["coord_ra"]
+    assert again.schema["flag"] == catalog.schema["flag"]
+    assert again.metadata == catalog.metadata
+    assert np.shares_memory(again["flux"], catalog["flux"])
+    bright = SourceCatalog.from_pandas(frame[frame["flux"] > 2])
+    assert (len(bright), bright.schema["flux"].units) == (1, "nJy")
+    frame.attrs["units"] = "whatever others keep there"
+    assert SourceCatalog.from_pandas(frame).schema["flux"].units == ""
 
 
 def test_pandas_missing_values_are_defaults():
