@@ -231,12 +231,11 @@ def make_statistics(
         raise ValueError("there are no pixels to make statistics of")
     if control.weighted is False:
         weights = None
-    given = None if weights is None else _plane(weights, "weights")
+    given, by_variance = None if weights is None else _plane(weights, "weights"), False
     if control.weighted and given is None:
         if variance is None:
             raise ValueError("weighted statistics need weights, or a masked image for its variance")
-        with np.errstate(all="ignore"):  # no weight, NaN, leaves a pixel out
-            given = np.where(variance > 0, 1.0 / variance.astype(np.float64), np.nan)
+        given, by_variance = variance, True
     from_variance = control.calc_error_from_input_variance or control.calc_error_mosaic_mode
     if from_variance and asked & ERRORS and variance is None:
         raise ValueError("errors from the input variance need a masked image, which has one")
@@ -250,6 +249,7 @@ def make_statistics(
         0 if mask is None else mask.schema.bit_mask(control.and_mask),
         nan_safe=control.nan_safe,
         weights=given,
+        inverse=by_variance,
         variances=variance if from_variance and asked & ERRORS else None,
         or_mask=bool(asked & ORMASK),
     )
@@ -296,16 +296,16 @@ def _of_mask(mask: Mask, asked: Property) -> Statistics:
 
 def _compute(sample: Sample, asked: Property, control: StatisticsControl) -> dict[Property, tuple[float, float]]:
     """Compute the properties asked for, each with its error (NaN unless ERRORS is asked for)."""
-    n, weighted = sample.values.size, sample.weights is not None
+    n, weighted = sample.n, sample.weights is not None
     errors = bool(asked & ERRORS)
     found: dict[Property, tuple[float, float]] = {
         NPOINT: (n, 0.0),
-        NMASKED: (sample.total - n, 0.0),
+        NMASKED: (sample.values.size - n, 0.0),
         ORMASK: (sample.or_mask, 0.0),
     }
     if asked & (MIN | MAX):
-        found[MIN] = (float(sample.values.min()), 0.0) if n else (math.nan, math.nan)
-        found[MAX] = (float(sample.values.max()), 0.0) if n else (math.nan, math.nan)
+        for which, extreme in ((MIN, np.min), (MAX, np.max)):
+            found[which] = (float(extreme(sample.of_each(extreme))), 0.0) if n else (math.nan, math.nan)
     center = math.nan
     if asked & (MEDIAN | IQRANGE | _CLIPPED):
         quartiles = quantiles(sample, (0.25, 0.5, 0.75)) if asked & ~MEDIAN & (IQRANGE | _CLIPPED) else None
@@ -316,8 +316,7 @@ def _compute(sample: Sample, asked: Property, control: StatisticsControl) -> dic
     if asked & (_UNCLIPPED | SUM) or (errors and asked & (MEDIAN | IQRANGE)):
         pivot = center
         if n and not math.isfinite(pivot):
-            with np.errstate(all="ignore"):
-                pivot = float(sample.values.mean(dtype=np.float64))
+            pivot = sample.sum() / n
         whole = moments(sample, pivot)
         found |= _unclipped(whole, control)
         found[SUM] = (_sum(sample, whole, weighted), 0.0)
@@ -339,7 +338,7 @@ def _sum(sample: Sample, whole: Moments, weighted: bool) -> float:
     """Return the sum of the good pixels, weighted where there are weights; 0 of none."""
     if not whole.n:
         return 0.0
-    return whole.wd + whole.center * whole.w if weighted else float(sample.values.sum(dtype=np.float64))
+    return whole.wd + whole.center * whole.w if weighted else sample.sum()
 
 
 def _mean_error(sums: Moments, control: StatisticsControl) -> float:
@@ -396,5 +395,5 @@ def _clipped(
         MEANCLIP: (sums.mean, _mean_error(sums, control)),
         VARIANCECLIP: variance,
         STDEVCLIP: deviation,
-        NCLIPPED: (sample.values.size - sums.n, 0.0),
+        NCLIPPED: (sample.n - sums.n, 0.0),
     }
