@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..model.datasets import DatasetType
+from ..model.errors import InvalidQueryError
 from ..registry.collections import check_globs
 from ..registry.data_ids import column_and_value
 from ..registry.registry import Registry, one_operation
@@ -161,7 +162,10 @@ class ButlerQueries:
         return check_globs(collections)
 
     def _constraint(self, data_id: Mapping[str, Any]) -> Mapping[str, Any]:
-        given = {**(data_id.get("data_id") or {}), **{name: v for name, v in data_id.items() if name != "data_id"}}
+        mapping = data_id.get("data_id")
+        if not isinstance(mapping, Mapping | None):
+            raise InvalidQueryError(f"data_id is a mapping, such as {{'visit': 1234}}; not {mapping!r}.")
+        given = {**(mapping or {}), **{name: v for name, v in data_id.items() if name != "data_id"}}
         if self.instrument is not None and "instrument" not in given:
             given = {"instrument": self.instrument, **given}
         universe = self.registry.universe

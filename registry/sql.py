@@ -54,8 +54,12 @@ def run_read_only(
     ReadOnlyError
         The statement would do something else than read.
     InvalidQueryError
-        The database does not take it.
+        It is no string, its parameters are no mapping, or the database does not take it.
     """
+    if not isinstance(text, str):
+        raise InvalidQueryError(f"SQL is a string, such as 'SELECT * FROM v_datasets'; not {text!r}.")
+    if not isinstance(parameters, Mapping | None):
+        raise InvalidQueryError(f"parameters are a dict of values by name, {{'x': 1}} for :x; not {parameters!r}.")
     if database.dialect_name == "sqlite":
         return _run_sqlite(database, text, parameters or {})
     return _run_postgresql(database, text, parameters or {})

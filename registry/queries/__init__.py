@@ -14,7 +14,7 @@ from ...model.datasets import DatasetType
 from ...model.dimensions import DimensionGroup
 from ...model.errors import DatasetTypeNotFoundError, InvalidQueryError
 from ..catalog import is_glob
-from .arguments import Limit, Where, conditions, names
+from .arguments import Limit, Where, conditions, names, yes_or_no
 from .request import Request
 from .results import DataIdQuery, DatasetQuery, DatasetsQuery, Query, RecordQuery
 
@@ -82,8 +82,8 @@ def query_datasets(
         raise DatasetTypeNotFoundError(f"no dataset type {dataset_type!r}: query_all_datasets takes globs.")
     found, cut = registry.dataset_type(dataset_type), Limit.of(limit)
     request = Request(
-        "datasets", found.dimensions, None, (found,), names(collections, "collections"), find_first,
-        conditions(where, bind), data_id or {}, names(order_by, "order_by"), cut.most, cut.tells,
+        "datasets", found.dimensions, None, (found,), names(collections, "collections"),
+        yes_or_no(find_first, "find_first"), conditions(where, bind), data_id or {}, names(order_by, "order_by"), cut.most, cut.tells,
     )  # fmt: skip
     return DatasetQuery(registry, request)
 
@@ -185,6 +185,7 @@ def query_all_datasets(
             [t.name for t in registry.dataset_types(glob)] if is_glob(glob) else [registry.dataset_type(glob).name]
         )
     searched, asked = names(collections, "collections"), conditions(where, bind)
+    find_first = yes_or_no(find_first, "find_first")
     texts = [text for text, _ in asked]
     queries = [
         query_datasets(registry, t, searched, find_first=find_first, where=texts, bind=bind, data_id=data_id)

@@ -11,7 +11,7 @@ from ...model.errors import InvalidQueryError
 from . import tree
 from .expression import parse
 
-__all__ = ["Limit", "Where", "conditions", "names", "values_of"]
+__all__ = ["Limit", "Where", "conditions", "names", "values_of", "yes_or_no"]
 
 Where: TypeAlias = str | Iterable[str] | None
 """An expression, or several of which all must hold."""
@@ -38,6 +38,19 @@ def names(given: str | Iterable[str] | None, argument: str) -> tuple[str, ...]:
     if found is None or not all(isinstance(name, str) for name in found):
         raise InvalidQueryError(f"{argument} is a name, or a list of names; not {given!r}.")
     return found
+
+
+def yes_or_no(given: Any, argument: str) -> bool:
+    """Return what is True or False, of Python or numpy; see `names`.
+
+    Raises
+    ------
+    InvalidQueryError
+        It is something else: ``"no"`` would count as true.
+    """
+    if type(given).__name__ not in ("bool", "bool_"):
+        raise InvalidQueryError(f"{argument} is True or False; not {given!r}.")
+    return bool(given)
 
 
 def conditions(where: Where, bind: Mapping[str, Any] | None) -> tuple[tuple[str, Mapping[str, Any]], ...]:
