@@ -10,7 +10,7 @@ import skybutler
 from skybutler.butler.butler import Butler
 from skybutler.butler.ingest import find_frames, ingest_raws, register_instrument
 from skybutler.instruments.instrument import Instrument
-from skybutler.model.errors import ConflictingDefinitionError
+from skybutler.model.errors import ConflictingDefinitionError, FileFormatError
 from skybutler.model.region import Region
 from skybutler.testing.sky_simulator import FIELD_CENTER, simulate
 
@@ -192,3 +192,79 @@ def test_frames_are_found_in_order_once_and_by_every_usual_ending(tmp_path):
         (tmp_path / name).touch()
     names = [p.relative_to(tmp_path).as_posix() for p in find_frames([tmp_path / "d.fts", tmp_path])]
     assert names == ["d.fts", "a.FIT", "b.fits", "c.fits.fz", "e.fits.gz", "sub/f.fits"]
+
+
+def renamed(frame: Path, to: Path, **cards: object) -> None:
+    """Copy a frame with other values in its header."""
+    from astropy.io import fits
+
+    with fits.open(frame) as hdus:
+        hdus[0].header.update(cards)
+        hdus.writeto(to)
+
+
+def everything(butler: Butler) -> list[tuple[int]]:
+    tables = ("instrument", "exposure", "visit", "visit_detector_region", "dataset", "day_obs", "collection")
+    return [butler.sql(f"SELECT count(*) FROM {name}")[1] for name in tables]
+
+
+def test_several_processes_read_the_same_as_one(empty, night, tmp_path, monkeypatch):
+    (night / "aa_broken.fits").write_bytes(b"this is no FITS file")
+    monkeypatch.setattr("skybutler.butler.ingest._WORTH_IT", 5)
+    report = ingest_raws(empty, [night], "simcam", processes=2)
+    assert (len(report.ingested), len(report.failed)) == (10, 1)
+    with Butler.create(tmp_path / "one") as other:
+        alone = ingest_raws(other, [night], "simcam")
+        assert [ref.id for ref in alone.ingested] == [ref.id for ref in report.ingested]
+        assert alone.failed == report.failed
+        assert other.sql("SELECT * FROM exposure ORDER BY id") == empty.sql("SELECT * FROM exposure ORDER BY id")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_where_an_error_is_to_stop_it_nothing_is_changed(empty, night, monkeypatch, processes):
+    monkeypatch.setattr("skybutler.butler.ingest._WORTH_IT", 5)
+    before = everything(empty)
+    (night / "zz_broken.fits").write_bytes(b"this is no FITS file")
+    with pytest.raises(FileFormatError, match=r"zz_broken\.fits: not a FITS file"):
+        ingest_raws(empty, [night], "simcam", on_error="stop", processes=processes)
+    assert everything(empty) == before
+    with pytest.raises(ValueError, match="on_error='maybe' is neither"):
+        ingest_raws(empty, [night], "simcam", on_error="maybe")
+
+
+def test_frames_that_contradict_what_is_known_are_reported_or_stop_it(empty, night, tmp_path):
+    frame = night / "simcam_00001005_S00.fits"
+    ingest_raws(empty, [frame], "simcam")
+    before = everything(empty)
+    other = tmp_path / "other"
+    other.mkdir()
+    renamed(night / "simcam_00001005_S01.fits", other / "longer.fits", SHUTTIME=12345.0)
+    renamed(frame, other / "new.fits", EXPNUM=2001)
+    with pytest.raises(ConflictingDefinitionError, match="exposure is defined otherwise"):
+        ingest_raws(empty, [other], "simcam", on_error="stop")
+    assert everything(empty) == before
+    report = ingest_raws(empty, [other], "simcam")
+    assert [ref.data_id["exposure"] for ref in report.ingested] == [2001]
+    ((path, why),) = report.failed
+    assert path == other / "longer.fits"
+    assert why.startswith(f"{path}: exposure is defined otherwise already")
+
+
+def test_a_frame_whose_record_cannot_be_kept_keeps_no_other_out(empty, night, tmp_path):
+    """Two exposures of one name: the database refuses one of many, and which it is must be found out."""
+    ingest_raws(empty, [night / "simcam_00001004_S00.fits"], "simcam")
+    other = tmp_path / "other"
+    other.mkdir()
+    for number in (2001, 2002, 2003):
+        renamed(night / "simcam_00001004_S00.fits", other / f"{number}.fits", EXPNUM=number)
+    described = Instrument.load("simcam").to_dict()
+    described["exposure"]["obs_id"] = {"text": "S{SEQNO}"}
+    report = ingest_raws(empty, [other], Instrument.from_dict(described))
+    assert sorted(ref.data_id["exposure"] for ref in report.ingested) == [2001]
+    assert sorted(path.name for path, _ in report.failed) == ["2002.fits", "2003.fits"]
+
+
+def test_frames_are_ingested_without_being_read_where_told_to(empty, night):
+    ingest_raws(empty, [night], "simcam", checksums=False, transfer="direct")
+    assert empty.sql("SELECT DISTINCT checksum FROM stored_file WHERE path LIKE '%simcam_%.fits'")[1] == [(None,)]
+    assert empty.get("raw", exposure=1001, detector=0).metadata["EXPNUM"] == 1001
