@@ -194,10 +194,13 @@ class Trash:
         purge = purge or self.window <= timedelta(0)
         now = now_ns()
         expires = now if purge else now + self.window // timedelta(microseconds=1) * 1000
-        moved = self._registry.trash.move(ids, expires, run=run, purge=purge)
+        trash = self._registry.trash
+        if trash.is_due(now):
+            trash.mark(now, limit=_IN_PASSING)
+        moved = trash.move(ids, expires, run=run, purge=purge)
         if purge:
             self._journal.after_commit([partial(self._finish_quietly, wait=True)])
-        elif self._registry.trash.mark(now, limit=_IN_PASSING) or self._registry.trash.going(1):
+        elif trash.going(1):
             self._journal.after_commit([partial(self._finish_quietly, wait=False)])
         return moved
 

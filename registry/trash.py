@@ -84,7 +84,7 @@ class Trash:
         if not rows:
             return 0
         there = [row["dataset_id"] for row in rows]
-        self._give_way(connection, there)
+        gave_way = self._give_way(connection, there)
         for row in rows:
             row |= {"removed_ns": date, "expires_ns": expires_ns, "state": state}
         connection.execute(sa.insert(t.trash), rows)
@@ -92,6 +92,8 @@ class Trash:
         files = sa.select(*(t.stored_file.c[name] for name in names)).where(t.stored_file.c.dataset_id.in_(there))
         connection.execute(sa.insert(t.trash_file).from_select(names, files))
         connection.execute(sa.delete(t.dataset).where(t.dataset.c.id.in_(there)))
+        if gave_way:
+            self._release_shared(connection)
         return len(rows)
 
     def _described(self, connection: Connection, ids: Sequence[uuid.UUID], run: str | None) -> list[dict[str, Any]]:
@@ -176,21 +178,30 @@ class Trash:
             for one in datasets:
                 content[one].setdefault("quanta", []).append(quanta[quantum])
 
-    def _give_way(self, connection: Connection, ids: Sequence[uuid.UUID]) -> None:
-        """Let go of what was removed earlier under the same ids: only the last one of an id can be restored."""
+    def _give_way(self, connection: Connection, ids: Sequence[uuid.UUID]) -> bool:
+        """Let go of what was removed earlier under the same ids, if anything: only the last one can be restored."""
         t = self._registry.tables
         query = sa.select(t.trash).where(t.trash.c.dataset_id.in_(ids))
         earlier = [dict(row) for row in connection.execute(query).mappings()]
         if not earlier:
-            return
+            return False
         renamed = [{"old": row["dataset_id"], "new": uuid.uuid4()} for row in earlier]
         rows = [row | {"dataset_id": one["new"], "state": GOING} for row, one in zip(earlier, renamed, strict=True)]
         connection.execute(sa.insert(t.trash), rows)
         of_old = t.trash_file.c.dataset_id == sa.bindparam("old")
         connection.execute(sa.update(t.trash_file).where(of_old).values(dataset_id=sa.bindparam("new")), renamed)
         connection.execute(sa.delete(t.trash).where(t.trash.c.dataset_id.in_(ids)))
+        return True
 
     # Out of it
+
+    def is_due(self, now: int) -> bool:
+        """Whether the time of some is over, TAI nanoseconds."""
+        trash = self._registry.tables.trash.c
+        with self._database.read() as connection:
+            return bool(
+                connection.execute(sa.select(sa.exists().where(trash.state == KEPT, trash.expires_ns <= now))).scalar()
+            )
 
     def mark(self, due_ns: int | None, *, ids: Sequence[uuid.UUID] | None = None, limit: int | None = None) -> int:
         """Mark rows as going, in a transaction that is committed before their files go.
