@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Datasets"]
 
 _CHUNK = 500
+_DATASET = ("id", "dataset_type_id", "run_id", "ingest_date")
 _FILE = ("dataset_id", "component", "path", "formatter", "storage_class", "size", "checksum", "shared")
 
 
@@ -260,8 +261,7 @@ class Datasets:
             run_ids = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
             ids, runs = [encode(ref.id) for ref in refs], [run_ids[ref.run] for ref in refs]
             rows = list(zip(ids, repeat(type_id), runs, repeat(date)))
-            columns = ("id", "dataset_type_id", "run_id", "ingest_date")
-            self._database.insert_many(cursor, self._insert_dataset, columns, rows)
+            self._database.insert_many(cursor, self._insert_dataset, _DATASET, rows)
             group = refs[0].dataset_type.dimensions
             tags = [
                 (type_id, *ref.data_id.required_values, run, one) for ref, run, one in zip(refs, runs, ids, strict=True)

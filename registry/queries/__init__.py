@@ -83,7 +83,8 @@ def query_datasets(
     found, cut = registry.dataset_type(dataset_type), Limit.of(limit)
     request = Request(
         "datasets", found.dimensions, None, (found,), names(collections, "collections"),
-        yes_or_no(find_first, "find_first"), conditions(where, bind), data_id or {}, names(order_by, "order_by"), cut.most, cut.tells,
+        yes_or_no(find_first, "find_first"), conditions(where, bind), data_id or {}, names(order_by, "order_by"),
+        cut.most, cut.tells,
     )  # fmt: skip
     return DatasetQuery(registry, request)
 

@@ -296,7 +296,7 @@ class Compiler:
         ]
         for term, kind in zip(terms, node.kinds, strict=True):
             self._agreed(term, Term(kind, None, term.at), "'='", term.at)
-        columns = [term.sql for term in terms]
+        columns: list[ColumnElement[Any]] = [term.sql for term in terms]
         if node.count > 0:
             return columns[0].in_([self._parameter(node.index + i, node.kinds[0]) for i in range(node.count)])
         operand = sa.tuple_(*columns) if len(columns) > 1 else columns[0]
