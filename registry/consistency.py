@@ -109,8 +109,13 @@ def _delete(registry: Registry, statement: sa.Delete) -> None:
 
 
 def _note(registry: Registry, pair: tuple[int, int]) -> None:
+    summary = registry.tables.collection_summary
+    row = {"collection_id": pair[0], "dataset_type_id": pair[1]}
+    same = (summary.c[name] == value for name, value in row.items())
     with registry.edit_catalog() as connection:
-        registry.datasets.note_held(connection, {pair})
+        if not connection.execute(sa.select(sa.exists().where(*same))).scalar():
+            connection.execute(sa.insert(summary), row)
+            registry.catalog_changed(connection)
 
 
 def _untagged(registry: Registry, connection: Connection) -> Iterator[Inconsistency]:
@@ -140,6 +145,8 @@ def _unnoted(registry: Registry, connection: Connection) -> Iterator[Inconsisten
         pairs = sa.select(table.c.collection_id, table.c.dataset_type_id).distinct()
         held |= {(row[0], row[1]) for row in connection.execute(pairs)}
     names = {key: name for name, key in catalog.type_ids.items()}
-    for collection, type_id in sorted(held - catalog.summary):
+    summary = t.collection_summary.c  # what is in memory may be older than what somebody has done to it
+    noted = {(row[0], row[1]) for row in connection.execute(sa.select(summary.collection_id, summary.dataset_type_id))}
+    for collection, type_id in sorted(held - noted):
         what = f"{catalog.by_id[collection].name!r} holds {names[type_id]}, but searches do not know it"
         yield Inconsistency("collection_summary", what, partial(_note, registry, (collection, type_id)))
