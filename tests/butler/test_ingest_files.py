@@ -338,7 +338,7 @@ def test_folders_are_flushed_once_for_all_files_before_anything_is_registered(bu
     genuine = os.fsync
 
     def fsync(descriptor):
-        place = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
         flushed.append((place.is_dir(), place.name, registered(butler)))
         genuine(descriptor)
 

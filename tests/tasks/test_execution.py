@@ -7,11 +7,13 @@ import json
 import logging
 import os
 import shutil
+import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from skybutler import Butler
+from skybutler import Butler, provenance
 from skybutler.model.datasets import DatasetType
 from skybutler.model.errors import (
     CollectionTypeError,
@@ -623,3 +625,36 @@ def test_provenance_is_recorded(butler):
     ]
     assert len(names) == 3
     assert report.exit_code == 0
+
+
+def test_files_tell_of_which_datasets_they_were_made(butler):
+    class CountTask(PipelineTask):
+        class Connections(TaskConnections, dimensions=PIXELS):
+            frames = Input("frame", storage_class="Dict", dimensions=FRAME, multiple=True)
+            counts = Output("counts", storage_class="NumpyRecords", dimensions=PIXELS)
+
+        def run(self, frames: list) -> Struct:
+            return Struct(counts=np.array([(len(frames),)], [("n", "i4")]))
+
+    class DoubleTask(PipelineTask):
+        class Connections(TaskConnections, dimensions=PIXELS):
+            counts = Input("counts", storage_class="NumpyRecords", dimensions=PIXELS)
+            double = Output("double", storage_class="NumpyRecords", dimensions=PIXELS)
+
+        def run(self, counts: np.ndarray) -> Struct:
+            return Struct(double=counts)
+
+    run(butler, Pipeline.of({"count": CountTask, "double": DoubleTask}))
+    told = {}
+    for name in ("counts", "double"):
+        ref = butler.find_dataset(name, instrument="Cam", detector=1, collections="u/me/try")
+        told[name] = provenance(butler.datastore.path(butler.registry.datasets.files(ref.id)[0]))
+        assert (told[name].dataset_type, told[name].data_id, told[name].id) == (name, dict(ref.data_id), ref.id)
+    frames = list(butler.query_datasets("frame", collections="frames", where="detector = 1"))
+    assert {(one.id, one.dataset_type, one.run) for one in told["counts"].inputs} == {
+        (ref.id, "frame", "frames") for ref in frames
+    }
+    assert told["counts"].input_count == len(frames) == 5
+    assert [(one.id, one.dataset_type) for one in told["double"].inputs] == [(told["counts"].id, "counts")]
+    made = butler.sql("SELECT label, id FROM quantum WHERE label = 'double'")[1]
+    assert told["double"].quantum in [uuid.UUID(bytes=key) if isinstance(key, bytes) else key for _, key in made]
