@@ -1,16 +1,17 @@
 """Detection by a threshold: the footprints of an image's sources."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..model.lsst_names import LsstNames
 from .footprint import Footprint, HeavyFootprint, Peak
-from .geometry import Box2I
+from .geometry import LOCAL, Box2I
 from .image import Image
 from .mask import Mask
 from .masked_image import MaskedImage
@@ -18,8 +19,6 @@ from .spans import Spans, Stencil
 from .statistics import STDEVCLIP, make_statistics
 
 __all__ = ["FootprintSet", "Polarity", "Threshold", "ThresholdType"]
-
-_TOUCHING = np.ones((3, 3), bool)  # pixels hang together by their sides and corners
 
 
 class ThresholdType(Enum):
@@ -144,15 +143,12 @@ class FootprintSet(LsstNames):
             mask = image if isinstance(image, Mask) else getattr(image, "mask", None)
             if mask is None:
                 raise ValueError("a threshold on bits needs a mask, or a masked image")
-            bits = mask.dtype.type(mask.schema.bit_mask(int(threshold.value)))
-            found = _connected((mask.array & bits) != 0, image.bbox, (), min_area)
+            found = _connected(Spans.from_mask(mask, int(threshold.value)), (), min_area)
         elif isinstance(image, Mask):
             raise TypeError("a mask is searched for bits: Threshold(bits, ThresholdType.BITMASK)")
         else:
-            pixels = image.image.array if isinstance(image, MaskedImage) else image.array
-            level = threshold.level(image)
             for sign in threshold.signs:
-                found += _detected(pixels, level, sign, threshold.include_multiplier, image.bbox, min_area, set_peaks)
+                found += _detected(image, threshold, sign, min_area, set_peaks)
         made = cls(found, image.bbox)
         if plane is not None:
             if not isinstance(image, MaskedImage):
@@ -219,7 +215,9 @@ class FootprintSet(LsstNames):
     def _joined(self, spans: Spans, *sources: "FootprintSet") -> "FootprintSet":
         """Return the connected parts of some pixels, with the peaks of the sets that they come from."""
         peaks = {peak for source in sources for footprint in source.footprints for peak in footprint.peaks}
-        return FootprintSet(_connected(spans.to_array(self.region), self.region, peaks), self.region)
+        return FootprintSet(
+            _connected(spans, [peak for peak in peaks if self.region.contains(peak.position)]), self.region
+        )
 
     def __iter__(self) -> Iterator[Footprint]:
         return iter(self.footprints)
@@ -235,54 +233,71 @@ class FootprintSet(LsstNames):
 
 
 def _detected(
-    pixels: NDArray[np.number],
-    level: float | NDArray[np.floating],
-    sign: int,
-    include: float,
-    region: Box2I,
-    min_area: int,
-    set_peaks: bool,
+    image: MaskedImage | Image, threshold: Threshold, sign: int, min_area: int, set_peaks: bool
 ) -> list[Footprint]:
-    """Return the footprints of one polarity."""
-    if sign < 0:
-        pixels = -pixels.astype(np.result_type(pixels, np.int16), copy=False)  # of which unsigned ones have a negative
-    inside = pixels >= level
-    peaks = _peaks(pixels, inside, sign, region) if set_peaks else []
-    bright = pixels >= np.multiply(level, include) if include > 1.0 else None
-    return _connected(inside, region, peaks, min_area, bright)
+    """Return the footprints of one polarity, from below."""
+    pixels = image.image.array if isinstance(image, MaskedImage) else image.array
+    region = image.bbox
+    by_pixel = threshold.type is ThresholdType.PIXEL_STDEV
+    level = math.nan if by_pixel else threshold.level(image)
+    peaks: list[Peak] = []
+    bright: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+
+    def inside(rows: slice) -> NDArray[np.bool_]:
+        part = _signed(pixels[rows], sign)
+        least = threshold.level(image[:, rows, LOCAL]) if by_pixel else level
+        found = np.asarray(part >= least)
+        if set_peaks:
+            peaks.extend(_peaks(pixels, found, rows.start, sign, region))
+        if threshold.include_multiplier > 1.0:
+            y, x = np.nonzero(found & (part >= np.multiply(least, threshold.include_multiplier)))
+            bright.append((y + rows.start + region.min_y, x + region.min_x))
+        return found
+
+    spans = Spans.from_rows(region, inside)
+    return _connected(spans, peaks, min_area, bright if threshold.include_multiplier > 1.0 else None)
+
+
+def _signed(pixels: NDArray[Any], sign: int) -> NDArray[Any]:
+    """Return pixels with a sign; unsigned ones have a negative in a wider type."""
+    return pixels if sign > 0 else -pixels.astype(np.result_type(pixels, np.int16), copy=False)
 
 
 def _connected(
-    inside: NDArray[np.bool_],
-    region: Box2I,
+    spans: Spans,
     peaks: Iterable[Peak],
     min_area: int = 1,
-    bright: NDArray[np.bool_] | None = None,
+    bright: list[tuple[NDArray[np.int64], NDArray[np.int64]]] | None = None,
 ) -> list[Footprint]:
-    """Return the connected parts of what is inside, from below, each with its peaks; those with a bright pixel."""
-    from scipy import ndimage
-
-    labels, count = ndimage.label(inside, _TOUCHING)
-    wanted = range(1, count + 1) if bright is None else set(np.unique(labels[bright]).tolist())
+    """Return the connected parts of some pixels, from below, each with its peaks; those with a bright pixel."""
+    if spans.is_empty:
+        return []
+    owners = spans.part_numbers()
+    wanted = (
+        None if bright is None else {int(part) for y, x in bright for part in np.unique(owners[spans.runs_of(y, x)])}
+    )
     owned: dict[int, list[Peak]] = {}
-    for peak in peaks:
-        if region.contains(peak.position):
-            owned.setdefault(int(labels[peak.y - region.min_y, peak.x - region.min_x]), []).append(peak)
-    parts = enumerate(Spans.from_labels(labels, count, region.min), 1)
+    peaks = list(peaks)
+    places = np.array([(peak.y, peak.x) for peak in peaks], np.int64).reshape(-1, 2).T
+    for peak, part in zip(peaks, owners[spans.runs_of(*places)].tolist(), strict=True):
+        owned.setdefault(part, []).append(peak)
     return [
-        Footprint(spans, owned.get(label, ())) for label, spans in parts if label in wanted and spans.area >= min_area
+        Footprint(part, owned.get(number, ()))
+        for number, part in enumerate(spans.grouped(owners))
+        if (wanted is None or number in wanted) and part.area >= min_area
     ]
 
 
-def _peaks(signed: NDArray[np.number], inside: NDArray[np.bool_], sign: int, region: Box2I) -> list[Peak]:
-    """Return the pixels inside that no neighbour surpasses; of neighbours that are equal, the first."""
-    height, width = signed.shape
+def _peaks(pixels: NDArray[Any], inside: NDArray[np.bool_], first: int, sign: int, region: Box2I) -> list[Peak]:
+    """Return the pixels inside, in the rows from one on, that no neighbour surpasses; of equal ones, the first."""
+    height, width = pixels.shape
     y, x = np.nonzero(inside)
-    value = signed[y, x]
+    y += first
+    value = _signed(pixels[y, x], sign)
     highest = np.ones(y.size, bool)
     for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
         there = (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
-        neighbour = signed[np.where(there, y + dy, y), np.where(there, x + dx, x)]
+        neighbour = _signed(pixels[np.where(there, y + dy, y), np.where(there, x + dx, x)], sign)
         surpassed = neighbour >= value if (dy, dx) < (0, 0) else neighbour > value
         highest &= ~(there & surpassed)
     chosen = zip(x[highest].tolist(), y[highest].tolist(), value[highest].tolist(), strict=True)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..model.lsst_names import LsstNames
+from .blocks import strips
 from .geometry import Box2I, Extent2I, Point2D, Point2I
 from .image import Image
 from .mask import Mask
@@ -76,19 +77,36 @@ class Spans(LsstNames):
     @classmethod
     def from_array(cls, inside: ArrayLike, xy0: Point2I | tuple[int, int] = (0, 0)) -> Self:
         """Make the set of the pixels that are true in an array of shape (height, width)."""
-        inside = np.asarray(inside, bool)
-        x, y = Point2I(xy0)
-        steps = np.diff(np.pad(inside, ((0, 0), (1, 1))).view(np.int8), axis=1)
-        rows, begin = np.nonzero(steps == 1)
-        end = np.nonzero(steps == -1)[1]
-        return cls._of(np.stack([rows + y, begin + x, end - 1 + x]))
+        pixels = np.asarray(inside)
+        height, width = pixels.shape
+        return cls.from_rows(Box2I(Point2I(xy0), Extent2I(width, height)), lambda rows: pixels[rows] != 0)
+
+    @classmethod
+    def from_rows(cls, bbox: Box2I, inside: Callable[[slice], NDArray[np.bool_]]) -> Self:
+        """Make the set of the pixels of a box that are true in what a function returns for some of its rows at a time.
+
+        Parameters
+        ----------
+        bbox
+            The box.
+        inside
+            Called for rows, counted from the first of the box, in order; returns them as an array.
+        """
+        runs = [np.zeros((3, 0), np.int64)]
+        for strip in strips(bbox):
+            found = inside(slice(strip.begin_y - bbox.begin_y, strip.end_y - bbox.begin_y))
+            steps = np.diff(np.pad(found, ((0, 0), (1, 1))).view(np.int8), axis=1)
+            rows, begin = np.nonzero(steps == 1)
+            end = np.nonzero(steps == -1)[1]
+            runs.append(np.stack([rows + strip.begin_y, begin + bbox.begin_x, end - 1 + bbox.begin_x]))
+        return cls._of(np.concatenate(runs, axis=1))
 
     @classmethod
     def from_mask(cls, mask: Mask, planes: int | str | Iterable[str] | None = None) -> Self:
         """Make the set of the pixels that have any of these planes set, or any at all."""
-        if planes is None:
-            return cls.from_array(mask.array != 0, mask.xy0)
-        return cls.from_array((mask.array & mask.dtype.type(mask.schema.bit_mask(planes))) != 0, mask.xy0)
+        every = mask.dtype.type(-1 if mask.dtype.kind == "i" else np.iinfo(mask.dtype).max)
+        bits = every if planes is None else mask.dtype.type(mask.schema.bit_mask(planes))
+        return cls.from_rows(mask.bbox, lambda rows: (mask.array[rows] & bits) != 0)
 
     @classmethod
     def merged(cls, sets: "Iterable[Spans]") -> Self:
@@ -215,12 +233,42 @@ class Spans(LsstNames):
 
     def split(self) -> list[Self]:
         """Return the parts that hang together, by their sides or corners."""
-        if self.is_empty:
-            return []
-        from scipy import ndimage
+        return list(self.grouped(self.part_numbers()))
 
-        labels, count = ndimage.label(self.to_array(), np.ones((3, 3), bool))
-        return list(self.from_labels(labels, count, self.bbox.min))
+    def part_numbers(self) -> Integers:
+        """Return for each run which of the parts that `split` gives it is in, counted from 0."""
+        from scipy.sparse import coo_array, csgraph
+
+        if self.is_empty:
+            return np.zeros(0, np.int64)
+        begin, end, stride = self._ends()
+        first = np.searchsorted(end, begin + stride - 1)  # of the next row's runs that touch, by a corner at least
+        count = np.maximum(np.searchsorted(begin, end + stride + 1, "right") - first, 0)
+        upper = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        lower = np.repeat(np.arange(len(self)), count)
+        touching = coo_array((np.ones(lower.size, bool), (lower, upper)), shape=(len(self), len(self)))
+        return np.asarray(csgraph.connected_components(touching, directed=False)[1], np.int64)
+
+    def runs_of(self, y: Integers, x: Integers) -> Integers:
+        """Return which run each of some pixels is in, all of which must be inside."""
+        begin, _, stride = self._ends()
+        return np.searchsorted(begin, self._place(y, x, stride), "right") - 1
+
+    def _ends(self) -> tuple[Integers, Integers, int]:
+        """Return the places of the first and last pixels of runs in one order of all pixels, and its step by a row."""
+        y, x0, x1 = self._runs
+        stride = int(x1.max() - x0.min()) + 3  # nothing touches round the ends of a row
+        return self._place(y, x0, stride), self._place(y, x1, stride), stride
+
+    def _place(self, y: Integers, x: Integers, stride: int) -> Integers:
+        return (y - self._runs[0, 0]) * stride + x - self._runs[1].min()
+
+    def grouped(self, owners: Integers) -> Iterator[Self]:
+        """Yield the set of each owner from 0 on, given the owner of each run."""
+        order = np.argsort(owners, kind="stable")
+        bounds = np.flatnonzero(np.diff(owners[order], prepend=-1, append=-1))
+        for first, last in pairwise(bounds):
+            yield self._of(self._runs[:, order[first:last]])
 
     @classmethod
     def from_labels(
