@@ -21,6 +21,7 @@ _COMMANDS = {
     "ingest-raws": ("repository", "Take raw frames into a repository."),
     "show": ("repository", "Show what a repository holds, or one dataset."),
     "provenance": ("provenance", "Show which dataset a file is, and what it was made of."),
+    "plot": ("plot", "Draw a dataset into a picture file."),
     "dimensions": ("repository", "Show what data IDs may say, and the columns of records."),
     "collections": ("repository", "List collections and what they chain."),
     "chain": ("collections", "Say what a CHAINED collection searches."),

@@ -11,7 +11,7 @@ from .output import format_option, print_rows
 if TYPE_CHECKING:
     from ..butler import Butler
 
-__all__ = ["collections", "create", "dimensions", "ingest_raws", "show"]
+__all__ = ["collections", "create", "dimensions", "ingest_raws", "one_data_id", "show"]
 
 
 @click.command("create")
@@ -188,6 +188,7 @@ def show(repo: str, dataset: str | None, data_id: tuple[str, ...], collections: 
       skybutler show demo calexp.wcs visit=20190503091040 detector=0
     """
     from ..butler import Butler
+    from ..imaging.describe import Described
 
     if dataset is None and collections:
         raise click.UsageError("--collections goes with a DATASET; `skybutler collections` lists what each holds.")
@@ -195,22 +196,24 @@ def show(repo: str, dataset: str | None, data_id: tuple[str, ...], collections: 
         if dataset is None:
             _show_repository(butler, output)
             return
-        ref = butler.get_deferred(dataset, _data_id(data_id), collections=list(collections) or None).ref
+        ref = butler.get_deferred(dataset, one_data_id(data_id), collections=list(collections) or None).ref
         obj = butler.get(ref, component=dataset.partition(".")[2] or None)
         rows = [
             ["dataset type", dataset], *ref.data_id.items(), ["run", ref.run], ["id", str(ref.id)],
             ["uri", butler.get_uri(ref)], ["content", repr(obj)],
         ]  # fmt: skip
     print_rows(["what", "value"], rows, output)
+    if output == "table" and isinstance(obj, Described):
+        click.echo(str(obj.describe()))
 
 
-def _data_id(words: tuple[str, ...]) -> dict[str, int | str]:
-    """Return the one data ID that key=value pairs mean."""
+def one_data_id(words: tuple[str, ...]) -> dict[str, int | str]:
+    """Return the one data ID that key=value pairs mean; wrong usage where they mean several."""
     from ..tasks.id_arguments import parse_id_arguments
 
     data_ids = parse_id_arguments(words)
     if len(data_ids) > 1:
-        raise click.UsageError(f"{' '.join(words)!r} means {len(data_ids)} data IDs; show takes one.")
+        raise click.UsageError(f"{' '.join(words)!r} means {len(data_ids)} data IDs; name one.")
     return data_ids[0]
 
 

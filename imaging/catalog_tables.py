@@ -93,7 +93,8 @@ def to_pandas(catalog: SourceCatalog) -> pd.DataFrame:
         for key, text in (("units", field.units), ("descriptions", field.doc)):
             said[key] |= dict.fromkeys(parts, text) if text else {}
     frame = pd.DataFrame(columns, copy=False)
-    frame.attrs = {**catalog.metadata, **said}
+    frame.attrs.update(catalog.metadata)
+    frame.attrs.update(said)
     return frame
 
 
@@ -103,7 +104,7 @@ def from_pandas(kind: type[CatalogT], frame: pd.DataFrame, schema: Schema | None
     Units, descriptions and metadata are those of its ``attrs``, as `to_pandas` leaves them there.
     """
     made, columns = schema or Schema(), {}
-    metadata = dict(frame.attrs)
+    metadata = {str(key): value for key, value in frame.attrs.items()}
     units, docs = (said if isinstance(said := metadata.pop(key, {}), dict) else {} for key in ("units", "descriptions"))
     if schema is None:
         for name in map(str, frame.columns):
