@@ -21,7 +21,7 @@ __all__ = ["ConvolutionControl", "convolve"]
 
 Floats = NDArray[np.float64]
 
-_STRIP = 1_048_576
+_STRIP = 262_144
 _DIRECT = 81
 """Up to how many pixels of a kernel sums are quicker than Fourier transforms (9x9)."""
 

@@ -174,8 +174,12 @@ class Mask(Plane):
             self._require_size(value)
             self.adopt_planes(value.schema)
             moves = self.moves_from(value)
-            pixels = value.array if moves is None else renumbered(value.array, moves, self.dtype)
-            self._fill(self._array, pixels)
+            if moves is None:
+                self._fill(self._array, value.array)
+                return
+            pixels = safe_operand(value.array, self._array)
+            for block in blocks(pixels.shape):
+                self._array[block] = renumbered(pixels[block], moves, self.dtype)
         else:
             super().assign(value, align=align)
 
