@@ -76,7 +76,7 @@ def plot(
     from ..butler import Butler
     from ..imaging.geometry import Box2I
 
-    figure = Figure(figsize=(9.0, 7.5), layout="constrained")
+    figure = Figure(figsize=(10.0, 7.5), layout="constrained")
     supported = figure.canvas.get_supported_filetypes()
     suffix = Path(output).suffix.lstrip(".").lower()
     if suffix not in supported:
@@ -97,7 +97,7 @@ def plot(
         raise click.ClickException(str(error.args[0])) from error
     if not ax.get_title():  # an exposure knows better what it is
         ax.set_title(f"{dataset} {', '.join(f'{name} {value}' for name, value in ref.data_id.items())}".rstrip())
-    figure.savefig(output, dpi=120)
+    figure.savefig(output, dpi=120, bbox_inches="tight")
 
 
 def _draw(

@@ -235,7 +235,8 @@ def _axes(ax: Axes | None, box: Box2I) -> Axes:
     if ax is not None:
         return ax
     wide = min(max(box.width / max(box.height, 1), 0.4), 2.5)
-    return _new_axes((6.0 * wide + 1.5, 6.0) if wide < 1 else (8.0, 6.5 / wide))
+    # room for a legend beside it: were the width too small, the layout would cut off what stands around the picture
+    return _new_axes((6.0 * wide + 3.2, 6.5) if wide < 1 else (9.2, 6.0 / wide + 0.5))
 
 
 def _new_axes(size: tuple[float, float]) -> Axes:

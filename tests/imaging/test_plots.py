@@ -254,10 +254,26 @@ def test_a_new_figure_is_as_wide_as_the_image():
     from matplotlib import pyplot
 
     wide, high = Image(np.zeros((100, 250))).plot().figure, Image(np.zeros((250, 100))).plot().figure
-    assert wide.get_size_inches().tolist() == pytest.approx([8.0, 2.6])
-    assert high.get_size_inches().tolist() == pytest.approx([3.9, 6.0])
+    assert wide.get_size_inches().tolist() == pytest.approx([9.2, 2.9])
+    assert high.get_size_inches().tolist() == pytest.approx([5.6, 6.5])
     pyplot.close(wide)
     pyplot.close(high)
+
+
+@pytest.mark.parametrize("size", [(200, 200), (300, 100), (100, 300), (2000, 100)])
+def test_nothing_around_the_picture_is_cut_off(size):
+    from matplotlib import pyplot
+
+    mask = Mask.full(size)
+    mask[0:50, 0:50] = ["DETECTED_NEGATIVE", "SAT"]
+    mask[0:50, 0:10] = "DETECTED_NEGATIVE"
+    figure = mask.plot().figure
+    drawn(figure.axes[0])
+    seen, page = figure.get_tightbbox(), figure.bbox_inches
+    assert min(seen.x0, seen.y0) >= 0.0
+    assert seen.x1 <= page.x1
+    assert seen.y1 <= page.y1
+    pyplot.close(figure)
 
 
 def test_without_matplotlib_an_error_names_the_extra():
