@@ -154,8 +154,9 @@ def arrow_table(database: Database, plan: Plan, limit: int | None, columns: Sequ
         for (_, kind), cells in zip(columns, zip(*page, strict=True), strict=False):
             values: Sequence[Any] = cells
             if kind == "id":
-                values = [_id_text(cell) for cell in cells]
-            elif kind == "run":
+                arrays.append(_id_texts(cells))
+                continue
+            if kind == "run":
                 names = {key: runs(key) for key in set(cells)}
                 values = [names[cell] for cell in cells]
             elif kind == "end":
@@ -167,9 +168,18 @@ def arrow_table(database: Database, plan: Plan, limit: int | None, columns: Sequ
     return pa.Table.from_batches(batches, schema=schema)
 
 
-def _id_text(key: Any) -> str:
-    digits = key.hex() if isinstance(key, bytes) else key.hex
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def _id_texts(keys: Sequence[Any]) -> pa.StringArray:
+    """Return ids as texts such as ``0190b6c5-6f6e-7c4a-8c1d-2f1f9c1b2a3d``, of the bytes or UUIDs that drivers give."""
+    import numpy as np
+    import pyarrow as pa
+
+    joined = b"".join(keys if isinstance(keys[0], bytes) else [key.bytes for key in keys])
+    digits = np.frombuffer(joined.hex().encode(), np.uint8).reshape(-1, 32)
+    texts = np.full((len(keys), 36), ord("-"), np.uint8)
+    for dashes, (begin, end) in enumerate(((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))):
+        texts[:, begin + dashes : end + dashes] = digits[:, begin:end]
+    offsets = np.arange(0, texts.size + 1, 36, np.int32)
+    return pa.StringArray.from_buffers(len(keys), pa.py_buffer(offsets), pa.py_buffer(texts))
 
 
 def record_columns(columns: Iterable[Column]) -> list[tuple[str, str]]:

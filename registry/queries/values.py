@@ -173,30 +173,31 @@ class _Lift:
         for item in items:
             found = self.constants(item)
             if isinstance(found, list):
-                for one, value in found:
+                for one, values in found:
                     before = one if kind is None else kind
                     kind, first = common_kind(before, one), first or item.at
                     if kind is None:
                         wrong = f"A list holds values of one kind: this is {one.value}, not {before.value}."
                         raise self.source.error(item.at, wrong)
-                    gathered.append(value)
+                    gathered += values
             else:
                 others.append(found)
         if kind is not None:
             others += self.listed(kind, gathered, first)
         return tuple(others)
 
-    def constants(self, item: tree.Node) -> list[tuple[Kind, Any]] | tree.Node:
-        """Return the constants that an item of a list is, with their kinds; or what else it is."""
+    def constants(self, item: tree.Node) -> list[tuple[Kind, list[Any]]] | tree.Node:
+        """Return the constants that an item of a list is, those of each kind together; or what else it is."""
         if isinstance(item, tree.Name) and self.is_bound(item):
             item = tree.Bind(item.text, item.at)
         match item:
             case tree.Literal():
-                return [classify(item.value)]
+                kind, value = classify(item.value)
+                return [(kind, [value])]
             case tree.Time():
-                return [(Kind.TIME, item.nanoseconds)]
+                return [(Kind.TIME, [item.nanoseconds])]
             case tree.Call(function="UUID"):
-                return [(Kind.UUID, self.uuid(item))]
+                return [(Kind.UUID, [self.uuid(item)])]
             case tree.Null():
                 raise self.source.error(item.at, "NULL equals nothing, so no list holds it; add OR … IS NULL.")
             case tree.Range():
@@ -235,20 +236,27 @@ class _Lift:
             self.into.values += (item.step, remainder, remainder and remainder - item.step)
         return tree.Stride(index, item.step > 1, item.at)
 
-    def many(self, value: Any, what: str, at: int) -> list[tuple[Kind, Any]]:
+    def many(self, value: Any, what: str, at: int) -> list[tuple[Kind, list[Any]]]:
         if not _is_many(value):
-            return [self.classified(value, what, at)]
+            kind, one = self.classified(value, what, at)
+            return [(kind, [one])]
         listing = getattr(value, "tolist", None) or getattr(value, "to_pylist", None)  # numpy's, pandas', Arrow's
         plain = listing() if listing is not None else list(value)
+        # There may be 100,000: those of one type are looked at together where that tells as much.
         kinds = set(map(type, plain))
-        if kinds == {str} or kinds == {uuid.UUID}:
-            kind = Kind.STRING if kinds == {str} else Kind.UUID
-            if kind is Kind.STRING:
-                self.check(check_text, "".join(plain), f"A string in {what}", at)
-            return [(kind, item) for item in plain]
+        if kinds == {int}:
+            for extreme in (min(plain), max(plain)):
+                self.classified(extreme, f"{extreme!r} in {what}", at)
+            return [(Kind.INT, plain)]
+        if kinds == {str}:
+            self.check(check_text, "".join(plain), f"A string in {what}", at)
+            return [(Kind.STRING, plain)]
+        if kinds == {uuid.UUID}:
+            return [(Kind.UUID, plain)]
         if any(item is None for item in plain):
             raise self.source.error(at, f"{what} holds None, which equals nothing; leave it out and add OR … IS NULL.")
-        return [self.classified(item, f"{item!r} in {what}", at) for item in plain]
+        classified = (self.classified(item, f"{item!r} in {what}", at) for item in plain)
+        return [(kind, [one]) for kind, one in classified]
 
     def like(self, node: tree.Like) -> tree.Node:
         text = self.text(node.pattern, "LIKE wants a pattern in quotes, such as 'A%'")
