@@ -178,7 +178,7 @@ def _id_texts(keys: Sequence[Any]) -> pa.StringArray:
     texts = np.full((len(keys), 36), ord("-"), np.uint8)
     for dashes, (begin, end) in enumerate(((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))):
         texts[:, begin + dashes : end + dashes] = digits[:, begin:end]
-    offsets = np.arange(0, texts.size + 1, 36, np.int32)
+    offsets = np.arange(0, texts.size + 1, 36, dtype=np.int32)
     return pa.StringArray.from_buffers(len(keys), pa.py_buffer(offsets), pa.py_buffer(texts))
 
 
