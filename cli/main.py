@@ -16,38 +16,49 @@ from ..model.errors import SkyButlerError
 
 __all__ = ["command_line", "main", "report_errors"]
 
-_COMMANDS = {
-    "create": ("repository", "Make an empty repository."),
-    "ingest-raws": ("repository", "Take raw frames into a repository."),
-    "show": ("repository", "Show what a repository holds, or one dataset."),
-    "provenance": ("provenance", "Show which dataset a file is, and what it was made of."),
-    "plot": ("plot", "Draw a dataset into a picture file."),
-    "dimensions": ("repository", "Show what data IDs may say, and the columns of records."),
-    "collections": ("repository", "List collections and what they chain."),
-    "chain": ("collections", "Say what a CHAINED collection searches."),
-    "tag": ("collections", "Put datasets into a TAGGED collection."),
-    "untag": ("collections", "Take datasets out of a TAGGED collection."),
-    "describe-collection": ("collections", "Show or say what a collection is for."),
-    "remove-collections": ("collections", "Remove collections by names or globs."),
-    "certify": ("calibrations", "Say for which time calibrations are valid."),
-    "decertify": ("calibrations", "Say for which time calibrations are valid no more."),
-    "annotate": ("annotate", "Note something of datasets, to find them by."),
-    "remove": ("trash", "Remove datasets or RUNs, into the trash."),
-    "trash": ("trash", "Show, restore or empty what was removed."),
-    "du": ("trash", "Tell what takes up how much room."),
-    "fsck": ("fsck", "Look whether registry and files agree."),
-    "run": ("run", "Run a pipeline over what a query finds."),
-    "query-datasets": ("query", "List datasets for which an expression holds."),
-    "query-data-ids": ("query", "List data IDs for which an expression holds."),
-    "query-records": ("query", "List dimension records (visits, detectors, …)."),
-    "sql": ("query", "Run an SQL query on the registry, read-only."),
-    "export": ("exchange", "Write datasets into a folder for another repository."),
-    "import": ("exchange", "Take in an export, LSST's too, or a zip bundle."),
-    "transfer": ("exchange", "Take datasets of another repository."),
-    "retrieve": ("exchange", "Copy the files of datasets into a folder or a zip."),
-    "shell": ("shell", "Open a Python prompt on a repository."),
-    "migrate": ("migrate", "Bring an older repository up to date."),
+_SECTIONS = {
+    "Make a repository, and fill it": {
+        "create": ("repository", "Make an empty repository."),
+        "ingest-raws": ("repository", "Take raw frames into a repository."),
+        "import": ("exchange", "Take in an export, LSST's too, or a zip bundle."),
+        "transfer": ("exchange", "Take datasets of another repository."),
+        "run": ("run", "Run a pipeline over what a query finds."),
+        "annotate": ("annotate", "Note something of datasets, to find them by."),
+    },
+    "Look at what is there": {
+        "show": ("repository", "Show what a repository holds, or one dataset."),
+        "query-datasets": ("query", "List datasets for which an expression holds."),
+        "query-data-ids": ("query", "List data IDs for which an expression holds."),
+        "query-records": ("query", "List dimension records (visits, detectors, …)."),
+        "dimensions": ("repository", "Show what data IDs may say, and the columns of records."),
+        "sql": ("query", "Run an SQL query on the registry, read-only."),
+        "plot": ("plot", "Draw a dataset into a picture file."),
+        "provenance": ("provenance", "Show which dataset a file is, and what it was made of."),
+        "shell": ("shell", "Open a Python prompt on a repository."),
+    },
+    "Order it in collections": {
+        "collections": ("repository", "List collections and what they chain."),
+        "chain": ("collections", "Say what a CHAINED collection searches."),
+        "tag": ("collections", "Put datasets into a TAGGED collection."),
+        "untag": ("collections", "Take datasets out of a TAGGED collection."),
+        "certify": ("calibrations", "Say for which time calibrations are valid."),
+        "decertify": ("calibrations", "Say for which time calibrations are valid no more."),
+        "describe-collection": ("collections", "Show or say what a collection is for."),
+        "remove-collections": ("collections", "Remove collections by names or globs."),
+    },
+    "Take data out": {
+        "export": ("exchange", "Write datasets into a folder for another repository."),
+        "retrieve": ("exchange", "Copy the files of datasets into a folder or a zip."),
+        "remove": ("trash", "Remove datasets or RUNs, into the trash."),
+        "trash": ("trash", "Show, restore or empty what was removed."),
+    },
+    "Keep it sound": {
+        "fsck": ("fsck", "Look whether registry and files agree."),
+        "du": ("trash", "Tell what takes up how much room."),
+        "migrate": ("migrate", "Bring an older repository up to date."),
+    },
 }
+_COMMANDS = {name: command for section in _SECTIONS.values() for name, command in section.items()}
 
 
 class _LazyGroup(click.Group):
@@ -65,8 +76,10 @@ class _LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        width = max(map(len, _COMMANDS))
+        for section, commands in _SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name.ljust(width), text) for name, (_, text) in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
