@@ -84,7 +84,7 @@ class ButlerFileIngest(ButlerQueries):
         shared: list[tuple[DatasetRef, StoredFile]] = []
         new: list[StoredFile] = []
         moved: list[str] = []
-        kept: set[str] = set()
+        kept: dict[str, StoredFile] = {}
         headers: dict[uuid.UUID, dict[str, Any]] = {}
         flushes = FolderFlushes()
         # A file that moves is gone from its place only when its new one is certain: linked or copied at first.
@@ -105,13 +105,34 @@ class ButlerFileIngest(ButlerQueries):
                         f"{file.path} is given twice; a file of several datasets is given once, with all of them."
                     )
                 else:
-                    kept.add(stored.path)
+                    kept[stored.path] = stored
                 headers |= self.header_keys.of_file(file, stored, self.datastore)
                 (shared if len(file.refs) > 1 else alone).extend((ref, stored) for ref in file.refs)
             flushes.flush()
-            self._register(alone, shared, headers=headers)
+            if kept:
+                self._register_kept(alone, shared, headers, kept.values())
+            else:
+                self._register(alone, shared, headers=headers)
         self._journal.after_commit(partial(os.unlink, path) for path in moved)
         return [ref for file in files for ref in file.refs]
+
+    def _register_kept(
+        self,
+        alone: Sequence[tuple[DatasetRef, StoredFile]],
+        shared: Sequence[tuple[DatasetRef, StoredFile]],
+        headers: Mapping[uuid.UUID, Mapping[str, Any]],
+        kept: Iterable[StoredFile],
+    ) -> None:
+        """Register datasets whose files stay where they are, unless one went while they were looked through.
+
+        A file may have been a removed dataset's, and the trash may have been emptied just now; once it is registered,
+        nobody removes it.
+        """
+        with self.registry.database.write():
+            self._register(alone, shared, headers=headers)
+            for stored in kept:
+                if self.datastore.is_missing_here(stored):
+                    raise FileNotFoundError(f"{self.datastore.uri(stored)} was removed while it was being ingested")
 
     # What it needs of the Butler
 

@@ -15,6 +15,7 @@ from ..model.collections import CollectionType
 from ..model.datasets import DatasetRef, DatasetType
 from ..model.errors import ConflictingDefinitionError
 from ..model.timespan import Timespan
+from .catalog import Catalog
 from .trash import KEPT
 
 if TYPE_CHECKING:
@@ -110,11 +111,12 @@ def _restorable(
     if len(found) < len(ids):
         there = {row.dataset_id for row in found}
         conflicts += [f"{one} is not in the trash" for one in ids if one not in there]
+    catalog = registry.catalog  # once: in a transaction, each look asks the database whether it has changed
     rows: dict[tuple[str, str, tuple[Any, ...]], _Row] = {}
     for row in sorted(found, key=lambda row: -row.removed_ns):  # of two with one place, the one removed last
         what = f"{row.dataset_type} {row.data_id} in {row.run!r} (id {row.dataset_id})"
         try:
-            one = _checked(registry, row, missing)
+            one = _checked(catalog, row, missing)
         except ConflictingDefinitionError as error:
             conflicts.append(f"{what} {error}")
             continue
@@ -126,7 +128,7 @@ def _restorable(
     return [row for key, row in rows.items() if key not in taken]
 
 
-def _checked(registry: Registry, row: Any, missing: Collection[uuid.UUID]) -> _Row:
+def _checked(catalog: Catalog, row: Any, missing: Collection[uuid.UUID]) -> _Row:
     """Return what a row of the trash says.
 
     Raises
@@ -134,7 +136,6 @@ def _checked(registry: Registry, row: Any, missing: Collection[uuid.UUID]) -> _R
     ConflictingDefinitionError
         It cannot be restored; says what is wrong with it.
     """
-    catalog = registry.catalog
     dataset_type, run = catalog.dataset_types.get(row.dataset_type), catalog.collections.get(row.run)
     data_id = json.loads(row.data_id)
     if row.state != KEPT:

@@ -280,6 +280,11 @@ class Datastore(FileIntake):
         """Return the lengths of a file in the places where it lies, in bytes: one mostly; none where it is gone."""
         return [size for store, name in self._places(stored) if (size := store.size(name)) is not None]
 
+    def is_missing_here(self, stored: StoredFile) -> bool:
+        """Whether a file ought to lie in a folder of this machine, and does not: no server is asked."""
+        paths = [store.local_path(name) for store, name in self._places(stored)]
+        return not any(path is None or os.path.exists(path) for path in paths)  # noqa: PTH110 - of a hundred thousand
+
     def path(self, stored: StoredFile) -> Path:
         """Return where a file lies on this machine, as an absolute path.
 

@@ -313,6 +313,22 @@ def test_a_file_that_is_just_going_cannot_be_registered(butler):
     assert butler.sql("SELECT count(*) FROM v_trash")[1] == [(0,)]
 
 
+def test_a_file_that_goes_while_it_is_ingested_is_not_registered(butler, monkeypatch):
+    refs = shared_file(butler, butler.root / "mine")
+    butler.remove_datasets(refs)
+    taking = butler.datastore.ingest_files
+
+    def take(*arguments, **keywords):
+        yield from list(taking(*arguments, **keywords))
+        with Butler(butler.root) as other:
+            other.trash.empty()
+
+    monkeypatch.setattr(butler.datastore, "ingest_files", take)
+    with pytest.raises(FileNotFoundError, match=r"given.json was removed while it was being ingested"):
+        butler.ingest([FileDataset(butler.root / "mine" / "given.json", [a_note(butler, 1)])], "in_place")
+    assert butler.sql("SELECT count(*) FROM dataset")[1] == [(0,)]
+
+
 # Killed, and at once
 
 KILLED = """
