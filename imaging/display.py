@@ -195,8 +195,10 @@ def reduced_mask(bits: NDArray[Any], cell: int) -> NDArray[Any]:
     """
     if cell == 1 or not bits.size:
         return bits
-    rows, columns = (np.arange(0, size, cell) for size in bits.shape)
-    return np.asarray(np.bitwise_or.reduceat(np.bitwise_or.reduceat(bits, rows, axis=0), columns, axis=1))
+    height, width = bits.shape
+    # the rows of each cell by themselves: reduceat along the first axis takes twenty times as long
+    rows = np.stack([np.bitwise_or.reduce(bits[y : y + cell], axis=0) for y in range(0, height, cell)])
+    return np.asarray(np.bitwise_or.reduceat(rows, np.arange(0, width, cell), axis=1))
 
 
 def thumbnail(

@@ -6,7 +6,7 @@ here                   there
 image                  ``data``, the same memory
 variance               ``uncertainty``, a `VarianceUncertainty` on the same memory
 mask                   ``flags``, the same memory; and ``mask``, True where a plane is set that says a pixel is bad
-planes of the mask     ``meta["MP_<plane>"]``, the bit and its meaning, as in FITS files
+planes of the mask     ``meta["MP_<plane>"]``, the bit, as in FITS files; meanings of one's own are left behind
 xy0                    ``meta["LTV1"]`` and ``["LTV2"]``, its negative, as in FITS files
 wcs                    ``wcs``, of the array's own pixels
 metadata               ``meta``
@@ -86,8 +86,7 @@ def to_ccddata(exposure: Exposure, unit: UnitBase | str | None = None, bad: Iter
     from astropy.nddata import CCDData, VarianceUncertainty
 
     meta = exposure.metadata.copy()
-    for keyword, value in _placing(exposure.masked_image).items():
-        meta[keyword] = value
+    meta.update(_placing(exposure.masked_image))
     wcs = exposure.wcs
     made: CCDData = CCDData(
         exposure.image.array,
@@ -162,7 +161,7 @@ def _placing(masked: MaskedImage) -> dict[str, Any]:
 def _place(meta: Mapping[str, Any]) -> Point2I:
     """Return where the pixels lie; (0, 0) where it is not said in whole pixels."""
     offsets = [meta.get(key, 0) for key in ("LTV1", "LTV2")]
-    whole = all(isinstance(offset, int | float) and float(offset).is_integer() for offset in offsets)
+    whole = all(isinstance(offset, int | float | np.integer) and float(offset).is_integer() for offset in offsets)
     return Point2I(*(-int(offset) for offset in offsets)) if whole else Point2I(0, 0)
 
 
@@ -191,8 +190,8 @@ def _mask(data: NDData, xy0: Point2I) -> Mask:
 
 def _named(meta: Mapping[str, Any]) -> MaskSchema | None:
     """Return the planes that ``meta`` names, or None."""
-    bits = {key.removeprefix("MP_"): value for key, value in meta.items() if key.upper().startswith("MP_")}
-    return MaskSchema.from_dict({name: int(bit) for name, bit in bits.items()}) if bits else None
+    named = {key: int(bit) for key, bit in meta.items() if key.startswith("MP_") and isinstance(bit, int | np.integer)}
+    return MaskSchema.from_dict({key[3:]: bit for key, bit in named.items()}) if named else None
 
 
 def _numbered(flags: NDArray[Any]) -> MaskSchema:

@@ -337,13 +337,8 @@ class Schema(Described, LsstNames):
 
     __hash__ = None  # type: ignore[assignment]  # it grows
 
-    def __repr__(self) -> str:
-        lines = [f"Schema({len(self)} columns)"]
-        for field in self:
-            units = f" [{field.units}]" if field.units else ""
-            lines.append(f"  {field.name}: {field.type}{_cell(field)}{units} {field.doc}".rstrip())
-        lines += [f"  {alias} -> {target}" for alias, target in self.aliases.items()]
-        return "\n".join(lines)
+    def __repr__(self) -> str:  # one looks at a schema to see its columns
+        return str(self.describe())
 
     def _state(self) -> Iterable[str]:
         return (f"{len(self)} columns",)

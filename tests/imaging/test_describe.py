@@ -132,10 +132,12 @@ def test_a_schema_shows_its_columns_with_units():
     assert "<tr><td>flux</td><td>float64</td><td>nJy</td><td>of the star</td></tr>" in html
     assert "<td>float32[3]</td>" in html
     assert "<th>slot_PsfFlux</th><td>flux</td>" in html
-    assert repr(schema).splitlines()[1:] == [
-        "  flux: float64 [nJy] of the star",
-        "  ap: float32[3] [count] apertures",
-        "  slot_PsfFlux -> flux",
+    assert repr(schema).splitlines() == [
+        "Schema(2 columns)",
+        "  column  type        unit   meaning",
+        "  flux    float64     nJy    of the star",
+        "  ap      float32[3]  count  apertures",
+        "  slot_PsfFlux  flux",
     ]
 
 

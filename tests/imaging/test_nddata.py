@@ -30,7 +30,11 @@ from skybutler.imaging import (
 def exposure():
     rng = np.random.default_rng(2)
     image = Image(rng.normal(100, 5, (6, 8)).astype(np.float32), (100, 50))
-    mask = Mask(np.zeros((6, 8), np.int32), MaskSchema.from_dict({"SAT": 1, "DETECTED": 5, "MINE": 7}), (100, 50))
+    mask = Mask(
+        np.zeros((6, 8), np.int32),
+        MaskSchema.from_dict({"SAT": 1, "DETECTED": 5, "MINE": 7}),
+        (100, 50),
+    )
     mask[101, 51], mask[102, 52], mask[103, 53] = "SAT", "DETECTED", ["MINE", "DETECTED"]
     variance = Image(rng.uniform(1, 2, (6, 8)).astype(np.float32), (100, 50))
     header = Header([("BUNIT", "electron", "of the pixels"), ("OBSERVER", "me"), ("LONG KEYWORD", 5)])
