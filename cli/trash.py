@@ -93,7 +93,7 @@ def trash() -> None:
 
 @trash.command("list")
 @click.argument("repo")
-@click.argument("dataset_type", metavar="TYPE", default="*")
+@click.argument("dataset_type", metavar="[TYPE]", default="*")
 @click.option("--run", default="*", metavar="GLOB", help="Only datasets that such RUNs owned.")
 @format_option
 def trash_list(repo: str, dataset_type: str, run: str, output: str) -> None:
@@ -165,7 +165,7 @@ def trash_empty(repo: str, older_than: str | None, yes: bool) -> None:
 
 @click.command("du")
 @click.argument("repo")
-@click.argument("name", metavar="GLOB", default="*")
+@click.argument("name", metavar="[GLOB]", default="*")
 @click.option(
     "--by",
     type=click.Choice(["run", "dataset_type", "collection"]),

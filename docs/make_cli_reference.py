@@ -30,11 +30,18 @@ def reference() -> str:
 
 def command_helps() -> Iterator[tuple[str, str]]:
     """Yield the name of each command and what its ``--help`` prints."""
-    group = click.Context(command_line, info_name="skybutler", **command_line.context_settings)
-    for name in command_line.list_commands(group):
-        if command := command_line.get_command(group, name):
-            with click.Context(command, group, name, terminal_width=_WIDTH) as context:
-                yield name, command.get_help(context)
+    yield from _helps_of(
+        command_line, click.Context(command_line, info_name="skybutler", **command_line.context_settings)
+    )
+
+
+def _helps_of(group: click.Group, above: click.Context, words: str = "") -> Iterator[tuple[str, str]]:
+    for name in group.list_commands(above):
+        if command := group.get_command(above, name):
+            with click.Context(command, above, name, terminal_width=_WIDTH) as context:
+                yield f"{words}{name}", command.get_help(context)
+                if isinstance(command, click.Group):
+                    yield from _helps_of(command, context, f"{words}{name} ")
 
 
 def task_help() -> str:
