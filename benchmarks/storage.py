@@ -3,11 +3,15 @@
 One function a job; each yields rows (name, raw action, SkyButler's action, aim). Raw and ours take turns; medians, and
 the median of the ratios of each turn, are printed.
 
-    python benchmarks/storage.py [--rounds 7] [--catalogs 1000] [--only WORD]
+    python benchmarks/storage.py [--rounds 7] [--catalogs 1000] [--files 10000] [--side 4096] [--only WORD]
+
+What several processes put at once, `registry.py` measures.
 """
 
 import argparse
+import json
 import os
+import sqlite3
 import statistics
 import tempfile
 import time
@@ -20,14 +24,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as pds
 import pyarrow.parquet as pq
+from astropy.io import fits
 from astropy.table import Table
 
-from skybutler import Butler
+from skybutler import Butler, DatasetRef, DatasetType, FileDataset
+from skybutler.imaging import Exposure, Image, Mask, MaskedImage
 from skybutler.storage.tables import from_arrow, to_arrow
 from skybutler.testing.small_repository import fill_repository
 
 Row = tuple[str, Callable[[], Any], Callable[[], Any], str]
 RNG = np.random.default_rng(1)
+FACTS = {"a": 1, "b": [1.5, 2.5], "c": "text"}
 
 
 def conversions(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
@@ -67,24 +74,19 @@ def conversions(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
 
 
 def tables(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
-    """Put and get of a catalog, beside pyarrow with the same flushes and no registry."""
+    """Put and get of a catalog, beside pyarrow with the same flushes and rows of SQLite."""
     butler = a_butler(folder / "tables", 4000)
     frame = pd.DataFrame({f"c{i}": RNG.random(20_000) for i in range(30)})
     table = pa.Table.from_pandas(frame)
-    numbers = iter(range(10**9))
-    visits = iter(range(1, 4001))
+    raw, visits = Raw(folder / "raw"), iter(range(1, 4001))
 
-    def write() -> None:
-        path = folder / f"raw{next(numbers)}.parquet"
-        with path.open("wb") as stream:
-            pq.write_table(table, stream, use_dictionary=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        entry = os.open(folder, os.O_RDONLY)
-        os.fsync(entry)
-        os.close(entry)
+    def write(stream: Any) -> None:
+        pq.write_table(table, stream, use_dictionary=False)
 
-    yield "put 20,000 x 30", write, lambda: butler.put("stars", table, visit=next(visits), detector=0), "1.3 x"
+    yield (
+        "put 20,000 x 30", lambda: raw.put(write),
+        lambda: butler.put("stars", table, visit=next(visits), detector=0), "1.3 x",
+    )  # fmt: skip
     ref = butler.put("stars", table, visit=4000, detector=0)
     path = butler.datastore.path(butler.registry.datasets.files(ref.id)[0])
     yield "get 20,000 x 30", lambda: pq.read_table(path), lambda: butler.get(ref), "1.3 x"
@@ -94,6 +96,153 @@ def tables(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
         lambda: pq.read_table(path, columns=["c1"], filters=pds.field("c1") > 0.9),
         lambda: butler.get(ref, parameters=some), "1.3 x",
     )  # fmt: skip
+
+
+class Raw:
+    """The same files by the library below, flushed, renamed and noted in the same number of rows of SQLite."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir()
+        self.folder = folder
+        self.number = 0
+        self.database = sqlite3.connect(folder / "raw.sqlite3", isolation_level=None)
+        self.database.executescript(
+            """
+            PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+            CREATE TABLE dataset (id BLOB PRIMARY KEY, type INTEGER, run INTEGER, date INTEGER) WITHOUT ROWID;
+            CREATE TABLE tag (type INTEGER, visit INTEGER, detector INTEGER, run INTEGER, id BLOB,
+                              PRIMARY KEY (type, visit, detector, run)) WITHOUT ROWID;
+            CREATE TABLE file (id BLOB PRIMARY KEY, path TEXT, size INTEGER) WITHOUT ROWID;
+            """
+        )
+
+    def put(self, write: Callable[[Any], Any], count: int = 1) -> list[str]:
+        """Write files, each through an open stream, and their rows; return their paths."""
+        paths = []
+        for _ in range(count):
+            self.number += 1
+            path = str(self.folder / f"{self.number}.file")
+            with open(f"{path}.tmp", "wb") as stream:  # noqa: PTH123 - raw means raw
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.rename(f"{path}.tmp", path)  # noqa: PTH104
+            paths.append(path)
+        entry = os.open(self.folder, os.O_RDONLY)
+        os.fsync(entry)
+        os.close(entry)
+        self.register(paths)
+        return paths
+
+    def register(self, paths: list[str]) -> None:
+        """Note files in one transaction."""
+        keys = [os.urandom(16) for _ in paths]
+        base = self.number * 1_000_000
+        self.database.execute("BEGIN IMMEDIATE")
+        self.database.executemany("INSERT INTO dataset VALUES (?,1,1,?)", [(k, time.time_ns()) for k in keys])
+        self.database.executemany("INSERT INTO tag VALUES (1,?,0,1,?)", [(base + n, k) for n, k in enumerate(keys)])
+        self.database.executemany(
+            "INSERT INTO file VALUES (?,?,?)",
+            [(key, path, os.stat(path).st_size) for key, path in zip(keys, paths, strict=True)],  # noqa: PTH116
+        )
+        self.database.execute("COMMIT")
+
+
+def exposures(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
+    """Put and get of an exposure, beside astropy with three planes in one file, flushed, and rows of SQLite."""
+    butler, raw = a_butler(folder / "exposures", 4000), Raw(folder / "raw")
+    butler.register_dataset_type("calexp", ["visit", "detector"], "Exposure")
+    visits = iter(range(1, 4001))
+    for side in (512, args.side):
+        image, variance = (RNG.random((side, side), "f4") for _ in range(2))
+        mask = np.zeros((side, side), "i4")
+        exposure = Exposure(MaskedImage(Image(image), Mask(mask), Image(variance)))
+        hdus = [("IMAGE", image), ("MASK", mask), ("VARIANCE", variance)]
+
+        def write(stream: Any, hdus: Any = hdus) -> None:
+            fits.HDUList([fits.PrimaryHDU(), *(fits.ImageHDU(data, name=name) for name, data in hdus)]).writeto(stream)
+
+        def read(path: str) -> Any:
+            with fits.open(path, memmap=False) as file:
+                return [hdu.data.astype(hdu.data.dtype.newbyteorder("=")) for hdu in file[1:]]
+
+        name = f"exposure {side}x{side}"
+        yield (
+            f"put {name}", lambda w=write: raw.put(w),
+            lambda e=exposure: butler.put("calexp", e, visit=next(visits), detector=0), "1.3 x",
+        )  # fmt: skip
+        (path,) = raw.put(write)
+        ref = butler.put("calexp", exposure, visit=next(visits), detector=0)
+        yield f"get {name}", lambda p=path: read(p), lambda r=ref: butler.get(r), "1.3 x"
+
+
+def quanta(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
+    """Ten small outputs at once, as a quantum has them, beside as many files and one transaction of SQLite."""
+    butler, raw = a_butler(folder / "quanta", 100), Raw(folder / "raw")
+    kinds = [DatasetType(f"out{n}", ["visit", "detector"], "Dict") for n in range(10)]
+    for kind in kinds:
+        butler.register_dataset_type(kind)
+    visits, text = iter(range(1, 101)), json.dumps(FACTS).encode()
+
+    def put() -> None:
+        data_id = {"instrument": "SmallCam", "visit": next(visits), "detector": 0}
+        butler.put_many([(DatasetRef(kind, data_id, "run"), FACTS) for kind in kinds])
+
+    yield "put 10 small dicts at once", lambda: raw.put(lambda stream: stream.write(text), 10), put, "1.5 x"
+
+
+def ingest(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
+    """Files that exist, thousands at once, beside what the file system takes to read, link or copy them."""
+    count = args.files
+    butler = a_butler(folder / "ingest", count)
+    kind = DatasetType("note", ["visit", "detector"], "Dict")
+    butler.register_dataset_type(kind)
+    runs = iter(f"run/{n}" for n in range(10**9))
+    numbers = iter(range(10**9))
+    paths = [folder / f"{n}.json" for n in range(count)]
+    for path in paths:
+        path.write_text(json.dumps(FACTS))
+
+    def take(transfer: str, checksums: bool) -> float:
+        run = next(runs)
+        refs = [DatasetRef(kind, {"instrument": "SmallCam", "visit": n + 1, "detector": 0}, run) for n in range(count)]
+        files = [FileDataset(path, [ref]) for path, ref in zip(paths, refs, strict=True)]
+        seconds = timed(lambda: butler.ingest(files, transfer, checksums=checksums))
+        butler.remove_run(run, purge=True)
+        return seconds
+
+    def read() -> None:
+        for path in paths:
+            descriptor = os.open(path, os.O_RDONLY)
+            while os.read(descriptor, 1 << 16):
+                pass
+            os.close(descriptor)
+
+    def link() -> None:
+        target = folder / f"links{next(numbers)}"
+        target.mkdir()
+        for path in paths:
+            os.link(path, target / path.name)
+
+    def copy() -> None:
+        target = folder / f"copies{next(numbers)}"
+        target.mkdir()
+        for path in paths:
+            with open(target / path.name, "wb") as stream:  # noqa: PTH123
+                stream.write(path.read_bytes())
+                stream.flush()
+                os.fsync(stream.fileno())
+
+    def look() -> None:
+        for path in paths:
+            os.stat(path)  # noqa: PTH116
+
+    aim = f"raw + {count * 0.04:.0f} ms"
+    name = f"ingest {count:,}"
+    yield f"{name} where they are", read, lambda: take("direct", True), aim
+    yield f"{name}, not read", look, lambda: take("direct", False), aim
+    yield f"{name} by links, not read", link, lambda: take("link", False), aim
+    yield f"{name} by copies", copy, lambda: take("copy", True), "1.3 x"
 
 
 def many_catalogs(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
@@ -130,14 +279,14 @@ def a_butler(root: Path, visits: int) -> Butler:
     return butler
 
 
-JOBS = (conversions, tables, many_catalogs)
+JOBS = (conversions, tables, exposures, quanta, ingest, many_catalogs)
 
 
 def timed(action: Callable[[], Any]) -> float:
-    """Return the seconds that a call takes."""
+    """Return the seconds that a call takes, or that it says itself."""
     begin = time.perf_counter()
-    action()
-    return time.perf_counter() - begin
+    said = action()
+    return said if isinstance(said, float) else time.perf_counter() - begin
 
 
 def main() -> None:
@@ -145,6 +294,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--catalogs", type=int, default=1000)
+    parser.add_argument("--files", type=int, default=10_000, help="how many are ingested at once")
+    parser.add_argument("--side", type=int, default=4096, help="pixels of an exposure's side")
     parser.add_argument("--only", default="", help="jobs whose function's name has this in it")
     args = parser.parse_args()
     print(f"{'job (ms)':<36}{'raw':>10}{'SkyButler':>11}{'of raw':>9}   aim")

@@ -12,7 +12,6 @@ be read differently by another file system.
 import re
 from functools import lru_cache
 from hashlib import blake2b
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -118,7 +117,10 @@ def dataset_type_of(path: str) -> str | None:
 
 def file_suffix(name: str) -> str:
     """Return the ending that tells a file's format, in full: ``".fits.fz"``, not ``".fz"``; or ``""``."""
-    suffixes = PurePosixPath(name).suffixes[-2:]
+    name = name.rpartition("/")[2]
+    if name.endswith("."):
+        return ""
+    suffixes = [f".{part}" for part in name.lstrip(".").split(".")[1:][-2:]]
     if len(suffixes) == 2 and suffixes[1].lower() not in _COMPRESSED:
         suffixes = suffixes[1:]
     suffix = "".join(suffixes)
