@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model.collections import CollectionType
@@ -26,6 +27,7 @@ class ButlerRemoval(ButlerQueries):
 
     trash: Trash
     """What was removed and can be restored: list, restore, empty."""
+    root: Path
     _journal: FileJournal
 
     @one_operation

@@ -298,7 +298,7 @@ class Trash:
         with self._database.read() as connection:
             for chunk in [None] if ids is None else _chunks(ids):
                 chosen = query if chunk is None else query.where(t.trash.c.dataset_id.in_(chunk))
-                found += connection.execute(chosen).mappings()
+                found += map(dict, connection.execute(chosen).mappings())
         return sorted(found, key=lambda row: (-row["removed_ns"], row["dataset_type"], row["run"], row["data_id"]))
 
     def files(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[StoredFile]]:

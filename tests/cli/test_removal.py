@@ -72,9 +72,14 @@ def test_nothing_is_removed_unless_one_says_yes(repo, skybutler, contents, monke
     for words in (["remove", repo, "note", "-c", "u/a"], ["remove", repo, "--run", "u/a"]):
         assert skybutler(*words).code == 130
     assert contents(repo)[0] == before[0]
-    for words in (["remove", repo], ["remove", repo, "note", "--run", "u/a"],
-                  ["remove", repo, "--run", "u/a", "-w", "x"], ["trash", "restore", repo], ["trash", "empty", repo, "--older-than", "soon"],
-                  ["fsck", repo, "--forget-missing"]):  # fmt: skip
+    for words in (
+        ["remove", repo],
+        ["remove", repo, "note", "--run", "u/a"],
+        ["remove", repo, "--run", "u/a", "-w", "x"],
+        ["trash", "restore", repo],
+        ["trash", "empty", repo, "--older-than", "soon"],
+        ["fsck", repo, "--forget-missing"],
+    ):
         assert skybutler(*words).code == 2
     nothing = skybutler("remove", repo, "note", "-c", "u/a", "-w", "visit = 4", "--yes")
     assert (nothing.code, nothing.err) == (1, "nothing to remove: no note was found\n")
