@@ -340,16 +340,23 @@ class _Builder:
         rows = self.dialect.rows(f"v{len(self.reading.values) - 1}", kinds).subquery()
         self.joins.add(rows, {name: rows.c[f"c{i}"] for i, name in enumerate((*element.required, pixels))})
 
-    def _fixed(self) -> dict[str, Any]:
-        """Return the values of dimensions that all results must have."""
-        fixed: dict[str, Any] = {}
+    def _fixed(self) -> dict[str, list[Any]]:
+        """Return values of dimensions of which all results must have one."""
+        fixed: dict[str, list[Any]] = {}
         for condition in self.reading.conditions:
             shape = condition.shape
             for term in shape.terms if isinstance(shape, tree.And) else (shape,):
                 match term:
                     case tree.Compare(operator="=", left=tree.Name(text=name), right=tree.Value(index=index)):
-                        if self.reading.fields[name].is_dimension:
-                            fixed[self.reading.fields[name].owner] = self.reading.values[index]
+                        count = 1
+                    case tree.In(tree.Name(text=name), (tree.Values(index=index, count=count),), negated=False):
+                        pass
+                    case tree.Among(names=(tree.Name(text=name),), index=index, count=count):
+                        pass
+                    case _:
+                        continue
+                if self.reading.fields[name].is_dimension and count > 0:
+                    fixed[self.reading.fields[name].owner] = self.reading.values[index : index + count]
         return fixed
 
     def column(self, field: Field) -> Any:

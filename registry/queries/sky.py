@@ -71,7 +71,7 @@ def _few(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(ranges[a][0], ranges[b - 1][1]) for a, b in zip(firsts, lasts, strict=True)]
 
 
-def touched(registry: Registry, element: Element, name: str, fixed: Mapping[str, Any]) -> list[list[Any]]:
+def touched(registry: Registry, element: Element, name: str, fixed: Mapping[str, Sequence[Any]]) -> list[list[Any]]:
     """Return the keys of an element's records, each with a pixel of another level than the common that it touches.
 
     Parameters
@@ -83,7 +83,7 @@ def touched(registry: Registry, element: Element, name: str, fixed: Mapping[str,
     name
         The dimension of the pixels, such as ``healpix10``.
     fixed
-        Values of dimensions that each row must have.
+        Values of dimensions of which each row must have one.
 
     Raises
     ------
@@ -94,20 +94,18 @@ def touched(registry: Registry, element: Element, name: str, fixed: Mapping[str,
     sought = universe.pixelization(name)
     keys = [table.c[element.column_of(dimension)] for dimension in element.required]
     query = sa.select(*keys, table.c.region).where(table.c.region.is_not(None))
-    query = query.where(*(key == fixed[d] for key, d in zip(keys, element.required, strict=True) if d in fixed))
-    pixel = fixed.get(name)
-    if pixel is not None:
-        if pixel not in sought:
-            return []
-        pixels = registry.tables.pixels[element.name]
+    query = query.where(*(key.in_(fixed[d]) for key, d in zip(keys, element.required, strict=True) if d in fixed))
+    wanted = None if name not in fixed else [pixel for pixel in fixed[name] if pixel in sought]
+    if wanted is not None:
+        pixels, common = registry.tables.pixels[element.name], universe.common_pixelization
         near = sa.select(*(pixels.c[dimension] for dimension in element.required)).where(
-            covering(sought.region(pixel), pixels.c.pixel, universe.common_pixelization)
+            sa.or_(sa.false(), *(covering(sought.region(pixel), pixels.c.pixel, common) for pixel in wanted))
         )
         query = query.where(sa.tuple_(*keys).in_(near))
     with registry.database.read() as connection:
         rows = connection.execute(query).all()
-    if pixel is not None:
-        return [[*row[:-1], pixel] for row in rows if sought.touches(pixel, _region(row[-1]))]
+    if wanted is not None:
+        return [[*row[:-1], pixel] for row in rows for pixel in wanted if sought.touches(pixel, _region(row[-1]))]
     if sum(_near(row[-1], sought) for row in rows) > _MOST_PIXELS:  # before the first of them is tested
         raise InvalidQueryError(
             f"the regions of {element.name} touch more than {_MOST_PIXELS:,} {name} pixels, too many to list; take a "

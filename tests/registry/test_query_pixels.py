@@ -88,3 +88,6 @@ def test_pixels_of_nothing_or_too_many_are_refused(butler):
     with pytest.raises(InvalidQueryError, match="more than 500,000 healpix14 pixels"):
         butler.query_data_ids(["visit", "healpix14"])
     assert butler.query_data_ids(["visit", "healpix17"], visit=9, healpix17=5).count() == 0
+    for few in ("healpix17 IN (5, 6)", "healpix17 = 5 OR healpix17 = 6"):
+        assert not butler.query_data_ids(["visit", "healpix17"], where=f"visit = 9 AND ({few})").any()
+    assert butler.query_data_ids(["visit", "healpix14"], where="visit IN (1, 2)").any()
