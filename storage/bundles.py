@@ -177,6 +177,8 @@ def members_of(stream: IO[bytes], where: str) -> list[Member]:
             raise FileFormatError(f"{where}: {why}; nothing was taken from it")
         seen.add(info.filename)
         found.append(_placed(stream, info, where))
+    if not found:
+        return []
     ends = [member.begin - len(member.name.encode()) - _LOCAL_HEADER.size for member in found[1:]] + [end]
     for member, following in zip(found, ends, strict=True):
         if member.begin + member.packed > following:

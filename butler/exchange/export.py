@@ -125,8 +125,7 @@ def read_export(path: Path, head: Any, universe: DimensionUniverse) -> tuple[Con
     folder = path.with_suffix(".tables")
     within = Within(folder)
     tables: dict[str, pa.Table] = {}
-    listed = head.get("tables")
-    files = head.get("files")
+    listed, files = (head.get("tables"), head.get("files")) if isinstance(head, dict) else (None, None)
     if not isinstance(listed, dict) or not isinstance(files, str):
         raise FileFormatError(f"{path} is no export of SkyButler's: it does not say which tables and files it has.")
     for name, rows in listed.items():

@@ -65,7 +65,11 @@ def transfer_datasets(
     dry_run: bool = False,
 ) -> Received:
     """Take datasets of another repository; parameters and errors are those of `Butler.transfer_from`."""
-    if other.registry is butler.registry:
+    here, there = (
+        (database.path, database.engine.url, database.schema)
+        for database in (butler.registry.database, other.registry.database)
+    )
+    if here == there:
         raise ConfigError("datasets are transferred from another repository, not from the same one.")
     contents = gather(other.registry, refs).said_in(butler.registry.universe)
     if not transfer_dimensions:

@@ -126,7 +126,7 @@ def _read(head: Mapping[str, Any], tables: Mapping[str, pa.Table], universe: Dim
         raise FileFormatError(f"the table {min(missing)} is missing.")
     found = Contents(universe)
     elements = [name.removeprefix("records/") for name in tables if name.startswith("records/")]
-    check_universe(head["universe"], elements, universe)
+    check_universe(dict(head["universe"]), elements, universe)
     for name in sorted(elements, key=universe.order):
         element = universe[name]
         rows = tables[f"records/{name}"].to_pylist()
