@@ -311,8 +311,8 @@ def _define_visits(butler: Butler, instrument: str, frames: Sequence[_Frame], re
     of_detectors: dict[tuple[int, int], dict[str, Any]] = {}
     for exposure, row in rows.items():
         all_regions = {**known.get(exposure, {}), **regions.get(exposure, {})}
-        record = {name: row.get(name) for name in inherited}
-        visits[exposure] = record | {"name": row["obs_id"], "region": _hull(filter(None, all_regions.values()))}
+        same = {name: row.get(name) for name in inherited}
+        visits[exposure] = same | {"name": row["obs_id"], "region": _hull(filter(None, all_regions.values()))}
         for detector, region in regions.get(exposure, {}).items():
             of_detectors[exposure, detector] = here | {"visit": exposure, "detector": detector, "region": region}
     with butler.transaction():
