@@ -291,3 +291,30 @@ for plot in (image.plot, lambda: SourceCatalog().plot("id", "id")):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["Plots need matplotlib: pip install 'skybutler[plots]'."] * 2
+
+
+def test_a_real_stamp_of_hsc(shared_data, ax):
+    import skybutler
+
+    exposure = skybutler.read(shared_data / "afw/HSC-0908120-056-small.fits", "Exposure")
+    exposure.plot(ax=ax)
+    assert legend(ax) == ["DETECTED 13.5 %", "CROSSTALK 0.04 %"]
+    assert (*ax.get_xlim(), *ax.get_ylim()) == (99.5, 299.5, 99.5, 299.5)
+    labels = {text.get_text(): text.xy for text in ax.texts}
+    assert set(labels) == {
+        "10h05m37.0s", "10h05m37.5s", "10h05m38.0s", "10h05m38.5s", "+01°38'50\"", "+01°39'00\"", "+01°39'10\""
+    }  # fmt: skip
+    sky = exposure.wcs.pixel_to_sky(*labels["+01°39'00\""])
+    assert sky.dec.deg == pytest.approx(1.65, abs=1e-6)
+    assert len(exposure._repr_html_()) < 50_000
+
+
+def test_a_real_raw_frame_has_its_stars_where_the_catalog_says(shared_data):
+    import skybutler
+
+    raw = skybutler.read(shared_data / "arcsat-m13/M13_sdss_r_20190503_091741.fits.fz", "Exposure")
+    core = raw[Box2I(Point2I(400, 400), Extent2I(200, 200))]
+    y, x = np.unravel_index(np.argmax(core.image.array), core.image.array.shape)
+    axes = core.plot(ax=Figure(figsize=(6, 6), dpi=100).subplots(), planes=(), grid=False)
+    assert colour_at(axes, 400 + x, 400 + y) == [255, 255, 255]
+    assert "x 400 to 599, y 400 to 599" in str(core.describe())
