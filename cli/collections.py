@@ -138,7 +138,7 @@ def describe_collection(repo: str, collection: str, doc: str | None) -> None:
 @click.command("remove-collections")
 @click.argument("repo")
 @click.argument("globs", metavar="NAME...", nargs=-1, required=True)
-@click.option("--runs", is_flag=True, help="RUNs, too: with the datasets that they own, and their files.")
+@click.option("--runs", is_flag=True, help="RUNs, too: the datasets that they own go to the trash.")
 @click.option("--unlink", is_flag=True, help="Take them out of the chains that hold them first.")
 @click.option("--yes", "-y", is_flag=True, help="Do it; without this, it is only said what would go.")
 def remove_collections(repo: str, globs: tuple[str, ...], runs: bool, unlink: bool, yes: bool) -> int:

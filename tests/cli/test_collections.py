@@ -96,6 +96,7 @@ def test_collections_are_removed_by_globs_once_it_is_meant(skybutler, small):
     assert skybutler("remove-collections", small, "old/*", "[ab]", "--runs", "--yes").code == 0
     with Butler(small) as butler:
         assert butler.collections.list() == ["c", "calib", "defaults", "user"]
+    assert skybutler("trash", "empty", small, "--yes").code == 0
     assert not list(small.glob("[ab]/**/*.json"))
 
 
