@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,14 +68,10 @@ class Contents:
             for name, old in self.records.items()
         }
         datasets = [
-            (DatasetRef(types[ref.dataset_type.name], _plain(ref.data_id), ref.run, ref.id), file)
+            (DatasetRef(types[ref.dataset_type.name], dict(ref.data_id), ref.run, ref.id), file)
             for ref, file in self.datasets
         ]
         return Contents(
             universe, records, list(types.values()), self.collections, datasets, self.tags, self.validities,
             self.headers, self.annotations,
         )  # fmt: skip
-
-
-def _plain(data_id: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(data_id)

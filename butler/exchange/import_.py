@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...model.datasets import DatasetRef, FileDataset, StoredFile
-from ...model.errors import ConfigError, DatasetTypeNotFoundError
+from ...model.errors import ConfigError, DatasetTypeNotFoundError, FileFormatError
 from ...storage.atomic import FolderFlushes
 from ...storage.bundles import member_of
 from ...storage.intake import TakenFile
 from ...storage.stores import is_uri
+from ..config import FILE_NAME
 from .export import find_export, read_export
 from .gather import gather
 from .places import Within
@@ -94,7 +95,7 @@ class _ExportedFiles:
         self._moved: list[Path | str] = []
         self._after_commit = butler._journal.after_commit
         if place == "repository":
-            if butler.datastore.root is None or transfer not in ("auto", "in_place"):
+            if butler.datastore.root is None or transfer != "in_place":
                 raise ValueError(
                     "the export has no files of its own: its datasets are those of a repository's folder. Take it into "
                     "a repository that has these files, with transfer='in_place'."
@@ -106,6 +107,8 @@ class _ExportedFiles:
                 "you trust whoever made it: transfer='direct'."
             )
         self._within = Within(Path(place))
+        database = butler.registry.database.path
+        self._own = {str(database) + ending for ending in ("", "-wal", "-shm")} if database else set()
 
     def check(self, files: Iterable[StoredFile]) -> None:
         """Find the files, all of them below the export's folder unless the user has said ``direct``."""
@@ -114,7 +117,9 @@ class _ExportedFiles:
             if self._transfer == "direct" and is_elsewhere and "\0" not in file.path:
                 self._found[file.path] = file.path
             else:
-                self._found[file.path] = self._within(file.path)
+                found = self._found[file.path] = self._within(file.path)
+                if found.name == FILE_NAME or str(found.resolve()) in self._own:  # would go with the dataset
+                    raise FileFormatError(f"{found} is a part of the repository itself, and no dataset.")
 
     def take(self, files: Sequence[tuple[StoredFile, DatasetRef]], flushes: FolderFlushes) -> Iterator[Taken]:
         """Take them; what moves is gone from its place only when all is certain: it is linked or copied at first."""

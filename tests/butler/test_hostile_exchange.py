@@ -107,6 +107,20 @@ def test_no_path_leads_out_of_an_export_of_lsst(tmp_path: Path, victim: Butler):
             victim.import_(folder, transfer="move")
 
 
+def test_the_repository_itself_is_no_dataset(butler: Butler, refs, root: Path, tmp_path: Path):
+    path = butler.export(tmp_path / "out.yaml", transfer=None)
+    butler.remove_datasets(refs, purge=True)
+    for name in ("skybutler.yaml", "registry.sqlite3"):
+        table = path.with_suffix(".tables") / "datasets" / "note.parquet"
+        rows = pq.read_table(table)
+        pq.write_table(pa.Table.from_pylist([row | {"path": name} for row in rows.to_pylist()], rows.schema), table)
+        with pytest.raises(ValueError, match="transfer='in_place'"):
+            butler.import_(path)
+        with pytest.raises(FileFormatError, match="a part of the repository itself"):
+            butler.import_(path, transfer="in_place")
+        assert (root / name).is_file()
+
+
 def test_values_of_data_ids_make_no_paths(butler: Butler, tmp_path: Path):
     butler.insert_dimension_records("physical_filter", [{"instrument": INSTRUMENT, "name": "../../x/\0"[:-1]}])
     butler.register_dataset_type("note2", ["physical_filter"], "Dict")
