@@ -126,10 +126,10 @@ class _ExportedFiles:
         asked = [FileDataset(self._found[file.path], [ref], file.formatter) for file, ref in files]
         how = "auto" if self._transfer == "move" else self._transfer
         taking = self._datastore.ingest_files(asked, how, flushes)
-        for (file, ref), given, taken in zip(files, asked, taking, strict=True):
+        for (file, _), given, taken in zip(files, asked, taking, strict=True):
             if self._transfer == "move" and taken.is_new:
                 self._moved.append(given.path)
-            yield file, ref, taken
+            yield file, taken
 
     def finish(self) -> None:
         """Remove what has moved."""
@@ -164,15 +164,15 @@ class _FilesOfAnother:
         near = [(file, ref) for file, ref in files if file in self._near]
         asked = [FileDataset(self._near[file], [ref], file.formatter) for file, ref in near]
         taking = self._datastore.ingest_files(asked, self._transfer, flushes)
-        for (file, ref), taken in zip(near, taking, strict=True):
-            yield file, ref, taken
+        for (file, _), taken in zip(near, taking, strict=True):
+            yield file, taken
         for file, ref in files:
             if file in self._near:
                 continue
             if self._transfer == "direct":
-                yield file, ref, TakenFile(replace(file, path=self._other.uri(file)), False)
+                yield file, TakenFile(replace(file, path=self._other.uri(file)), False)
             else:
-                yield file, ref, TakenFile(self._datastore.copy_from(self._other, file, ref, flushes), True)
+                yield file, TakenFile(self._datastore.copy_from(self._other, file, ref, flushes), True)
 
     def finish(self) -> None:
         """Leave the other repository as it is."""

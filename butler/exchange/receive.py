@@ -60,8 +60,8 @@ class Received:
         )
 
 
-Taken = tuple[StoredFile, DatasetRef, TakenFile]
-"""A file where it came from, its dataset, and the same file in the datastore."""
+Taken = tuple[StoredFile, TakenFile]
+"""A file where it came from, and the same in the datastore."""
 
 
 class FileSource(Protocol):
@@ -118,10 +118,13 @@ def receive(
         raise ReadOnlyError(f"{butler!r} was opened for reading only.")
     new, known = _new_datasets(butler, contents, skip_existing)
     missing = _check_definitions(butler, contents)
-    files = {file.path + file.formatter: (file, ref) for ref, file in reversed(new) if file is not None}
-    for name in {member_of(file.formatter)[0] for file, _ in files.values()}:
+    files: dict[StoredFile, list[DatasetRef]] = {}
+    for ref, file in new:
+        if file is not None:
+            files.setdefault(file, []).append(ref)
+    for name in {member_of(file.formatter)[0] for file in files}:
         formatter(name)
-    source.check(file for file, _ in files.values())
+    source.check(files)
     catalog = butler.registry.catalog
     report = Received(
         len(new), known, sum(map(len, missing.values())),
@@ -129,20 +132,23 @@ def receive(
         len({*(info.name for info in contents.collections), *(ref.run for ref, _ in new)} - catalog.collections.keys()),
     )  # fmt: skip
     owned: list[StoredFile] = []
-    kept: dict[str, StoredFile] = {}
+    kept: dict[StoredFile, StoredFile] = {}
     headers, flushes = dict(contents.headers), FolderFlushes()
     with butler._journal.owning(owned):
-        asked = [] if dry_run else list(files.values())
-        for _, (file, ref, taken) in zip(track(asked, "Taking files"), source.take(asked, flushes), strict=True):
-            kept[file.path + file.formatter] = taken.stored
+        asked = [] if dry_run else [(file, refs[0]) for file, refs in files.items()]
+        for _, (file, taken) in zip(track(asked, "Taking files"), source.take(asked, flushes), strict=True):
+            kept[file] = taken.stored
             if taken.is_new:
                 owned.append(taken.stored)
             _compare(file, taken.stored)
             if source.reads_headers:
-                headers |= butler.header_keys.of_file(FileDataset(file.path, [ref]), taken.stored, butler.datastore)
+                given = FileDataset(file.path, files[file])
+                headers |= butler.header_keys.of_file(given, taken.stored, butler.datastore)
         flushes.flush()
-        items = [(ref, None if dry_run or file is None else _as(kept[file.path + file.formatter], file))
-                 for ref, file in new]  # fmt: skip
+        items = [
+            (ref, None if dry_run or file is None else replace(kept[file], storage_class=file.storage_class))
+            for ref, file in new
+        ]
         try:
             with butler._journal.transaction():
                 _write(butler, contents, items, missing, headers)
@@ -162,10 +168,6 @@ def _compare(said: StoredFile, taken: StoredFile) -> None:
             f"the file {said.path} has {taken.size} bytes and the checksum {taken.checksum}; {said.size} bytes and "
             f"{said.checksum} were recorded for it, where it comes from."
         )
-
-
-def _as(kept: StoredFile, said: StoredFile) -> StoredFile:
-    return replace(kept, storage_class=said.storage_class)
 
 
 def _new_datasets(

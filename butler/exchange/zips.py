@@ -156,6 +156,8 @@ class _Bundle:
         for file in files:
             _, member = member_of(file.formatter)
             sink = HashingFile(None)
+            if file.checksum:
+                sink.hash_as(file.checksum)
             for block in self._store.stream(member) if self._store.size(member) is not None else ():
                 sink.write(block)
             if sink.size != file.size or (file.checksum and sink.checksum != file.checksum):
@@ -173,8 +175,8 @@ class _Bundle:
         how = "auto" if self._transfer == "move" else self._transfer
         ((kept, is_new),) = self._datastore.ingest_files([asked], how, flushes)
         self._has_moved = self._transfer == "move" and is_new
-        for file, ref in files:
-            yield file, ref, TakenFile(replace(kept, formatter=file.formatter), is_new)
+        for file, _ in files:
+            yield file, TakenFile(replace(kept, formatter=file.formatter), is_new)
             is_new = False
 
     def finish(self) -> None:
