@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -124,10 +124,25 @@ class LocalStore(Store):
 
     def remove(self, name: str) -> None:
         """Remove a file and the folders that it leaves empty; see `Store.remove`."""
-        path = f"{self._root}/{name}"
-        with suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108
-        remove_empty_folders(os.path.dirname(path), self._root)  # noqa: PTH120
+        self.remove_many([name])
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        """Remove files, all that can be, and then the folders that they leave empty: each is looked at once."""
+        failed: OSError | None = None
+        folders: dict[str, None] = {}
+        for name in names:
+            path = f"{self._root}/{name}"
+            folders[os.path.dirname(path)] = None  # noqa: PTH120
+            try:
+                os.unlink(path)  # noqa: PTH108
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                failed = failed or error
+        for folder in folders:
+            remove_empty_folders(folder, self._root)
+        if failed is not None:
+            raise failed
 
     def listing(self, below: str = "") -> Iterator[ListedFile]:
         """Yield files; see `Store.listing`."""

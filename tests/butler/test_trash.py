@@ -341,13 +341,13 @@ root, step = sys.argv[1:]
 die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 butler = Butler(root)
 refs = list(butler.query_datasets("note", "u/a"))
-remove, unlink, forget = Datastore.remove_many, LocalStore.remove, Trash.forget
-def first(store, name):
-    unlink(store, name)
+remove_many = LocalStore.remove_many
+def first(store, names):
+    remove_many(store, list(names)[:1])
     die()
 if step == "moved": Trash._release_shared = die
 if step == "marked": Datastore.remove_many = die
-if step == "first file": LocalStore.remove = first
+if step == "first file": LocalStore.remove_many = first
 if step == "files": Trash.forget = die
 {work}
 """
