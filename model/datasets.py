@@ -171,7 +171,7 @@ class StoredFile:
     size: int
     """Bytes."""
     checksum: str | None = None
-    """``blake2b:`` and 32 hexadecimal digits, or None where none was taken."""
+    """``xxh3:`` (once ``blake2b:``) and 32 hexadecimal digits, or None where none was taken."""
     component: str = ""
     """The component that it keeps; empty for the whole."""
 

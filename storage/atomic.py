@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
-from threading import Thread
 from typing import Any
 
-from ..model.errors import ReadOnlyError, StoreUnavailableError
+from xxhash import xxh3_128
+
+from ..model.errors import FileIntegrityError, ReadOnlyError, StoreUnavailableError
 
 __all__ = [
     "TEMPORARY_PREFIX",
@@ -29,8 +30,10 @@ TEMPORARY_PREFIX = ".skybutler-"
 """How the name of a file begins that is not whole yet; followed by the writer's process id and a random number."""
 
 _DIGEST_SIZE = 16
+_PIECE = 1 << 18
+"""Bytes given to the system at once: of more, Linux makes pages so large that it waits for memory, and flushing them
+takes twice as long (6.18, ext4)."""
 _ATTEMPTS = 100  # to make a folder that others, who find it still empty, remove again
-_PARALLEL = 1 << 20  # bytes; below, starting a thread costs more than it saves
 
 
 class HashingFile:
@@ -54,47 +57,45 @@ class HashingFile:
     def __init__(self, descriptor: int | None, *, hashed: bool = True) -> None:
         self._descriptor = descriptor
         self._hashed = hashed
-        self._hash = blake2b(digest_size=_DIGEST_SIZE)
-        self._hashing: Thread | None = None
+        self._kind = "xxh3"
+        self._hash: Any = xxh3_128()
         self.size = 0
 
     @property
     def checksum(self) -> str:
-        """``blake2b:`` and the digest (16 bytes, hexadecimal) of all bytes written so far; empty if unwanted."""
-        if not self._hashed:
-            return ""
-        self._finish_hashing()
-        return f"blake2b:{self._hash.hexdigest()}"
+        """``xxh3:`` and the digest (16 bytes, hexadecimal) of all bytes written so far; empty if unwanted."""
+        return f"{self._kind}:{self._hash.hexdigest()}" if self._hashed else ""
+
+    def hash_as(self, checksum: str) -> None:
+        """Take the checksum as another one was taken (``blake2b:`` has been usual, too), before anything is written.
+
+        Raises
+        ------
+        FileIntegrityError
+            If it is of no known kind.
+        """
+        self._kind = checksum.partition(":")[0]
+        if self._kind not in ("xxh3", "blake2b"):
+            raise FileIntegrityError(f"the checksum {checksum} is of no kind that SkyButler knows: xxh3 and blake2b.")
+        self._hash = xxh3_128() if self._kind == "xxh3" else blake2b(digest_size=_DIGEST_SIZE)
 
     def write(self, data: Any, /) -> int:
-        """Write all of a bytes-like object.
-
-        A large one is hashed by a second thread meanwhile, and until the next call: its bytes may not change before.
-        """
+        """Write all of a bytes-like object."""
         view = memoryview(data)
         if view.format != "B" or view.ndim != 1:
             view = view.cast("B")
-        self._finish_hashing()
-        if self._hashed and (len(view) < _PARALLEL or self._descriptor is None):
+        if self._hashed:
             self._hash.update(view)
-        elif self._hashed:
-            self._hashing = Thread(target=self._hash.update, args=(view,))
-            self._hashing.start()
         self._put(view)
         self.size += len(view)
         return len(view)
 
-    def _finish_hashing(self) -> None:
-        if self._hashing is not None:
-            self._hashing.join()
-            self._hashing = None
-
     def _put(self, view: memoryview) -> None:
         if self._descriptor is None:
             return
-        written = os.write(self._descriptor, view)
+        written = 0
         while written < len(view):
-            written += os.write(self._descriptor, view[written:])
+            written += os.write(self._descriptor, view[written : written + _PIECE])
 
     def tell(self) -> int:
         """Return the number of bytes written so far."""
@@ -165,7 +166,7 @@ def write_whole(
     Returns
     -------
     size, checksum : `int`, `str`
-        Of the file's content: bytes, and blake2b digest (empty unless durable).
+        Of the file's content: bytes, and digest (empty unless durable).
 
     Raises
     ------
@@ -230,7 +231,7 @@ def spooled(write: Callable[[HashingFile], None], folder: Path | None = None) ->
     Yields
     ------
     path, size, checksum : `~pathlib.Path`, `int`, `str`
-        The file, its length in bytes and its blake2b digest.
+        The file, its length in bytes and its checksum.
 
     Raises
     ------

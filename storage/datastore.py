@@ -488,6 +488,8 @@ class Datastore(FileIntake):
             if store.local_path(name) is not None and len(self.roots) > 1 and store.size(name) != stored.size:
                 continue
             try:
+                if stored.checksum and not sink.size:
+                    sink.hash_as(stored.checksum)
                 for block in store.stream(name):
                     sink.write(block)
                     yield block

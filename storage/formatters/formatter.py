@@ -17,7 +17,7 @@ class ByteSink(Protocol):
     """Where a formatter writes: an open file, from its first byte to its last, without going back."""
 
     def write(self, data: Any, /) -> int:
-        """Write all of a bytes-like object and return its length; its bytes may not change before the next call."""
+        """Write all of a bytes-like object and return its length."""
         ...
 
 

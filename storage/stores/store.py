@@ -114,7 +114,7 @@ class Store(ABC):
         Returns
         -------
         size, checksum : `int`, `str`
-            Of the file: bytes, and blake2b digest.
+            Of the file: bytes, and checksum.
 
         Raises
         ------

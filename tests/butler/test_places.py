@@ -349,7 +349,7 @@ def test_a_changed_object_is_found_out_when_it_is_read(bucket, tmp_path, make):
     with make(tmp_path / "repo", in_bucket(bucket)) as butler:
         ref = butler.put("note", {"a": 1}, HERE, detector=0)
         store, name = butler.datastore.roots[0].store, butler.registry.datasets.files(ref.id)[0].path
-        for changed, said in ((b'{"a": 2}', "has the checksum blake2b:"), (b'{"a"', "has 4 bytes, but 8")):
+        for changed, said in ((b'{"a": 2}', "has the checksum xxh3:"), (b'{"a"', "has 4 bytes, but 8")):
             store.remove(name)
             (tmp_path / "changed").write_bytes(changed)
             store.put(name, tmp_path / "changed")

@@ -2,10 +2,12 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
 import pytest
+from xxhash import xxh3_128_hexdigest
 
 from skybutler.model.datasets import DatasetRef, DatasetType, StoredFile
 from skybutler.model.errors import FileFormatError, FileIntegrityError, StorageClassError
@@ -36,8 +38,8 @@ def test_what_is_written_is_read_and_recorded_as_it_is(datastore: Datastore):
     assert datastore.read(stored, DICT, component="a") == 1
     path = datastore.path(stored)
     assert (stored.size, stored.storage_class, stored.formatter) == (path.stat().st_size, "Dict", "json")
-    assert stored.checksum.startswith("blake2b:")
-    assert len(stored.checksum) == len("blake2b:") + 32
+    assert stored.checksum.startswith("xxh3:")
+    assert len(stored.checksum) == len("xxh3:") + 32
     assert stored.path.startswith("u/me/numbers/Cam/numbers_Cam_7-")
     assert datastore.uri(stored) == path.as_uri()
     datastore.verify(stored)
@@ -182,10 +184,20 @@ def test_writers_and_removers_of_one_folder_do_not_disturb_each_other(datastore:
 def test_a_large_object_is_hashed_as_a_small_one(datastore: Datastore):
     text = "x" * 5_000_000
     stored = datastore.write(text, a_ref(), storage_class("Text"))
-    assert stored.checksum == f"blake2b:{blake2b(text.encode(), digest_size=16).hexdigest()}"
+    assert stored.checksum == f"xxh3:{xxh3_128_hexdigest(text.encode())}"
 
 
 def test_a_root_that_leads_nowhere_is_said_at_once(tmp_path: Path):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="leads nowhere"):
         Datastore(tmp_path / "link" / "a").write({}, a_ref(), DICT)
+
+
+def test_checksums_of_earlier_versions_are_compared_too_and_those_of_no_kind_refused(datastore: Datastore):
+    stored = datastore.write({"a": 1}, a_ref(), DICT)
+    data = datastore.path(stored).read_bytes()
+    datastore.verify(replace(stored, checksum=f"blake2b:{blake2b(data, digest_size=16).hexdigest()}"))
+    with pytest.raises(FileIntegrityError, match="has the checksum blake2b:"):
+        datastore.verify(replace(stored, checksum=f"blake2b:{'0' * 32}"))
+    with pytest.raises(FileIntegrityError, match="the checksum crc:1 is of no kind"):
+        datastore.verify(replace(stored, checksum="crc:1"))
