@@ -29,7 +29,7 @@ from . import postgres
 
 try:
     import fcntl
-except ImportError:  # Windows, which removes no file that is open
+except ImportError:  # Windows: nobody waits for another there
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Database", "DatasetId", "Prepared"]

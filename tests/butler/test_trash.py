@@ -427,7 +427,7 @@ def test_who_puts_and_who_removes_the_same_at_once_agree(root, run_together):
         assert butler.verify(checksums=True, older_than=timedelta(0)).findings == []
 
 
-def test_fifty_thousand_datasets_are_removed_and_restored_in_seconds(tmp_path):
+def test_ten_thousand_datasets_are_removed_and_restored_in_seconds(tmp_path):
     with Butler.create(tmp_path / "repo") as butler:
         fill_repository(butler)
         butler.insert_dimension_records(
