@@ -256,6 +256,8 @@ class Database:
             self._tell(error)
 
     def _tell(self, error: Exception) -> NoReturn:
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from error
         translated = _translated if self.dialect_name == "sqlite" else postgres.translated
         own = translated(error, self, BUSY_TIMEOUT)
         if own is None:
@@ -448,9 +450,8 @@ class Database:
         """
         if self.dialect_name != "sqlite":
             return None
-        cursor = self.cursor()
-        cursor.execute("PRAGMA data_version")
-        return self._generation, cursor.fetchone()[0]
+        version = self.run("PRAGMA data_version", ()).fetchone()[0]
+        return self._generation, version
 
     def encode_id(self, dataset_id: uuid.UUID) -> Any:
         """Turn a dataset's id into what the driver takes."""
@@ -512,6 +513,13 @@ def _sqlite_path(url: str | Path) -> Path | None:
             return None
         url = url.removeprefix("sqlite:///")
     return Path(url).absolute()
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error is only that something cannot go on after Ctrl-C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _translated(error: Exception, where: object, timeout: float) -> SkyButlerError | None:
