@@ -175,8 +175,8 @@ def ingest_raws(
     checksums
         Whether files that are not copied are read for their checksums; see `Butler.ingest`.
     processes
-        How many processes may read headers, where there are thousands. With more than one, a script must be one that can be imported (its work below
-        ``if __name__ == "__main__":``), as `multiprocessing` has it.
+        How many processes may read headers, where there are thousands. With more than one, a script must be one that
+        can be imported (its work below ``if __name__ == "__main__":``), as `multiprocessing` has it.
 
     Raises
     ------
