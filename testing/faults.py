@@ -115,8 +115,8 @@ def _changes_something(called: Any) -> bool:
 
 def _asks_server(frame: Any) -> bool:
     """Whether a function is psycopg's that sends something to a server and waits for its answer."""
-    code = frame.f_code
-    return code.co_name == "wait" and code.co_filename.endswith(("psycopg/connection.py", "psycopg\\connection.py"))
+    name, file = str(frame.f_code.co_name), str(frame.f_code.co_filename)
+    return name == "wait" and file.endswith(("psycopg/connection.py", "psycopg\\connection.py"))
 
 
 @dataclass(frozen=True, slots=True)
