@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .options import collections_option, only_where_option, reasons, split_names
+
 __all__ = ["annotate"]
 
 
@@ -11,8 +13,8 @@ __all__ = ["annotate"]
 @click.argument("repo")
 @click.argument("dataset_type", metavar="TYPE")
 @click.argument("pairs", metavar="KEY=VALUE...", nargs=-1, required=True)
-@click.option("--where", "-w", default="", metavar="EXPRESSION", help="Only datasets for which this holds.")
-@click.option("--collections", "-c", multiple=True, metavar="NAME", help="What is searched.  [default: defaults]")
+@only_where_option
+@collections_option
 def annotate(repo: str, dataset_type: str, pairs: tuple[str, ...], where: str, collections: tuple[str, ...]) -> int:
     """Note KEY=VALUE of the datasets of a TYPE in REPO, for queries to find them by (TYPE.annotation.KEY).
 
@@ -27,9 +29,9 @@ def annotate(repo: str, dataset_type: str, pairs: tuple[str, ...], where: str, c
 
     noted = dict(map(_pair, pairs))
     with Butler(repo, writeable=True) as butler:
-        query = butler.query_datasets(dataset_type, list(collections) or None, where=where)
+        query = butler.query_datasets(dataset_type, split_names(collections) or None, where=where)
         if not (refs := list(query)):
-            for reason in [line[4:] for line in query.explain().splitlines() if line.startswith("  - ")]:
+            for reason in reasons(query):
                 click.echo(f"nothing was annotated: {reason}", err=True)
             return 1
         butler.annotate(refs, **noted)

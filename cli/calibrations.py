@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .options import only_where_option, reasons
+
 if TYPE_CHECKING:
     from ..model.timespan import Timespan
 
@@ -19,7 +21,7 @@ __all__ = ["certify", "decertify"]
 @click.argument("dataset_types", metavar="TYPE...", nargs=-1, required=True)
 @click.option("--begin", metavar="TIME", help="First moment (UTC, 2019-05-03T12:00:00).  [default: since ever]")
 @click.option("--end", metavar="TIME", help="Moment up to which (UTC), itself left out.  [default: for ever]")
-@click.option("--where", "-w", default="", metavar="EXPRESSION", help="Only datasets for which this holds.")
+@only_where_option
 def certify(
     repo: str, source: str, calib: str, dataset_types: tuple[str, ...], begin: str | None, end: str | None, where: str
 ) -> int:
@@ -38,8 +40,8 @@ def certify(
     with Butler(repo, writeable=True) as butler:
         found = {name: list(butler.query_datasets(name, source, where=where)) for name in dict.fromkeys(dataset_types)}
         if empty := [name for name, refs in found.items() if not refs]:
-            reasons = butler.query_datasets(empty[0], source, where=where).explain().splitlines()
-            reason = next((line[4:] for line in reasons if line.startswith("  - ")), f"no {empty[0]} in {source}")
+            why = reasons(butler.query_datasets(empty[0], source, where=where))
+            reason = why[0] if why else f"no {empty[0]} in {source}"
             click.echo(f"nothing was certified: {reason}", err=True)
             return 1
         with butler.transaction():

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .options import find_all_option, found_datasets, only_where_option
+
 if TYPE_CHECKING:
     from ..butler import Butler
 
@@ -63,8 +65,8 @@ def _flat(butler: Butler, name: str) -> list[str]:
 @click.argument("collection")
 @click.argument("dataset_types", metavar="TYPE...", nargs=-1, required=True)
 @click.option("--collections", "-c", multiple=True, metavar="NAME", help="Where they are.  [default: defaults]")
-@click.option("--where", "-w", default="", metavar="EXPRESSION", help="Only datasets for which this holds.")
-@click.option("--find-all", is_flag=True, help="All datasets of a data ID, not only the first in the search.")
+@only_where_option
+@find_all_option
 def tag(
     repo: str, collection: str, dataset_types: tuple[str, ...], collections: tuple[str, ...], where: str, find_all: bool
 ) -> int:
@@ -78,12 +80,7 @@ def tag(
     from ..butler import Butler
 
     with Butler(repo, writeable=True) as butler:
-        refs = [
-            ref for name in dict.fromkeys(dataset_types)
-            for ref in butler.query_all_datasets(
-                name, collections=list(collections) or None, where=where, find_first=not find_all
-            )
-        ]  # fmt: skip
+        refs, _ = found_datasets(butler, dataset_types, collections, where, find_all=find_all)
         if not refs:
             click.echo(f"nothing was tagged: no {', '.join(dataset_types)} was found", err=True)
             return 1
@@ -98,7 +95,7 @@ def tag(
 @click.argument("repo")
 @click.argument("collection")
 @click.argument("dataset_types", metavar="TYPE...", nargs=-1, required=True)
-@click.option("--where", "-w", default="", metavar="EXPRESSION", help="Only datasets for which this holds.")
+@only_where_option
 def untag(repo: str, collection: str, dataset_types: tuple[str, ...], where: str) -> int:
     """Take datasets of each TYPE (names or globs) out of the TAGGED COLLECTION of REPO; the datasets stay.
 
@@ -108,10 +105,7 @@ def untag(repo: str, collection: str, dataset_types: tuple[str, ...], where: str
     from ..butler import Butler
 
     with Butler(repo, writeable=True) as butler:
-        refs = [
-            ref for name in dict.fromkeys(dataset_types)
-            for ref in butler.query_all_datasets(name, collections=collection, where=where)
-        ]  # fmt: skip
+        refs, _ = found_datasets(butler, dataset_types, [collection], where, find_all=False)
         butler.collections.untag(collection, refs)
     click.echo(f"{len(refs)} datasets were taken out of {collection}")
     return 0 if refs else 1

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .options import collections_option, find_all_option, found_datasets, split_names, where_option
+
 if TYPE_CHECKING:
     from ..butler import Butler
     from ..model.datasets import DatasetRef
@@ -19,17 +21,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _chosen_options(command: F) -> F:
     """Give a command the arguments and options that say which datasets are meant."""
-    several = "may be repeated, or separated by commas"
     for option in (
-        click.option("--find-all", is_flag=True, help="All datasets of a data ID, not only the first in the search."),
-        click.option(
-            "--collections",
-            "-c",
-            multiple=True,
-            metavar="NAME",
-            help=f"What is searched; {several}.",
-        ),
-        click.option("--where", "-w", default="", metavar="EXPRESSION", help="What must hold, as in \"band = 'r'\"."),
+        find_all_option,
+        collections_option,
+        where_option,
         click.argument("dataset_types", nargs=-1, metavar="[DATASET_TYPE]..."),
     ):
         command = option(command)
@@ -46,10 +41,6 @@ def _received_options(command: F) -> F:
     return command
 
 
-def _names(given: Iterable[str]) -> list[str]:
-    return [name for text in given for name in text.split(",") if name]
-
-
 def _chosen(
     butler: Butler, types: Iterable[str], where: str, collections: Iterable[str], find_all: bool
 ) -> list[DatasetRef]:
@@ -60,21 +51,14 @@ def _chosen(
     click.ClickException
         There are none; says why.
     """
-    searched = _names(collections) or None
-    is_ordered = not any(c in name for name in searched or () for c in "*?[")
-    refs: dict[DatasetRef, None] = {}
-    reasons = []
-    for glob in _names(types) or ["*"]:
-        query = butler.query_all_datasets(
-            glob, collections=searched, find_first=is_ordered and not find_all, where=where
-        )
-        found = list(query)
-        refs |= dict.fromkeys(found)
-        if not found:
-            reasons += [line[4:] for line in query.explain().splitlines() if line.startswith("  - ")]
+    from ..registry.catalog import is_glob
+
+    if any(map(is_glob, split_names(collections))):  # they have no order, so there is no first in them
+        find_all = True
+    refs, why = found_datasets(butler, split_names(types) or ["*"], collections, where, find_all=find_all)
     if not refs:
-        raise click.ClickException("no dataset is found: " + ("; ".join(dict.fromkeys(reasons)) or "none is there"))
-    return list(refs)
+        raise click.ClickException("no dataset is found: " + ("; ".join(why) or "none is there"))
+    return refs
 
 
 @click.command("export")
@@ -114,9 +98,9 @@ def export(
         refs = None
         if dataset_types or where or collections or find_all:
             refs = _chosen(butler, dataset_types, where, collections, find_all)
-        named = _names(along) if refs is not None or along else None
+        named = split_names(along) if refs is not None or along else None
         path = butler.export(
-            target, refs, collections=named, elements=_names(elements) or None,
+            target, refs, collections=named, elements=split_names(elements) or None,
             transfer=None if transfer == "none" else transfer,
         )  # fmt: skip
         said = "all datasets" if refs is None and named is None else f"{len(refs)} datasets" if refs else "datasets"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .trash import human, span
+from .options import time_span
+from .output import readable_size
 
 if TYPE_CHECKING:
     from ..butler.verify import Verification
@@ -57,7 +58,7 @@ def fsck(
     with Butler(repo, writeable=repair) as butler:
         found = butler.verify(
             checksums=checksums, repair=repair, forget_missing=forget_missing, everywhere=everywhere,
-            older_than=span(older_than),
+            older_than=time_span(older_than),
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
@@ -80,7 +81,7 @@ def _print(found: Verification) -> None:
     for note in found.notes:
         click.echo(f"note: {note}")
     read = f", {found.checksums} of them read" if found.checksums else ""
-    click.echo(f"{found.datasets} datasets, {found.files} files{read}, {human(found.size)}")
+    click.echo(f"{found.datasets} datasets, {found.files} files{read}, {readable_size(found.size)}")
     left = sum(not one.done for one in found.findings)
     done = len(found.findings) - left
     mended = f"{done} faults were mended. " if done else ""

@@ -1,4 +1,4 @@
-"""How commands print rows: a table to read, JSON or CSV to go on with."""
+"""How commands print rows, a table to read, JSON or CSV to go on with; and sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["format_option", "print_rows"]
+__all__ = ["format_option", "print_rows", "readable_size"]
 
 _FOLDED = 12  # a table's column is folded to no less than so many characters
 
@@ -61,6 +61,16 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], output: str)
         writer.writerows([str(v) if isinstance(v, float) else _text(v) for v in row] for row in rows)
     else:
         _print_table(list(names), [[_text(value) for value in row] for row in rows])
+
+
+def readable_size(size: int) -> str:
+    """Return bytes as people say them: ``1.5 GB``."""
+    amount, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{size} B" if unit == "B" else f"{amount:.3g} {unit}"
 
 
 def _print_table(names: list[str], rows: list[list[str]]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .options import collections_option, split_names
 from .repository import one_data_id
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = ["plot"]
 @click.option(
     "--output", "-o", required=True, type=click.Path(), metavar="FILE", help="Picture to write: .png, .pdf, .svg, …"
 )
-@click.option("--collections", "-c", multiple=True, metavar="NAME", help="What is searched.  [default: defaults]")
+@collections_option
 @click.option("--sources", metavar="DATASET", help="Catalog of the same data ID to be drawn over an exposure, as src.")
 @click.option(
     "--stretch",
@@ -81,7 +82,7 @@ def plot(
     suffix = Path(output).suffix.lstrip(".").lower()
     if suffix not in supported:
         raise click.UsageError(f"{output!r} is no picture that can be written; suffixes are {', '.join(supported)}.")
-    search = list(collections) or None
+    search = split_names(collections) or None
     parameters = {"bbox": Box2I.from_list(list(box))} if box else None
     with Butler(repo, writeable=False) as butler:
         ref = butler.get_deferred(dataset, one_data_id(data_id), collections=search).ref
@@ -90,7 +91,7 @@ def plot(
         except IndexError as error:  # the box is not within the image
             raise click.ClickException(str(error)) from error
         catalog = butler.get(sources, ref.data_id, collections=search) if sources else None
-    shown = None if planes is None else [name for name in planes.split(",") if name]
+    shown = None if planes is None else split_names([planes])
     try:
         ax = _draw(obj, figure.subplots(), catalog, stretch, shown, no_grid, columns)
     except (KeyError, TypeError, ValueError) as error:  # a column, a plane or a kind that is not there

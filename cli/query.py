@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .options import collections_option, find_all_option, reasons, split_names, where_option
 from .output import format_option, print_rows
 
 if TYPE_CHECKING:
@@ -17,54 +18,40 @@ __all__ = ["query_data_ids", "query_datasets", "query_records", "sql"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Explains(Protocol):
-    def explain(self) -> str:
-        """Return what is asked, and what lets nothing through."""
-
-
 def _query_options(command: F) -> F:
     """Give a command the options that all queries share."""
-    several = "may be repeated, or separated by commas"
     for option in (
         format_option,
         click.option(
             "--limit", "-n", type=int, metavar="N", help="How many rows at most; -N also tells if there are more."
         ),
         click.option(
-            "--order-by", "-s", multiple=True, metavar="NAME", help=f"Sort by this (-NAME: reversed); {several}."
-        ),
-        click.option(
-            "--collections",
-            "-c",
+            "--order-by",
+            "-s",
             multiple=True,
             metavar="NAME",
-            help=f"What is searched; {several}.  [default: defaults]",
+            help="Sort by this (-NAME: reversed); may be repeated, or separated by commas.",
         ),
-        click.option("--where", "-w", default="", metavar="EXPRESSION", help="What must hold, as in \"band = 'r'\"."),
+        collections_option,
+        where_option,
     ):
         command = option(command)
     return command
 
 
-def _names(given: Iterable[str]) -> list[str]:
-    return [name for text in given for name in text.split(",") if name]
-
-
 def _searched(collections: Iterable[str], datasets: Iterable[str]) -> list[str] | None:
     """Return the collections that dataset types are looked for in; without types they would mean nothing."""
-    names = _names(collections)
-    if names and not _names(datasets):
+    searched = split_names(collections)
+    if searched and not split_names(datasets):
         raise click.UsageError("--collections goes with --datasets: data IDs and records are in no collection.")
-    return names or None
+    return searched or None
 
 
-def _print_found(names: Sequence[str], rows: Sequence[Sequence[Any]], output: str, query: _Explains) -> None:
+def _print_found(columns: Sequence[str], rows: Sequence[Sequence[Any]], output: str, query: Any) -> None:
     """Print rows; where there are none, say on standard error why."""
-    print_rows(names, rows, output)
+    print_rows(columns, rows, output)
     if not rows:
-        lines = query.explain().splitlines()
-        reasons = list(dict.fromkeys(line[4:] for line in lines if line.startswith("  - "))) or lines[-1:]
-        for reason in reasons:
+        for reason in list(dict.fromkeys(reasons(query))) or query.explain().splitlines()[-1:]:
             click.echo(f"nothing found: {reason}", err=True)
 
 
@@ -72,7 +59,7 @@ def _print_found(names: Sequence[str], rows: Sequence[Sequence[Any]], output: st
 @click.argument("repo")
 @click.argument("dataset_type", default="*")
 @_query_options
-@click.option("--find-all", is_flag=True, help="All datasets of a data ID, not only the first in the search.")
+@find_all_option
 @click.option("--uri", is_flag=True, help="Also print where each file lies.")
 def query_datasets(
     repo: str, dataset_type: str, where: str, collections: tuple[str, ...], order_by: tuple[str, ...],
@@ -86,31 +73,32 @@ def query_datasets(
       skybutler query-datasets demo '*' -c 'u/*' --find-all --format csv
     """
     from ..butler import Butler
+    from ..registry.catalog import is_glob
 
-    searched = _names(collections)
-    if _is_glob(dataset_type) and order_by:
+    searched = split_names(collections)
+    if is_glob(dataset_type) and order_by:
         raise click.UsageError(
             "--order-by needs one dataset type, not a glob: types differ in what they can be sorted by."
         )
-    if any(map(_is_glob, searched)) and not find_all:
+    if any(map(is_glob, searched)) and not find_all:
         raise click.UsageError("collections by glob have no order, so there is no first in them: add --find-all.")
     with Butler(repo, writeable=False) as butler:
         found: Any
-        if _is_glob(dataset_type):
+        if is_glob(dataset_type):
             found = butler.query_all_datasets(
                 dataset_type, collections=searched or None, find_first=not find_all, where=where, limit=limit
             )
         else:
             found = butler.query_datasets(
                 dataset_type, searched or None, find_first=not find_all, where=where,
-                order_by=_names(order_by), limit=limit,
+                order_by=split_names(order_by), limit=limit,
             )  # fmt: skip
         if find_all:
             names, rows, refs = _each_validity(found, dataset_type, butler.dataset_type)
         else:
             refs = list(found)
             types = list(dict.fromkeys(ref.dataset_type for ref in refs))
-            if not _is_glob(dataset_type):
+            if not is_glob(dataset_type):
                 types = [butler.dataset_type(dataset_type)]
             dimensions = list(dict.fromkeys(name for one in types for name in one.dimensions.required))
             names = ["type", *dimensions, "run", "id"]
@@ -147,10 +135,6 @@ def _each_validity(
     return ["type", *dimensions, "run", "id", *ends], rows, refs
 
 
-def _is_glob(name: str) -> bool:
-    return any(c in name for c in "*?[")
-
-
 @click.command("query-data-ids")
 @click.argument("repo")
 @click.argument("dimensions", nargs=-1, required=True)
@@ -170,8 +154,8 @@ def query_data_ids(
     searched = _searched(collections, datasets)
     with Butler(repo, writeable=False) as butler:
         query = butler.query_data_ids(
-            dimensions, datasets=_names(datasets) or None, collections=searched, where=where,
-            order_by=_names(order_by), limit=limit,
+            dimensions, datasets=split_names(datasets) or None, collections=searched, where=where,
+            order_by=split_names(order_by), limit=limit,
         )  # fmt: skip
         names = butler.universe.conform(dimensions).names
         _print_found(names, [[data_id.get(name) for name in names] for data_id in query], output, query)
@@ -199,8 +183,8 @@ def query_records(
     searched = _searched(collections, datasets)
     with Butler(repo, writeable=False) as butler:
         query = butler.query_dimension_records(
-            element, datasets=_names(datasets) or None, collections=searched, where=where,
-            order_by=_names(order_by), limit=limit,
+            element, datasets=split_names(datasets) or None, collections=searched, where=where,
+            order_by=split_names(order_by), limit=limit,
         )  # fmt: skip
         names = [column.name for column in butler.universe[element].columns]
         records = list(query)

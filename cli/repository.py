@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from .options import collections_option, split_names
 from .output import format_option, print_rows
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def collections(repo: str, glob: str, output: str) -> None:
 @click.argument("repo")
 @click.argument("dataset", required=False)
 @click.argument("data_id", nargs=-1)
-@click.option("--collections", "-c", multiple=True, metavar="NAME", help="What is searched.  [default: defaults]")
+@collections_option
 @format_option
 def show(repo: str, dataset: str | None, data_id: tuple[str, ...], collections: tuple[str, ...], output: str) -> None:
     """Show what REPO holds; or one DATASET, named by its type and a data ID of key=value pairs.
@@ -196,7 +197,7 @@ def show(repo: str, dataset: str | None, data_id: tuple[str, ...], collections: 
         if dataset is None:
             _show_repository(butler, output)
             return
-        ref = butler.get_deferred(dataset, one_data_id(data_id), collections=list(collections) or None).ref
+        ref = butler.get_deferred(dataset, one_data_id(data_id), collections=split_names(collections) or None).ref
         obj = butler.get(ref, component=dataset.partition(".")[2] or None)
         rows = [
             ["dataset type", dataset], *ref.data_id.items(), ["run", ref.run], ["id", str(ref.id)],

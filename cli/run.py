@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .options import split_names
+
 if TYPE_CHECKING:
     from ..tasks.pipeline import Pipeline
     from ..tasks.quantum import QuantumGraph
@@ -95,7 +97,7 @@ def run(
         raise click.UsageError("missing option '--output' / '-o': the collection that the outputs go to.")
     chosen = Pipeline.load(pipeline)
     apply_overrides(chosen, values, files)
-    searched = [name for text in inputs for name in text.split(",") if name] or ["defaults"]
+    searched = split_names(inputs) or ["defaults"]
     if not output or shown:
         _show(str(shown), chosen, repo, searched, where)
         return 0

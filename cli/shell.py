@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from .options import collections_option, split_names
+
 __all__ = ["shell"]
 
 
 @click.command("shell")
 @click.argument("repo")
-@click.option("--collections", "-c", multiple=True, metavar="NAME", help="What is searched.  [default: defaults]")
+@collections_option
 @click.option("--run", metavar="NAME", help="The RUN that is put into.  [default: user]")
 @click.option("--read-only", is_flag=True, help="Refuse every change.")
 def shell(repo: str, collections: tuple[str, ...], run: str | None, read_only: bool) -> None:
@@ -23,7 +25,7 @@ def shell(repo: str, collections: tuple[str, ...], run: str | None, read_only: b
     """
     from ..butler import Butler
 
-    searched = [name for text in collections for name in text.split(",") if name] or None
+    searched = split_names(collections) or None
     with Butler(repo, collections=searched, run=run, writeable=False if read_only else None) as butler:
         _interact({"butler": butler, "Butler": Butler}, f"{butler!r}\nis `butler`; leave with Ctrl-D")
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .output import format_option, print_rows
-
-if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from ..butler import Butler
-    from ..model.datasets import DatasetRef
+from .options import collections_option, find_all_option, found_datasets, only_where_option, time_span
+from .output import format_option, print_rows, readable_size
 
 __all__ = ["du", "remove", "trash"]
 
@@ -20,9 +15,9 @@ __all__ = ["du", "remove", "trash"]
 @click.command("remove")
 @click.argument("repo")
 @click.argument("dataset_types", metavar="TYPE...", nargs=-1)
-@click.option("--where", "-w", default="", metavar="EXPRESSION", help="Only datasets for which this holds.")
-@click.option("--collections", "-c", multiple=True, metavar="NAME", help="What is searched.  [default: defaults]")
-@click.option("--find-all", is_flag=True, help="All datasets of a data ID, not only the first in the search.")
+@only_where_option
+@collections_option
+@find_all_option
 @click.option("--run", "runs", multiple=True, metavar="GLOB", help="A whole RUN instead, with all that it owns.")
 @click.option("--unlink", is_flag=True, help="Take RUNs out of the chains that hold them first.")
 @click.option("--purge", is_flag=True, help="For good, not into the trash.")
@@ -50,13 +45,13 @@ def remove(
         raise click.UsageError("--run removes all of a RUN; name dataset types to remove some of it.")
     with Butler(repo, writeable=True) as butler:
         names = butler.collections.list(runs) if runs else []
-        refs = [] if runs else _found(butler, dataset_types, collections, where, find_all)
+        refs, _ = found_datasets(butler, dataset_types, collections, where, find_all=find_all)
         ids = [ref.id for ref in refs] + [one for name in names for one in butler.registry.datasets.ids_in_run(name)]
         if not ids and not names:
             click.echo(f"nothing to remove: no {', '.join(runs or dataset_types)} was found", err=True)
             return 1
         what = f"RUNs {', '.join(names)}: " if names else ""
-        click.echo(f"{what}{len(ids)} datasets, {human(size_of(butler.registry, ids))}")
+        click.echo(f"{what}{len(ids)} datasets, {readable_size(size_of(butler.registry, ids))}")
         for_good = purge or not butler.trash.window
         if not yes:
             click.confirm("Remove them for good?" if for_good else "Move them to the trash?", abort=True)
@@ -65,19 +60,6 @@ def remove(
             count += butler.remove_datasets(refs, purge=purge) if refs else 0
     click.echo(f"removed {count} datasets" if for_good else f"moved {count} datasets to the trash")
     return 0
-
-
-def _found(
-    butler: Butler, dataset_types: tuple[str, ...], collections: tuple[str, ...], where: str, find_all: bool
-) -> list[DatasetRef]:
-    """Return the datasets that a query means, each once."""
-    found: dict[Any, DatasetRef] = {}
-    for name in dict.fromkeys(dataset_types):
-        query = butler.query_all_datasets(
-            name, collections=list(collections) or None, where=where, find_first=not find_all
-        )
-        found |= {ref.id: ref for ref in query}
-    return list(found.values())
 
 
 @click.group("trash", context_settings={"help_option_names": ["-h", "--help"]})
@@ -153,12 +135,13 @@ def trash_empty(repo: str, older_than: str | None, yes: bool) -> None:
     """
     from ..butler import Butler
 
-    age = None if older_than is None else span(older_than)
+    age = None if older_than is None else time_span(older_than)
     with Butler(repo, writeable=True) as butler:
         found = butler.trash.list()
         if not yes and found:
-            size = human(sum(one.size for one in found))
-            click.confirm(f"{len(found)} datasets, {size}, are in the trash. Remove for good?", abort=True)
+            size = readable_size(sum(one.size for one in found))
+            what = "them" if age is None else f"what has been there for {older_than}"
+            click.confirm(f"{len(found)} datasets, {size}, are in the trash. Remove {what} for good?", abort=True)
         count = butler.trash.empty(age)
     click.echo(f"removed {count} datasets for good")
 
@@ -192,38 +175,10 @@ def du(repo: str, name: str, by: Any, output: str) -> None:
         whole = butler.disk_usage("repository")
         removed = butler.trash.list()
     readable = output == "table"
-    rows = [[u.name, u.datasets, u.files, human(u.size) if readable else u.size] for u in found]
+    rows = [[u.name, u.datasets, u.files, readable_size(u.size) if readable else u.size] for u in found]
     print_rows([by.replace("_", " "), "datasets", "files", "size" if readable else "bytes"], rows, output)
     if readable:
-        click.echo(f"in all {human(sum(usage.size for usage in whole))}", nl=not removed)
+        click.echo(f"in all {readable_size(sum(usage.size for usage in whole))}", nl=not removed)
         if removed:
-            click.echo(f", and {human(sum(one.size for one in removed))} in the trash ({len(removed)} datasets)")
-
-
-def human(size: int) -> str:
-    """Return bytes as people say them: ``1.5 GB``."""
-    amount, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB", "TB", "PB"):
-        if amount < 999.5:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{size} B" if unit == "B" else f"{amount:.3g} {unit}"
-
-
-def span(text: str) -> timedelta:
-    """Return a span of time of an option.
-
-    Raises
-    ------
-    click.BadParameter
-        It is none.
-    """
-    from datetime import timedelta
-
-    from ..butler.places import seconds
-    from ..model.errors import ConfigError
-
-    try:
-        return timedelta(seconds=seconds(text, "--older-than"))
-    except (ConfigError, OverflowError) as error:
-        raise click.BadParameter(str(error)) from error
+            size = readable_size(sum(one.size for one in removed))
+            click.echo(f", and {size} in the trash ({len(removed)} datasets)")

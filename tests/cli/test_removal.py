@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from skybutler.butler import Butler
-from skybutler.cli.trash import human
+from skybutler.cli.output import readable_size
 from skybutler.testing.small_repository import fill_repository
 
 
@@ -99,7 +99,14 @@ def test_room_is_told(repo, skybutler):
     assert out.endswith("in all 40 B, and 8 B in the trash (1 datasets)\n")
     rows = json.loads(skybutler("du", repo, "u/*", "--by", "collection", "--format", "json").out)
     assert rows == [{"collection": "u/a", "datasets": 5, "files": 5, "bytes": 40}]
-    assert [human(n) for n in (999, 1000, 999_600, 1_234_567, 10**12)] == ["999 B", "1 kB", "1 MB", "1.23 MB", "1 TB"]
+    sizes = [readable_size(n) for n in (999, 1000, 999_600, 1_234_567, 10**12)]
+    assert sizes == [
+        "999 B",
+        "1 kB",
+        "1 MB",
+        "1.23 MB",
+        "1 TB",
+    ]
 
 
 def test_fsck_exits_with_0_only_when_all_is_sound(repo, skybutler):
