@@ -268,7 +268,7 @@ def _bracketed(sample: Sample, ranks: list[int]) -> dict[int, float]:
                 with lock:
                     bracket.below += below
                     bracket.size += int(np.count_nonzero(beyond))
-                    if bracket.counts is not None:
+                    if bracket.counts is not None and counts is not None:
                         bracket.counts += counts
                     else:
                         bracket.room -= inside.size

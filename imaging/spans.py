@@ -261,7 +261,8 @@ class Spans(LsstNames):
         return self._place(y, x0, stride), self._place(y, x1, stride), stride
 
     def _place(self, y: Integers, x: Integers, stride: int) -> Integers:
-        return (y - self._runs[0, 0]) * stride + x - self._runs[1].min()
+        places: Integers = (y - self._runs[0, 0]) * stride + x - self._runs[1].min()
+        return places
 
     def grouped(self, owners: Integers) -> Iterator[Self]:
         """Yield the set of each owner from 0 on, given the owner of each run."""
