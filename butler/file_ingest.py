@@ -14,6 +14,7 @@ from ..registry.registry import one_operation
 from ..storage.atomic import FolderFlushes
 from .progress import track
 from .queries import ButlerQueries
+from .registering import ButlerRegistering
 
 if TYPE_CHECKING:
     from .header_values import HeaderKeys
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ButlerFileIngest"]
 
 
-class ButlerFileIngest(ButlerQueries):
+class ButlerFileIngest(ButlerRegistering, ButlerQueries):
     """What takes files that exist; `Butler` inherits it."""
 
     header_keys: HeaderKeys
@@ -133,20 +134,3 @@ class ButlerFileIngest(ButlerQueries):
             for stored in kept:
                 if self.datastore.is_missing_here(stored):
                     raise FileNotFoundError(f"{self.datastore.uri(stored)} was removed while it was being ingested")
-
-    # What it needs of the Butler
-
-    def _check_writeable(self) -> None:
-        raise NotImplementedError
-
-    def _check_run(self, run: str) -> None:
-        raise NotImplementedError
-
-    def _register(
-        self,
-        alone: Sequence[tuple[DatasetRef, StoredFile]],
-        shared: Sequence[tuple[DatasetRef, StoredFile]] = (),
-        *,
-        headers: Mapping[uuid.UUID, Mapping[str, Any]],
-    ) -> None:
-        raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The database: engines, transactions, and what differs between SQLite and PostgreSQL.
+"""The database: its engine, transactions and cursors, whether it is SQLite or PostgreSQL.
 
 Statements are written in SQLAlchemy Core. The few on the hot path are compiled once (`Prepared`) and handed to the
 driver as they are.
@@ -19,18 +19,12 @@ from contextlib import closing, contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from ..model.errors import ConfigError, ReadOnlyError, RegistryUnavailableError, RepositoryBusyError, SkyButlerError
-from . import postgres
-
-try:
-    import fcntl
-except ImportError:  # Windows: nobody waits for another there
-    fcntl = None  # type: ignore[assignment]
+from ..model.errors import ConfigError, ReadOnlyError, RepositoryBusyError
+from . import postgres, sqlite
 
 __all__ = ["Database", "DatasetId", "Prepared"]
 
@@ -68,13 +62,6 @@ class _Cursor(Protocol):
     def executemany(self, sql: str, parameters: Any, /) -> Any: ...
     def fetchone(self) -> Any: ...
     def fetchall(self) -> Sequence[Any]: ...
-
-
-class _Connection(sqlite3.Connection):
-    """A connection that is closed with the last reference to it: one need not close a Butler that one drops."""
-
-    def __del__(self) -> None:
-        self.close()
 
 
 class Prepared:
@@ -139,7 +126,7 @@ class Database:
 
     def __init__(self, url: str | Path, *, writeable: bool = True):
         self.writeable = writeable
-        self.path = _sqlite_path(url)
+        self.path = sqlite.path_of(url)
         self._schema_was_there = True
         self._local = _OfThread()
         self._generation = 0
@@ -149,7 +136,7 @@ class Database:
         if self.path is not None:
             self.engine = sa.create_engine("sqlite://", creator=self.connect_sqlite, poolclass=sa.pool.QueuePool,
                                            pool_size=8, max_overflow=-1)  # fmt: skip
-            sa.event.listen(self.engine, "begin", _begin_sqlite)
+            sa.event.listen(self.engine, "begin", sqlite.begin)
         elif postgres.is_postgresql(url):
             self.engine, self.schema = postgres.open_engine(str(url), writeable=writeable, timeout=BUSY_TIMEOUT)
         else:
@@ -164,31 +151,9 @@ class Database:
 
     def connect_sqlite(self, *, read_only: bool = False) -> sqlite3.Connection:
         """Open another connection to the SQLite file; whoever calls closes it."""
-        path, writes = str(self.path), self.writeable and not read_only
-        mode = "rwc" if writes else "ro"
-        if not self.writeable and _is_at_rest(Path(path)) and not _is_writeable(Path(path).parent):
-            mode = "ro&immutable=1"  # read-only media: SQLite could not make its shared-memory file
-        connection = sqlite3.connect(
-            f"file:{quote(path)}?mode={mode}",
-            uri=True,
-            timeout=BUSY_TIMEOUT,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-            factory=_Connection,
+        return sqlite.connect(
+            str(self.path), writes=self.writeable and not read_only, may_write=self.writeable, timeout=BUSY_TIMEOUT
         )
-        try:
-            if writes:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-            else:
-                connection.execute("PRAGMA query_only=ON")
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA cache_size=-65536")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def connect_read_only(self) -> Any:
         """Open another connection of the driver's to PostgreSQL that can only read; whoever calls closes it."""
@@ -258,7 +223,7 @@ class Database:
     def _tell(self, error: Exception) -> NoReturn:
         if _was_interrupted(error):
             raise KeyboardInterrupt from error
-        translated = _translated if self.dialect_name == "sqlite" else postgres.translated
+        translated = sqlite.translated if self.dialect_name == "sqlite" else postgres.translated
         own = translated(error, self, BUSY_TIMEOUT)
         if own is None:
             raise error
@@ -434,14 +399,8 @@ class Database:
                  postgres.alone(connection, key, wait=wait) as mine:  # fmt: skip
                 yield mine
             return
-        with self.path.with_name(f"{self.path.name}-{key}").open("a") as stream:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    yield False
-                    return
-            yield True
+        with sqlite.alone(self.path, key, wait=wait) as mine:
+            yield mine
 
     def data_version(self) -> tuple[int, int] | None:
         """Return what changes when another connection commits to an SQLite file; None where there is no such thing.
@@ -506,48 +465,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_inherited)
 
 
-def _sqlite_path(url: str | Path) -> Path | None:
-    """Return the absolute path of an SQLite file: a later change of the working folder must not lead elsewhere."""
-    if isinstance(url, str) and "://" in url:
-        if not url.startswith("sqlite:///"):
-            return None
-        url = url.removeprefix("sqlite:///")
-    return Path(url).absolute()
-
-
 def _was_interrupted(error: BaseException | None) -> bool:
     """Whether an error is only that something cannot go on after Ctrl-C."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None
-
-
-def _translated(error: Exception, where: object, timeout: float) -> SkyButlerError | None:
-    """Return an error of our own for one of SQLite's that is the disk's doing, or another's; None for any other."""
-    cause = getattr(error, "orig", None) or error
-    said = str(cause)
-    if not isinstance(cause, sqlite3.OperationalError):
-        return None
-    if "locked" in said:
-        return postgres.busy(where, timeout)
-    if "readonly" in said:
-        return ReadOnlyError(f"{where} may not be changed: its file or folder is read-only by now.")
-    if any(trouble in said for trouble in ("is full", "disk I/O error", "unable to open")):
-        return RegistryUnavailableError(f"{where} cannot be used: {said}. Nothing was changed; do it again then.")
-    return None
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at once where the transaction will write: it could not be had later without a conflict."""
-    immediate = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def _is_writeable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK)
-
-
-def _is_at_rest(path: Path) -> bool:
-    """Whether nobody has an SQLite file open, and all that was written is in the file itself."""
-    shared, log = path.with_name(f"{path.name}-shm"), path.with_name(f"{path.name}-wal")
-    return not shared.exists() and (not log.exists() or log.stat().st_size == 0)

@@ -312,13 +312,6 @@ class Datastore(FileIntake):
             store, name = next(((s, n) for s, n in places if s.size(n) == stored.size), places[0])
         return store.uri(name)
 
-    def lies_at(self, stored: StoredFile, place: Path | str) -> bool:
-        """Whether a stored file is the one at a path or URI."""
-        if isinstance(place, str) and is_uri(place):
-            return any(store.uri(name) == place for store, name in self._places(stored))
-        path = str(Path(place).absolute())
-        return any(store.local_path(name) == path for store, name in self._places(stored))
-
     def verify(self, stored: StoredFile) -> None:
         """Compare the whole of a file with what was recorded when it was written.
 
