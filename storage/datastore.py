@@ -13,18 +13,18 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 from ..model.datasets import StoredFile
 from ..model.errors import FileFormatError, FileIntegrityError, ReadOnlyError, SkyButlerError
 from ..model.provenance import DatasetProvenance, FileProvenance
 from .atomic import FolderFlushes, HashingFile, spooled
-from .bundles import BundleStore, in_uri, member_of
+from .bundles import BundleStore, member_of
 from .formatters import ByteSink, Formatter, formatter_for
 from .formatters import formatter as formatter_named
 from .intake import FileIntake
+from .locations import is_below
 from .paths import dataset_path, file_suffix
-from .stores import Store, is_uri, open_store, split_uri
+from .stores import Store, is_uri
 from .stores.local import LocalStore
 from .stores.root import Root
 
@@ -70,16 +70,11 @@ class Datastore(FileIntake):
     def __init__(self, roots: Path | str | Store | Sequence[Root], cache: "FileCache | None" = None) -> None:
         if isinstance(roots, str | Path):
             roots = LocalStore(roots)
-        self.roots = (Root(roots),) if isinstance(roots, Store) else tuple(roots)
+        super().__init__((Root(roots),) if isinstance(roots, Store) else tuple(roots))
         self.cache = cache
         self.compression: Mapping[str, str | None] = {}
-        folders = [root.store.folder for root in self.roots if isinstance(root.store, LocalStore)]
-        self.root = folders[0] if folders else None
-        self._folder = str(self.root) if folders and len(self.roots) == 1 else None
-        self._machine = LocalStore("/")
-        self._elsewhere: dict[str, Store] = {}
+        self._folder = str(self.root) if self.root is not None and len(self.roots) == 1 else None
         self._bundles: dict[str, Datastore] = {}
-        self._locations = " ".join(root.store.location for root in self.roots)
 
     def __repr__(self) -> str:
         return f"Datastore({self._locations!r})"
@@ -167,7 +162,7 @@ class Datastore(FileIntake):
         Parameters
         ----------
         stored
-            What `write` or `ingest_file` returned.
+            What `write` returned, or `ingest_files` yielded.
         storage_class
             What it is to be read as; need not be what it was written as.
         component
@@ -272,46 +267,6 @@ class Datastore(FileIntake):
         )
         return replace(part, path=path, size=size, checksum=checksum)
 
-    def exists(self, stored: StoredFile) -> bool:
-        """Whether a file lies where it should."""
-        return any(store.size(name) is not None for store, name in self._places(stored))
-
-    def sizes(self, stored: StoredFile) -> list[int]:
-        """Return the lengths of a file in the places where it lies, in bytes: one mostly; none where it is gone."""
-        return [size for store, name in self._places(stored) if (size := store.size(name)) is not None]
-
-    def is_missing_here(self, stored: StoredFile) -> bool:
-        """Whether a file ought to lie in a folder of this machine, and does not: no server is asked."""
-        paths = [store.local_path(name) for store, name in self._places(stored)]
-        return not any(path is None or os.path.exists(path) for path in paths)  # noqa: PTH110 - of a hundred thousand
-
-    def path(self, stored: StoredFile) -> Path:
-        """Return where a file lies on this machine, as an absolute path.
-
-        Raises
-        ------
-        ValueError
-            If it lies elsewhere.
-        """
-        paths = [store.local_path(name) for store, name in self._places(stored)]
-        for path in paths:
-            if path is not None and (len(paths) == 1 or os.path.lexists(path)):
-                return Path(path)
-        raise ValueError(f"{self.uri(stored)} is not on this machine; its URI names it, and get() reads it")
-
-    def uri(self, stored: StoredFile) -> str:
-        """Return where a file lies, as a URI: ``file://``, ``s3://``, ``https://``, ..."""
-        formatter, member = member_of(stored.formatter)
-        if member:
-            return in_uri(self.uri(replace(stored, formatter=formatter)), quote(member))
-        if is_uri(stored.path):
-            return stored.path
-        places = self._places(stored)
-        store, name = places[0]
-        if len(places) > 1:
-            store, name = next(((s, n) for s, n in places if s.size(n) == stored.size), places[0])
-        return store.uri(name)
-
     def verify(self, stored: StoredFile) -> None:
         """Compare the whole of a file with what was recorded when it was written.
 
@@ -331,7 +286,7 @@ class Datastore(FileIntake):
 
         Removing what is gone already is no error, so that an interrupted removal can be repeated.
         """
-        self._remove_names([file.path for file in files if _is_below(file.path)])
+        self._remove_names([file.path for file in files if is_below(file.path)])
 
     def _remove_names(self, names: Sequence[str]) -> None:
         for root in self.roots:
@@ -384,24 +339,6 @@ class Datastore(FileIntake):
                 _log.warning(_NO_COPY, self.cache.folder, error)
         return size, checksum
 
-    def _places(self, stored: StoredFile) -> Sequence[tuple[Store, str]]:
-        """Return the stores that a file may be in, in order, and its name there."""
-        if is_uri(stored.path):
-            return [self._store_of(stored.path)]
-        if os.path.isabs(stored.path):  # noqa: PTH117
-            return [(self._machine, stored.path)]
-        return [(root.store, stored.path) for root in self.roots]
-
-    def _store_of(self, uri: str) -> tuple[Store, str]:
-        """Return the store of a URI, which is reached as a root of its kind is, and the file's name there."""
-        location, name = split_uri(uri)
-        store = self._elsewhere.get(location)
-        if store is None:
-            scheme = uri.partition(":")[0]
-            options = next((r.options for r in self.roots if r.store.location.partition(":")[0] == scheme), {})
-            store = self._elsewhere.setdefault(location, open_store(location, options, Path("/")))
-        return store, name
-
     def _on_disk(self, stored: StoredFile) -> Path | None:
         """Return where on this machine a file lies; None where it may be elsewhere.
 
@@ -430,10 +367,6 @@ class Datastore(FileIntake):
                 return Path(path)
             found = f"the file {path} has {size} bytes, but {stored.size} were recorded for it"
         raise FileIntegrityError(found or self._gone(stored))
-
-    def _gone(self, stored: StoredFile) -> str:
-        where = ", ".join(store.local_path(name) or store.uri(name) for store, name in self._places(stored))
-        return f"the file {where} is gone; {stored.size} bytes were recorded for it"
 
     @contextmanager
     def _brought(self, stored: StoredFile, reader: Formatter, part: bool) -> Iterator[Any]:
@@ -502,8 +435,3 @@ class Datastore(FileIntake):
     def _key(self, path: str, size: int, checksum: str | None) -> str:
         """Return what tells the content of a file from that of any other, in this repository or another one."""
         return f"{path if is_uri(path) else f'{self._locations}/{path}'} {size} {checksum}"
-
-
-def _is_below(path: str) -> bool:
-    """Whether a stored file is in a root, and so the datastore's own."""
-    return not (is_uri(path) or os.path.isabs(path) or ".." in path.split("/"))  # noqa: PTH117

@@ -18,10 +18,10 @@ from ..model.errors import FileIntegrityError
 from .atomic import FolderFlushes, HashingFile
 from .formatters import formatter as formatter_named
 from .formatters import formatter_for
+from .locations import FileLocations
 from .paths import file_suffix
 from .stores import Store, is_uri, split_uri
 from .stores.local import LocalStore, copier
-from .stores.root import Root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,14 +56,12 @@ class _Source(NamedTuple):
     """Whether it is left where it is."""
 
 
-class FileIntake:
+class FileIntake(FileLocations):
     """Takes files that exist; `Datastore` inherits it."""
 
-    roots: tuple[Root, ...]
     _locations: str
     _named: Callable[["DatasetRef", str, Callable[[Store, str], _T]], tuple[str, _T]]
     _write: Callable[[Store, str, Callable[[HashingFile], None], FolderFlushes | None], tuple[int, str]]
-    _store_of: Callable[[str], tuple[Store, str]]
 
     def check_transfer(self, path: "Path | str", transfer: str) -> None:
         """Refuse a way to ingest a file that there is not.
@@ -81,48 +79,6 @@ class FileIntake:
                 "is (direct)"
             )
 
-    def ingest_file(
-        self, path: "Path | str", ref: "DatasetRef", transfer: str = "auto", formatter: str | None = None
-    ) -> StoredFile:
-        """Take a file that exists as the file of a dataset.
-
-        Parameters
-        ----------
-        path
-            The file; or its URI.
-        ref
-            The dataset that it is to be.
-        transfer
-            ``direct`` and ``in_place`` leave the file where it is (``in_place`` wants it below a root); ``copy`` and
-            ``move`` do what they say; ``link`` makes a hard link, or a symbolic one to another file system; ``auto``
-            leaves a file below a root where it is, and hard-links any other or copies it.
-        formatter
-            Name of the formatter that reads it; by default the one that writes the storage class.
-
-        Returns
-        -------
-        StoredFile
-            Its path, formatter, size and checksum; no checksum of what is left where it is and is not on this machine.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        OSError
-            If it is a folder or a device, or cannot be read.
-        FileFormatError
-            If there is no such formatter.
-        ValueError
-            If `transfer` is no known mode, or ``in_place`` is asked for a file outside the roots.
-        """
-        flushes = FolderFlushes()
-        first = "auto" if transfer == "move" else transfer
-        ((stored, is_new),) = self.ingest_files([FileDataset(path, [ref], formatter)], first, flushes)
-        flushes.flush()
-        if transfer == "move" and is_new:
-            os.unlink(path)  # noqa: PTH108
-        return stored
-
     def ingest_files(
         self,
         files: Iterable[FileDataset],
@@ -138,7 +94,10 @@ class FileIntake:
         files
             Files, with the datasets that each holds.
         transfer
-            As for `ingest_file`; but for ``move``, of which only the caller knows when the old file may go.
+            ``direct`` and ``in_place`` leave a file where it is (``in_place`` wants it below a root); ``copy`` does
+            what it says; ``link`` makes a hard link, or a symbolic one to another file system; ``auto`` leaves a file
+            below a root where it is, and hard-links any other or copies it. ``move`` is its caller's to do, who alone
+            knows when the old file may go.
         flushes
             Is told of the folders whose new entries must be flushed to the disk before anything is registered.
         checksums
@@ -146,8 +105,14 @@ class FileIntake:
 
         Raises
         ------
-        FileNotFoundError, OSError, FileFormatError, ValueError
-            As `ingest_file`; what has been yielded before stands.
+        FileNotFoundError
+            If there is no such file. What has been yielded before stands, here and below.
+        OSError
+            If it is a folder or a device, or cannot be read.
+        FileFormatError
+            If there is no such formatter.
+        ValueError
+            If `transfer` is no known mode, or ``in_place`` is asked for a file outside the roots.
         """
         folders = [f"{root.store.local_path('')}" for root in self.roots if isinstance(root.store, LocalStore)]
         asked: deque[tuple[FileDataset, _Source | None]] = deque()

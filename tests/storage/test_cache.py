@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from skybutler.model.datasets import DatasetRef, DatasetType, StoredFile
+from skybutler.model.datasets import DatasetRef, DatasetType, FileDataset, StoredFile
 from skybutler.model.errors import FileIntegrityError
 from skybutler.model.storage_class import storage_class
+from skybutler.storage.atomic import FolderFlushes
 from skybutler.storage.datastore import Datastore
 from skybutler.storage.stores.cache import FileCache
 from skybutler.storage.stores.http import HttpStore
@@ -233,7 +234,8 @@ def web() -> Iterator:
 
 def ingested(datastore: Datastore, url: str) -> StoredFile:
     ref = DatasetRef(DatasetType("words", ["exposure"], "Text"), {"instrument": "Cam", "exposure": 7}, "u/me")
-    return datastore.ingest_file(url, ref, "direct")
+    ((taken, _),) = datastore.ingest_files([FileDataset(url, [ref])], "direct", FolderFlushes())
+    return taken
 
 
 def test_a_file_of_the_web_is_asked_for_once(web, tmp_path):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from xxhash import xxh3_128_hexdigest
 
-from skybutler.model.datasets import DatasetRef, DatasetType, StoredFile
+from skybutler.model.datasets import DatasetRef, DatasetType, FileDataset, StoredFile
 from skybutler.model.errors import FileFormatError, FileIntegrityError, StorageClassError
 from skybutler.model.storage_class import storage_class
+from skybutler.storage.atomic import FolderFlushes
 from skybutler.storage.datastore import Datastore
 
 DICT = storage_class("Dict")
@@ -126,35 +127,39 @@ def test_a_file_that_lies_there_already_is_never_replaced(datastore: Datastore):
     assert datastore.read(one, DICT) == {"a": 2}
 
 
-@pytest.mark.parametrize("transfer", ["direct", "link", "copy", "move", "auto"])
+def ingested(datastore: Datastore, path: Path, transfer: str, formatter: str | None = None) -> StoredFile:
+    ((taken, _),) = datastore.ingest_files([FileDataset(path, [a_ref()], formatter)], transfer, FolderFlushes())
+    return taken
+
+
+@pytest.mark.parametrize("transfer", ["direct", "link", "copy", "auto"])
 def test_files_are_ingested(datastore: Datastore, tmp_path: Path, transfer):
     source = tmp_path / "given.json"
     source.write_text('{"a": 1}')
-    stored = datastore.ingest_file(source, a_ref(), transfer, None)
+    stored = ingested(datastore, source, transfer)
     assert datastore.read(stored, DICT) == {"a": 1}
     datastore.verify(stored)
-    assert source.exists() == (transfer != "move")
     assert Path(stored.path).is_absolute() == (transfer == "direct")
     datastore.remove(stored)
-    assert source.exists() == (transfer != "move")
+    assert source.exists()
 
 
 def test_ingest_in_place_wants_a_file_below_the_root(datastore: Datastore, tmp_path: Path):
     outside = tmp_path / "given.json"
     outside.write_text("{}")
     with pytest.raises(ValueError, match="not below"):
-        datastore.ingest_file(outside, a_ref(), "in_place")
+        ingested(datastore, outside, "in_place")
     inside = datastore.root / "raw" / "given.json"
     inside.parent.mkdir(parents=True)
     inside.write_text("{}")
-    assert datastore.ingest_file(inside, a_ref(), "in_place").path == "raw/given.json"
-    assert datastore.ingest_file(inside, a_ref(), "auto").path == "raw/given.json"
+    assert ingested(datastore, inside, "in_place").path == "raw/given.json"
+    assert ingested(datastore, inside, "auto").path == "raw/given.json"
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        datastore.ingest_file(tmp_path / "nowhere", a_ref(), "copy")
+        ingested(datastore, tmp_path / "nowhere", "copy")
     with pytest.raises(FileFormatError, match="jsonn"):
-        datastore.ingest_file(inside, a_ref(), "auto", "jsonn")
+        ingested(datastore, inside, "auto", "jsonn")
     with pytest.raises(ValueError, match="teleport"):
-        datastore.ingest_file(inside, a_ref(), "teleport")
+        ingested(datastore, inside, "teleport")
 
 
 def test_text_and_figures_round_trip(datastore: Datastore):

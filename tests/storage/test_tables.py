@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from skybutler.model.datasets import DatasetRef, DatasetType
+from skybutler.model.datasets import DatasetRef, DatasetType, FileDataset
 from skybutler.model.errors import FileFormatError, InvalidQueryError, StorageClassError
 from skybutler.model.storage_class import storage_class, storage_class_for
+from skybutler.storage.atomic import FolderFlushes
 from skybutler.storage.datastore import Datastore
 from skybutler.storage.tables import from_arrow, to_arrow
 
@@ -226,7 +227,7 @@ def test_what_is_no_table_or_no_parquet_is_refused(datastore, tmp_path):
     other = tmp_path / "x.parquet"
     for content in (b"", b"PAR1", b"no parquet" * 100):
         other.write_bytes(content)
-        stored = datastore.ingest_file(other, REF, "direct")
+        ((stored, _),) = datastore.ingest_files([FileDataset(other, [REF])], "direct", FolderFlushes())
         with pytest.raises(FileFormatError, match=r"x\.parquet"):
             datastore.read(stored, storage_class("ArrowTable"))
 

@@ -1,0 +1,100 @@
+"""Where the files of a repository lie: in which of several stores, under which name, path or URI."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from ..model.datasets import StoredFile
+from .bundles import in_uri, member_of
+from .stores import Store, is_uri, open_store, split_uri
+from .stores.local import LocalStore
+from .stores.root import Root
+
+__all__ = ["FileLocations", "is_below"]
+
+
+class FileLocations:
+    """Finds files; `Datastore` inherits it.
+
+    Parameters
+    ----------
+    roots
+        Where they lie, in the order in which they are looked for.
+    """
+
+    def __init__(self, roots: tuple[Root, ...]) -> None:
+        self.roots = roots
+        folders = [root.store.folder for root in roots if isinstance(root.store, LocalStore)]
+        self.root = folders[0] if folders else None
+        self._machine = LocalStore("/")
+        self._elsewhere: dict[str, Store] = {}
+        self._locations = " ".join(root.store.location for root in roots)
+
+    def exists(self, stored: StoredFile) -> bool:
+        """Whether a file lies where it should."""
+        return any(store.size(name) is not None for store, name in self._places(stored))
+
+    def sizes(self, stored: StoredFile) -> list[int]:
+        """Return the lengths of a file in the places where it lies, in bytes: one mostly; none where it is gone."""
+        return [size for store, name in self._places(stored) if (size := store.size(name)) is not None]
+
+    def is_missing_here(self, stored: StoredFile) -> bool:
+        """Whether a file ought to lie in a folder of this machine, and does not: no server is asked."""
+        paths = [store.local_path(name) for store, name in self._places(stored)]
+        return not any(path is None or os.path.exists(path) for path in paths)  # noqa: PTH110 - of a hundred thousand
+
+    def path(self, stored: StoredFile) -> Path:
+        """Return where a file lies on this machine, as an absolute path.
+
+        Raises
+        ------
+        ValueError
+            If it lies elsewhere.
+        """
+        paths = [store.local_path(name) for store, name in self._places(stored)]
+        for path in paths:
+            if path is not None and (len(paths) == 1 or os.path.lexists(path)):
+                return Path(path)
+        raise ValueError(f"{self.uri(stored)} is not on this machine; its URI names it, and get() reads it")
+
+    def uri(self, stored: StoredFile) -> str:
+        """Return where a file lies, as a URI: ``file://``, ``s3://``, ``https://``, ..."""
+        formatter, member = member_of(stored.formatter)
+        if member:
+            return in_uri(self.uri(replace(stored, formatter=formatter)), quote(member))
+        if is_uri(stored.path):
+            return stored.path
+        places = self._places(stored)
+        store, name = places[0]
+        if len(places) > 1:
+            store, name = next(((s, n) for s, n in places if s.size(n) == stored.size), places[0])
+        return store.uri(name)
+
+    def _places(self, stored: StoredFile) -> Sequence[tuple[Store, str]]:
+        """Return the stores that a file may be in, in order, and its name there."""
+        if is_uri(stored.path):
+            return [self._store_of(stored.path)]
+        if os.path.isabs(stored.path):  # noqa: PTH117
+            return [(self._machine, stored.path)]
+        return [(root.store, stored.path) for root in self.roots]
+
+    def _store_of(self, uri: str) -> tuple[Store, str]:
+        """Return the store of a URI, which is reached as a root of its kind is, and the file's name there."""
+        location, name = split_uri(uri)
+        store = self._elsewhere.get(location)
+        if store is None:
+            scheme = uri.partition(":")[0]
+            options = next((r.options for r in self.roots if r.store.location.partition(":")[0] == scheme), {})
+            store = self._elsewhere.setdefault(location, open_store(location, options, Path("/")))
+        return store, name
+
+    def _gone(self, stored: StoredFile) -> str:
+        where = ", ".join(store.local_path(name) or store.uri(name) for store, name in self._places(stored))
+        return f"the file {where} is gone; {stored.size} bytes were recorded for it"
+
+
+def is_below(path: str) -> bool:
+    """Whether a stored file is in a root, and so the datastore's own."""
+    return not (is_uri(path) or os.path.isabs(path) or ".." in path.split("/"))  # noqa: PTH117
