@@ -56,13 +56,26 @@ def run(name: str, planes: Planes, factor: float, no_data: int) -> None:
     loop = _loops()[name]
     image, mask = planes[0], planes[_MASKS]
     assert isinstance(image, np.ndarray)  # noqa: S101 - for the type checker
+    height, width = image.shape
+    planes = tuple(_whole_rows(plane) if isinstance(plane, np.ndarray) else plane for plane in planes)
     planes = tuple(float(plane) if isinstance(plane, (int, float)) else plane for plane in planes)
     bit = mask.dtype.type(no_data) if isinstance(mask, np.ndarray) else 0
 
     def work(parts: list[slice]) -> None:
         rows = slice(parts[0].start, parts[-1].stop)
-        loop(*(plane[rows] if isinstance(plane, np.ndarray) else plane for plane in planes), float(factor), bit)
+        loop(*(plane[rows] if isinstance(plane, np.ndarray) else plane for plane in planes), float(factor), bit, width)
 
-    height = len(image)
     step = -(-height // cores())
     share(image.size, [slice(start, min(start + step, height)) for start in range(0, height, step)], work)
+
+
+def _whole_rows(view: NDArray[Any]) -> NDArray[Any]:
+    """Return part of an image with its rows as long as the whole image's: loops over contiguous arrays are vectorized.
+
+    What lies beyond the view is not looked at, and after its last row need not be there.
+    """
+    row, pixel = view.strides
+    length, rest = divmod(row, view.itemsize)
+    if view.flags.c_contiguous or pixel != view.itemsize or rest or length < view.shape[1]:
+        return view
+    return np.lib.stride_tricks.as_strided(view, (len(view), length))

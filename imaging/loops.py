@@ -1,9 +1,10 @@
 # ruff: noqa: E741 - the formulas are written with the letters of their definition, l and r
 """The loops over pixels that numba compiles; importing this module imports numba (see `compiled`).
 
-Each takes (l, r, vl, vr, ml, mr, c, no_data). r may be a number, and vl, vr, ml and mr may be None: a branch on what is
-None is decided when the loop is compiled. The formulas are those of `kernels`, in the same order of operations and all
-in float64, so that both give the same bits. numba's cache looks at this file alone, so they stand here once more.
+Each takes (l, r, vl, vr, ml, mr, c, no_data, width); rows are as wide as that, or wider. r may be a number, and vl, vr,
+ml and mr may be None: a branch on what is None is decided when the loop is compiled. The formulas are those of
+`kernels`, in the same order of operations and all in float64, so that both give the same bits. numba's cache looks at
+this file alone, so they stand here once more.
 """
 
 from typing import Any
@@ -24,9 +25,9 @@ def _compile_at(r: Any, y: int, x: int) -> Any:
     return (lambda r, y, x: r[y, x]) if isinstance(r, types.Array) else (lambda r, y, x: r)
 
 
-def _plus(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no_data: int) -> None:
+def _plus(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no_data: int, width: int) -> None:
     for y in range(l.shape[0]):
-        for x in range(l.shape[1]):
+        for x in range(width):
             if vr is not None:
                 vl[y, x] = np.float64(vl[y, x]) + np.float64(vr[y, x]) * c * c
             if mr is not None:
@@ -34,9 +35,9 @@ def _plus(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no_data:
             l[y, x] = np.float64(l[y, x]) + np.float64(_at(r, y, x)) * c
 
 
-def _multiplies(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no_data: int) -> None:
+def _multiplies(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no_data: int, width: int) -> None:
     for y in range(l.shape[0]):
-        for x in range(l.shape[1]):
+        for x in range(width):
             left, right = np.float64(l[y, x]), np.float64(_at(r, y, x))
             if vl is not None:
                 v = np.float64(vl[y, x])
@@ -49,9 +50,9 @@ def _multiplies(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no
             l[y, x] = left * (right * c)
 
 
-def _divides(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no_data: int) -> None:
+def _divides(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no_data: int, width: int) -> None:
     for y in range(l.shape[0]):
-        for x in range(l.shape[1]):
+        for x in range(width):
             left, right = np.float64(l[y, x]), np.float64(_at(r, y, x))
             if vl is not None:
                 v = np.float64(vl[y, x])
