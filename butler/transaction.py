@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ..model.blocks import block
 from ..model.datasets import StoredFile
 from ..registry.registry import Registry
 from ..storage.datastore import Datastore
@@ -39,7 +40,7 @@ class FileJournal:
         self._datastore = datastore
         self._local = threading.local()
 
-    @contextmanager
+    @block
     def transaction(self) -> Iterator[None]:
         """Open a transaction; within another one, a part of it that can fail alone."""
         levels: list[_Level] = self._local.__dict__.setdefault("levels", [])
@@ -59,7 +60,7 @@ class FileJournal:
         else:
             self.after_commit(level.after_commit)
 
-    @contextmanager
+    @block
     def owning(self, files: list[StoredFile]) -> Iterator[None]:
         """Remove files that have been written, now or later, unless the block and the transaction around it succeed."""
         for level in self._local.__dict__.get("levels", ()):

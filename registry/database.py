@@ -23,6 +23,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
+from ..model.blocks import block
 from ..model.errors import ConfigError, ReadOnlyError, RepositoryBusyError
 from . import postgres, sqlite
 
@@ -178,7 +179,7 @@ class Database:
         """
         return self._local.moment
 
-    @contextmanager
+    @block
     def write(self) -> Iterator[Connection]:
         """Open a transaction that may write; within another one, a savepoint.
 
@@ -251,7 +252,7 @@ class Database:
                 raise
             raise postgres.busy(self, BUSY_TIMEOUT) from error
 
-    @contextmanager
+    @block
     def write_prepared(self, rows: int = 1) -> Iterator[_Cursor]:
         """Open a transaction for prepared statements alone: as `write`, and sooner.
 
@@ -278,7 +279,7 @@ class Database:
                 self._tell(error)
             raise
 
-    @contextmanager
+    @block
     def read(self) -> Iterator[Connection]:
         """Open a connection that sees one state of the database: the open transaction's, where there is one."""
         outer = self._local.connection
@@ -383,7 +384,7 @@ class Database:
         except self.engine.dialect.loaded_dbapi.IntegrityError as error:
             raise sa.exc.IntegrityError("COPY", None, error) from error
 
-    @contextmanager
+    @block
     def alone(self, key: str, *, wait: bool = True) -> Iterator[bool]:
         """Do what only one may do at a time, whoever else reads and writes; yield whether it is this one.
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from ..model.blocks import block
 from ..model.errors import (
     ConfigError,
     ConflictingDefinitionError,
@@ -305,7 +306,7 @@ def _tables(connection: Connection, schema: str) -> list[str]:
 # Locks
 
 
-@contextmanager
+@block
 def alone(connection: Connection, key: str, *, wait: bool) -> Iterator[bool]:
     """Do what only one may do at a time in a database and schema; yield whether it is this one.
 
@@ -350,7 +351,7 @@ def copy_rows(cursor: Any, table: str, columns: Sequence[str], rows: Iterable[Se
             copy.write_row(row)
 
 
-@contextmanager
+@block
 def pipelined(connection: Any, *, alone: bool) -> Iterator[Any]:
     """Open a transaction on an autocommit connection of the driver; its statements travel together.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -12,6 +11,7 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from ..model.blocks import block
 from ..model.datasets import DatasetType
 from ..model.dimensions import DimensionUniverse, default_universe
 from ..model.errors import RepositoryNotFoundError
@@ -141,7 +141,7 @@ class Registry:
         """What opens a block in which the catalog is looked at once: each look is a journey to PostgreSQL."""
         return self._catalog.operation
 
-    @contextmanager
+    @block
     def edit_catalog(self) -> Iterator[Connection]:
         """Open a transaction that may change collections or dataset types, and in which nobody else does."""
         with self.database.write() as connection:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy.engine import Connection
 
+from ..model.blocks import block
 from ..model.errors import ReadOnlyError, RegistryUnavailableError, SkyButlerError
 from .postgres import busy
 
@@ -99,7 +99,7 @@ def translated(error: Exception, where: object, timeout: float) -> SkyButlerErro
     return None
 
 
-@contextmanager
+@block
 def alone(path: Path, key: str, *, wait: bool) -> Iterator[bool]:
     """Hold a lock beside an SQLite file; yield whether it could be had, which is not waited for unless asked."""
     with path.with_name(f"{path.name}-{key}").open("a") as stream:
