@@ -29,6 +29,7 @@ from ...storage.intake import TakenFile
 from ..progress import track
 
 if TYPE_CHECKING:
+    from ...storage.datastore import Datastore
     from ..exchanging import ButlerExchange
 
 __all__ = ["FileSource", "Received", "Taken", "receive"]
@@ -140,7 +141,7 @@ def receive(
             kept[file] = taken.stored
             if taken.is_new:
                 owned.append(taken.stored)
-            _compare(file, taken.stored)
+            _compare(file, taken.stored, butler.datastore)
             if source.reads_headers:
                 given = FileDataset(file.path, files[file])
                 headers |= butler.header_keys.of_file(given, taken.stored, butler.datastore)
@@ -160,14 +161,28 @@ def receive(
     return report
 
 
-def _compare(said: StoredFile, taken: StoredFile) -> None:
+def _compare(said: StoredFile, taken: StoredFile, datastore: Datastore) -> None:
     """Raise where a file is not what is said of it; of a bundle, its source has looked at each member."""
-    is_whole = not member_of(said.formatter)[1]
-    if is_whole and said.size >= 0 and (taken.size, taken.checksum) != (said.size, said.checksum or taken.checksum):
-        raise FileIntegrityError(
-            f"the file {said.path} has {taken.size} bytes and the checksum {taken.checksum}; {said.size} bytes and "
-            f"{said.checksum} were recorded for it, where it comes from."
-        )
+    if member_of(said.formatter)[1] or said.size < 0:
+        return
+    if (taken.size, taken.checksum) == (said.size, said.checksum or taken.checksum):
+        return
+    found = f"{taken.size} bytes and the checksum {taken.checksum}"
+    if taken.size == said.size and _kind_of_checksum(taken) != _kind_of_checksum(said):
+        try:
+            datastore.verify(replace(taken, checksum=said.checksum))
+        except FileIntegrityError as error:
+            found = f"other content ({error})"
+        else:
+            return
+    raise FileIntegrityError(
+        f"the file {said.path} has {found}; {said.size} bytes and {said.checksum} were recorded for it, where it comes "
+        "from."
+    )
+
+
+def _kind_of_checksum(file: StoredFile) -> str:
+    return (file.checksum or "").partition(":")[0]
 
 
 def _new_datasets(

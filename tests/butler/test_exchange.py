@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -252,6 +253,31 @@ def test_a_repository_that_is_only_read_takes_nothing(butler: Butler, refs, root
     butler.export(tmp_path / "out")
     with Butler(root, writeable=False) as reader, pytest.raises(ReadOnlyError):
         reader.import_(tmp_path / "out", skip_existing=True)
+
+
+@pytest.mark.parametrize("how", ["import", "transfer"])
+def test_checksums_of_an_earlier_kind_are_compared_as_they_were_taken(butler: Butler, refs, tmp_path: Path, how: str):
+    t = butler.registry.tables.stored_file
+    for ref in refs:
+        data = b"".join(butler.datastore.stream(butler.registry.datasets.files(ref.id)[0]))
+        earlier = f"blake2b:{blake2b(data, digest_size=16).hexdigest()}"
+        with butler.registry.database.write() as connection:
+            connection.execute(t.update().where(t.c.dataset_id == ref.id).values(checksum=earlier))
+    butler.export(tmp_path / "out")
+    with empty(tmp_path / "first") as first, empty(tmp_path / "second") as second:
+        if how == "import":
+            assert first.import_(tmp_path / "out").datasets == len(refs)
+            victim = sorted((tmp_path / "out" / "export.files").rglob("*.json"))[-1]
+        else:
+            assert first.transfer_from(butler, refs).datasets == len(refs)
+            victim = Path(butler.get_uri(refs[0]).removeprefix("file://"))
+        assert first.verify(checksums=True).checksums == len(refs)
+        changed = victim.read_bytes().swapcase()
+        victim.unlink()  # what came was linked
+        victim.write_bytes(changed)
+        with pytest.raises(FileIntegrityError, match=r"other content .*blake2b:\w+ were recorded for it"):
+            second.import_(tmp_path / "out") if how == "import" else second.transfer_from(butler, refs)
+        assert not second.query_all_datasets("*", collections="*", find_first=False).any()
 
 
 # Transfer
