@@ -141,11 +141,11 @@ class Trash:
             return restore(self._registry, ids, missing=missing, skip_conflicts=skip_conflicts)
 
     def _missing(self, files: Mapping[uuid.UUID, Sequence[StoredFile]]) -> set[uuid.UUID]:
-        """Return which of some datasets have lost a file."""
+        """Return which of some datasets have lost a file, or have one of another length than they had."""
         with ThreadPoolExecutor(_CHECKED_AT_ONCE) as pool:
             pairs = [(one, file) for one, kept in files.items() for file in kept]
-            there = pool.map(self._datastore.exists, (file for _, file in pairs))
-            return {one for (one, _), is_there in zip(pairs, there, strict=True) if not is_there}
+            sizes = pool.map(self._datastore.sizes, (file for _, file in pairs))
+            return {one for (one, file), found in zip(pairs, sizes, strict=True) if file.size not in found}
 
     def empty(self, older_than: timedelta | None = None) -> int:
         """Remove for good what is in the trash, and finish what was cut off.

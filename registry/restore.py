@@ -59,7 +59,7 @@ def restore(
     ids
         Which.
     missing
-        Those whose files are not there any more.
+        Those whose files are not there any more, or are not as long as they were.
     skip_conflicts
         Whether those that cannot be restored stay in the trash, and the others come back.
 
@@ -141,7 +141,7 @@ def _checked(catalog: Catalog, row: Any, missing: Collection[uuid.UUID]) -> _Row
     if row.state != KEPT:
         raise ConflictingDefinitionError("is being emptied")
     if row.dataset_id in missing:
-        raise ConflictingDefinitionError("has lost its file")
+        raise ConflictingDefinitionError("has lost its file, or it has another length than it had")
     if dataset_type is None or set(dataset_type.dimensions.required) != set(data_id):
         raise ConflictingDefinitionError(f"is of a type that is {dataset_type or 'not registered any more'}")
     if run is not None and run.type is not CollectionType.RUN:

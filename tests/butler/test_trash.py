@@ -160,6 +160,16 @@ def test_a_dataset_whose_file_or_type_is_gone_stays_in_the_trash(filled):
         filled.trash.restore(refs[1])
 
 
+def test_a_dataset_whose_file_has_another_length_stays_in_the_trash(filled):
+    refs = list(filled.query_datasets("note", "u/a"))
+    with Path(filled.get_uri(refs[0]).removeprefix("file://")).open("ab") as file:
+        file.write(b" ")
+    filled.remove_datasets(refs)
+    with pytest.raises(ConflictingDefinitionError, match="has another length than it had"):
+        filled.trash.restore(refs)
+    assert set(filled.trash.restore(refs, skip_conflicts=True).refs) == set(refs[1:])
+
+
 def test_the_last_one_removed_of_a_data_id_comes_back(butler):
     first = butler.put("note", {"n": 1}, visit=1, detector=0)
     butler.remove_datasets([first])
