@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.datasets import DatasetRef, FileDataset, StoredFile
 from ..model.errors import DataIdError, DatasetExistsError
+from ..registry import bulk
 from ..registry.registry import one_operation
 from ..storage.atomic import FolderFlushes
 from .progress import track
@@ -51,7 +52,8 @@ class ButlerFileIngest(ButlerRegistering, ButlerQueries):
             ``auto``, ``direct``, ``link``, ``copy``, ``move`` or ``in_place``: what becomes of the file. A file that
             moves is gone from its place once the transaction is committed; one below the root stays where it is.
         skip_existing
-            Whether files all of whose datasets (by their ids) are registered already are passed over.
+            Whether files all of whose datasets are registered already, by their ids or by type, data ID and RUN, are
+            passed over.
         checksums
             Whether files that are not copied are read, whole, for their checksums; otherwise only their lengths can be
             verified later. As the repository has it (``ingest_checksums`` in ``skybutler.yaml``) where left out.
@@ -77,8 +79,8 @@ class ButlerFileIngest(ButlerRegistering, ButlerQueries):
         if empty := [str(file.path) for file in files if not file.refs]:
             raise DataIdError(f"{empty[0]} is to be ingested, but no dataset of it is named.")
         if skip_existing:
-            known = self.registry.datasets.existing(ref for file in files for ref in file.refs)
-            files = [file for file in files if any(ref.id not in known for ref in file.refs)]
+            new_ids = self._not_registered(ref for file in files for ref in file.refs)
+            files = [file for file in files if any(ref.id in new_ids for ref in file.refs)]
         for run in dict.fromkeys(ref.run for file in files for ref in file.refs):
             self._check_run(run)
         alone: list[tuple[DatasetRef, StoredFile]] = []
@@ -116,6 +118,15 @@ class ButlerFileIngest(ButlerRegistering, ButlerQueries):
                 self._register(alone, shared, headers=headers)
         self._journal.after_commit(partial(os.unlink, path) for path in moved)
         return [ref for file in files for ref in file.refs]
+
+    def _not_registered(self, refs: Iterable[DatasetRef]) -> set[uuid.UUID]:
+        """Return the ids of datasets that are not registered, by their ids or by type, data ID and RUN."""
+        refs = list(refs)
+        known = self.registry.datasets.existing(refs)
+        unknown = [ref for ref in refs if ref.id not in known]
+        places = {(ref.dataset_type.name, ref.run) for ref in unknown}
+        held = {place: bulk.data_ids_in_run(self.registry, *place) for place in places}
+        return {ref.id for ref in unknown if ref.data_id.required_values not in held[ref.dataset_type.name, ref.run]}
 
     def _register_kept(
         self,

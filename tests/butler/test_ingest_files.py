@@ -107,7 +107,12 @@ def test_files_that_were_ingested_already_are_passed_over_where_told_to(butler, 
         butler.ingest(files, "copy")
     assert butler.ingest(files, "copy", skip_existing=True) == files[1].refs
     assert butler.ingest(files, "copy", skip_existing=True) == []
-    assert len(stored(butler)) == 2
+    again = [DatasetRef(ref.dataset_type, ref.data_id, ref.run) for file in files for ref in file.refs]
+    with_new_ids = [FileDataset(file.path, [ref]) for file, ref in zip(files, again, strict=True)]
+    assert butler.ingest(with_new_ids, "copy", skip_existing=True) == []
+    elsewhere = FileDataset(files[0].path, [DatasetRef(again[0].dataset_type, again[0].data_id, "other")])
+    assert butler.ingest([*with_new_ids, elsewhere], "copy", skip_existing=True) == elsewhere.refs
+    assert len(stored(butler)) == 3
 
 
 def test_one_dataset_is_not_given_twice(butler, tmp_path):
