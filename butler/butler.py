@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model import storage_class as storage_classes
+from ..model.blocks import block
 from ..model.datasets import DatasetRef, DatasetType, StoredFile
 from ..model.errors import (
     ConfigError,
@@ -223,8 +223,8 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         """
         named, ref, files = self._locate(dataset, data_id, collections, keywords, timespan)
         component = named or component
-        wanted = (
-            ref.dataset_type.storage_class if storage_class is None else storage_classes.storage_class(storage_class)
+        wanted = storage_classes.storage_class(
+            ref.dataset_type.storage_class if storage_class is None else storage_class
         )
         if component and component in (by_component := {file.component: file for file in files}):
             return self.datastore.read(by_component[component], wanted, None, parameters)
@@ -337,7 +337,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
             flushes.flush()
             self._register(stored, headers=self.header_keys.of_objects(items))
 
-    @contextmanager
+    @block
     def transaction(self) -> Iterator[None]:
         """Do all that the block does, or nothing of it, files included.
 

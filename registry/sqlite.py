@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +28,12 @@ class _Connection(sqlite3.Connection):
 
     def __del__(self) -> None:
         self.close()
+
+    def close(self) -> None:
+        """Close it; SQLite would keep its transaction, and lock, as long as a traceback keeps an unread cursor."""
+        with suppress(sqlite3.Error):  # closed already
+            self.rollback()
+        super().close()
 
 
 def path_of(url: str | Path) -> Path | None:

@@ -12,7 +12,6 @@ what is tested knows of it. Steps differ with what strikes:
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import signal
@@ -177,7 +176,6 @@ def _be_child(fault: Fault, work: Callable[[], tuple[Callable[[], object], ...]]
         warnings.simplefilter("default")  # the harm that is done is not to be taken for what a warning says of it
         *parts, afterwards = work()
         error = _do_parts(fault, parts, writing)
-        gc.collect()  # what holds a lock is held by no more than a traceback
         afterwards()
         write(writing, b"\n" + pickle.dumps((error, fault.count)))
         code = 0
@@ -204,6 +202,7 @@ def _do_parts(fault: Fault, parts: list[Callable[[], object]], writing: int) -> 
                 sys.setprofile(None)
             write(writing, b"+")
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told to the parent
+        sys.last_value = error  # as a notebook keeps it, and by its traceback all that was at work
         return _told(error)
     finally:
         os.write = write
