@@ -27,14 +27,14 @@ def each(struck, scenario, make, chosen, some):
 
 
 def test_a_writer_killed_at_any_step_leaves_what_was_done_and_at_most_orphans(struck, scenario, chosen):
-    for step, outcome, left in each(struck, scenario, Kill, chosen, 3):
+    for step, outcome, left in each(struck, scenario, Kill, chosen, 1):
         assert outcome.was_killed, step
         assert all(map(struck.is_ours, left)), step
     struck.check_whole()
 
 
 def test_ctrl_c_at_any_step_leaves_no_file_and_no_lock(struck, scenario, chosen):
-    for step, outcome, left in each(struck, scenario, Interrupt, chosen, 3):
+    for step, outcome, left in each(struck, scenario, Interrupt, chosen, 1):
         assert isinstance(outcome.error, KeyboardInterrupt | None), (step, "\n".join(outcome.error.__notes__))
         assert left == set(), step
     struck.check_whole()
@@ -42,7 +42,7 @@ def test_ctrl_c_at_any_step_leaves_no_file_and_no_lock(struck, scenario, chosen)
 
 def test_a_full_or_failing_disk_at_any_step_is_an_error_and_leaves_no_file(struck, scenario, chosen):
     for step, outcome, left in each(
-        struck, scenario, lambda step: Fail(step, ERRORS[(step or 0) % len(ERRORS)]), chosen, 2
+        struck, scenario, lambda step: Fail(step, ERRORS[(step or 0) % len(ERRORS)]), chosen, 1
     ):
         assert outcome.error is None or isinstance(outcome.error, OSError), (step, "\n".join(outcome.error.__notes__))
         assert left == set(), step
