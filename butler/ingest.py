@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -135,8 +137,19 @@ def register_instrument(butler: Butler, instrument: Instrument) -> list[str]:
         butler.collections.register(runs[0], CollectionType.RUN, doc)
         for name, ref in known.items():
             if ref is None or name in changed:
-                butler.put(name, now[name], instrument=instrument.name, run=runs[0])
+                butler.put(_described_ref(butler, name, instrument, runs[0]), now[name])
     return runs
+
+
+def _described_ref(butler: Butler, name: str, instrument: Instrument, run: str) -> DatasetRef:
+    """Return the reference of what describes an instrument, whose id follows from it and from the description.
+
+    Repositories that describe it the same have the same dataset, and what comes from one to another finds it there.
+    """
+    data_id = {"instrument": instrument.name}
+    content = json.dumps(instrument.to_dict(), sort_keys=True).encode()
+    keys = data_id | {"content": hashlib.sha256(content).hexdigest()}
+    return DatasetRef(butler.dataset_type(name), data_id, run, dataset_uuid(name, keys, run))
 
 
 def ingest_raws(

@@ -26,6 +26,17 @@ def test_a_repository_goes_into_another_one(skybutler, repository, tmp_path):
     assert told.out == skybutler("query-datasets", repository, "raw", "--format", "csv").out
 
 
+def test_what_two_repositories_took_in_alike_is_passed_over(skybutler, repository, frames, tmp_path):
+    skybutler("export", repository, tmp_path / "out")
+    skybutler("create", tmp_path / "other")
+    skybutler("ingest-raws", tmp_path / "other", frames, "--instrument", "simcam")
+    told = skybutler("import", tmp_path / "other", tmp_path / "out", "--skip-existing")
+    assert (told.code, told.err) == (0, "")
+    with Butler(tmp_path / "other") as other:
+        both = other.query_all_datasets("*", collections=["SimCam/raw", "SimCam/camera"]).count()
+    assert f"({both} were there already)" in told.out
+
+
 def test_chosen_datasets_are_exported_with_what_goes_along(skybutler, repository, tmp_path):
     words = ["raw", "-w", "exposure = 1004", "--with", "defaults", "--elements", "physical_filter"]
     told = skybutler("export", repository, tmp_path / "out", *words)
