@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .model.provenance import DatasetProvenance, FileProvenance
     from .model.records import DimensionRecord
     from .model.region import Region
-    from .model.storage_class import StorageClass
+    from .model.storage_class import StorageClass, register_storage_class
     from .model.timespan import Timespan
     from .storage.files import read, write
     from .storage.provenance import provenance
@@ -80,6 +80,7 @@ _PLACES = {
     "DimensionRecord": "model.records",
     "Region": "model.region",
     "StorageClass": "model.storage_class",
+    "register_storage_class": "model.storage_class",
     "Timespan": "model.timespan",
     "DatasetProvenance": "model.provenance",
     "FileProvenance": "model.provenance",
@@ -133,6 +134,7 @@ __all__ = [
     "ingest_raws",
     "provenance",
     "read",
+    "register_storage_class",
     "write",
 ]
 

@@ -111,7 +111,7 @@ class DatasetType:
 def _storage_class(name: str | StorageClass) -> StorageClass:
     if not isinstance(name, str | StorageClass):
         raise StorageClassError(f"a storage class is meant by its name, not by {name!r}.")
-    return storage_class(name)
+    return name if isinstance(name, StorageClass) else storage_class(name)
 
 
 class DatasetRef:

@@ -12,6 +12,7 @@ from .errors import StorageClassError, closest
 __all__ = [
     "StorageClass",
     "described_storage_class",
+    "named_storage_class",
     "register_storage_class",
     "storage_class",
     "storage_class_for",
@@ -79,6 +80,36 @@ class StorageClass:
                 f"{self.name} has no component {name!r}.{closest(name, self.components)} It has: {known}."
             )
         return storage_class(self.components[name])
+
+
+class _Named(StorageClass):
+    """A storage class that nothing in this process describes, by its name; all else of it is known once it is.
+
+    Raises `StorageClassError` when more than the name is asked before.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, name: str):
+        object.__setattr__(self, "name", name)
+
+    def __getattr__(self, attribute: str) -> Any:
+        """Return what the class itself does not have: the fields, which are never set."""
+        if attribute not in StorageClass.__slots__ or attribute == "name":
+            raise AttributeError(attribute)
+        return getattr(storage_class(self.name), attribute)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Named) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"<storage class {self.name!r}, known by its name only>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return named_storage_class, (self.name,)
 
 
 _IMAGING = "skybutler.imaging"
@@ -202,6 +233,8 @@ def storage_class(name: str | StorageClass) -> StorageClass:
     StorageClassError
         There is none.
     """
+    if isinstance(name, _Named):
+        name = name.name
     if isinstance(name, StorageClass):
         return name
     if name not in _KNOWN:
@@ -210,8 +243,21 @@ def storage_class(name: str | StorageClass) -> StorageClass:
         return _KNOWN[name]
     except KeyError:
         raise StorageClassError(
-            f"no storage class {name!r}.{closest(name, _KNOWN)} Known: {', '.join(sorted(_KNOWN))}."
+            f"no storage class {name!r}.{closest(name, _KNOWN)} Known: {', '.join(sorted(_KNOWN))}. One of your own is "
+            "described under storage_classes in skybutler.yaml, comes with the package that offers it, or is given to "
+            "skybutler.register_storage_class first."
         ) from None
+
+
+def named_storage_class(name: str) -> StorageClass:
+    """Return the storage class of that name, whether or not it is known here: one may list what one cannot read.
+
+    Of one that is not known, all but the name raises `StorageClassError`, until it is.
+    """
+    try:
+        return storage_class(name)
+    except StorageClassError:
+        return _Named(name)
 
 
 def storage_classes() -> tuple[StorageClass, ...]:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from ..model.collections import CollectionInfo, CollectionType
 from ..model.datasets import DatasetType
 from ..model.errors import CollectionNotFoundError, DatasetTypeNotFoundError, InvalidQueryError, closest
+from ..model.storage_class import named_storage_class
 from .database import Database, Prepared
 from .tables import Tables
 
@@ -280,7 +281,8 @@ def load_catalog(connection: Connection, tables: Tables) -> Catalog:
     types, type_ids = {}, {}
     for row in connection.execute(sa.select(t.dataset_type).order_by(t.dataset_type.c.name)):
         group = t.universe.conform(json.loads(row.dimensions))
-        types[row.name] = DatasetType(row.name, group, row.storage_class, row.is_calibration)
+        kind = named_storage_class(row.storage_class)  # a type that cannot be read here hides no other
+        types[row.name] = DatasetType(row.name, group, kind, row.is_calibration)
         type_ids[row.name] = row.id
     summary = connection.execute(
         sa.select(t.collection_summary.c.collection_id, t.collection_summary.c.dataset_type_id)

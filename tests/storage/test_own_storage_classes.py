@@ -1,5 +1,6 @@
 """Types of one's own are kept by a storage class and a formatter: from a package, the configuration, or code."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -7,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 from pydantic import BaseModel
 
 from skybutler.butler import Butler
+from skybutler.cli.main import command_line
 from skybutler.imaging import Box2I, Defects, Extent2I, Mask, Point2I
+from skybutler.model import storage_class as known_classes
 from skybutler.model.errors import FileFormatError, StorageClassError
-from skybutler.model.storage_class import StorageClass, described_storage_class, storage_class
+from skybutler.model.storage_class import StorageClass, described_storage_class, register_storage_class, storage_class
 from skybutler.storage.formatters import formatter_for
 
 PLUGIN = """
@@ -194,3 +198,44 @@ def test_drawings_are_svg_and_figures_png(tmp_path):
     (tmp_path / "x.svg").write_text("no drawing")
     with pytest.raises(FileFormatError, match="no SVG"):
         formatter_for(storage_class("Drawing")).read(tmp_path / "x.svg", storage_class("Drawing"), None, {})
+
+
+def test_a_type_of_an_unknown_storage_class_hides_no_other(tmp_path: Path, monkeypatch) -> None:
+    """What cannot be read here is listed, checked, exported and removed; it comes back once its class is known."""
+    monkeypatch.setattr(known_classes, "_KNOWN", dict(known_classes._KNOWN))
+    kind = StorageClass("Lamp", "builtins.dict", {"on": "Integer"}, formatter="yaml")
+    register_storage_class(kind)
+    folder = tmp_path / "repo"
+    Butler.create(folder).close()
+    with Butler(folder, run="u/lamp") as butler:
+        butler.register_dataset_type("lamp", [], "Lamp")
+        butler.register_dataset_type("other", [], "Dict")
+        butler.put("lamp", {"on": 1})
+        butler.put("other", {"a": 1})
+    del known_classes._KNOWN["Lamp"]
+    with Butler(folder, collections="u/lamp", run="u/lamp") as butler:
+        assert butler.get("other") == {"a": 1}
+        (ref,) = butler.query_datasets("lamp")
+        assert "'Lamp'" in repr(ref.dataset_type)
+        assert pickle.loads(pickle.dumps(ref)).dataset_type == ref.dataset_type
+        assert not butler.verify().findings
+        for attempt in (
+            lambda: butler.get("lamp"),
+            lambda: butler.get("lamp.on"),
+            lambda: butler.put("lamp", {}, run="u/more"),
+        ):
+            with pytest.raises(StorageClassError, match=r"no storage class 'Lamp'.*skybutler\.register_storage_class"):
+                attempt()
+        result = CliRunner().invoke(
+            command_line, ["export", str(folder), str(tmp_path / "out"), "lamp", "-c", "u/lamp"], standalone_mode=False
+        )
+        assert result.exception is None, result.exception
+        register_storage_class(kind)
+        assert butler.get("lamp") == {"on": 1}
+    del known_classes._KNOWN["Lamp"]
+    for words in (["show", "repo"], ["fsck", "repo"], ["du", "repo"], ["query-datasets", "repo", "lamp"]):
+        result = CliRunner().invoke(command_line, [words[0], str(folder), *words[2:]])
+        assert result.exit_code == 0, result.output
+    with Butler(folder, writeable=True) as butler:
+        butler.remove_datasets([ref])
+        assert not list(butler.query_datasets("lamp", collections="u/lamp"))
