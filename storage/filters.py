@@ -87,6 +87,13 @@ def _joined(how: Callable[[Any, Any], Any], terms: list[Any]) -> Any:
     return whole
 
 
+def _term(value: Any) -> Any:
+    """Return a value as an expression."""
+    import pyarrow.compute as pc
+
+    return value if isinstance(value, pc.Expression) else pc.scalar(value)
+
+
 def _field(name: str, columns: Sequence[str], text: str) -> Any:
     import pyarrow.compute as pc
 
@@ -128,7 +135,12 @@ class _Reader:
         except (SyntaxError, ValueError, RecursionError) as error:
             reason = error.msg if isinstance(error, SyntaxError) else str(error)
             raise InvalidQueryError(f"the filter {self._text!r} cannot be understood: {reason}") from None
-        return self._read(tree.body)
+        import pyarrow as pa
+
+        try:
+            return self._column(tree.body)
+        except (TypeError, OverflowError, pa.ArrowException) as error:
+            raise InvalidQueryError(f"the filter {self._text!r} cannot be understood: {error}") from error
 
     def _python_token(self, match: re.Match[str]) -> str:
         literal, quoted, sign, word = match.groups()
@@ -152,14 +164,14 @@ class _Reader:
                 return ~self._column(operand)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 value = self._read(operand)
-                return -value if isinstance(value, int | float) else 0 - value
+                return -value if isinstance(value, int | float) else _term(0) - _term(value)
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return self._read(operand)
             case ast.BoolOp(op=joint, values=values):
                 how = operator.and_ if isinstance(joint, ast.And) else operator.or_
                 return _joined(how, [self._column(value) for value in values])
             case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _COMBINE:
-                return _COMBINE[type(sign)](self._read(left), self._read(right))
+                return _COMBINE[type(sign)](self._column(left), self._column(right))
             case ast.Compare(left=left, ops=signs, comparators=others):
                 terms = []
                 for comparison, other in zip(signs, others, strict=True):
@@ -173,11 +185,8 @@ class _Reader:
         )
 
     def _column(self, node: ast.AST) -> Any:
-        """Read what must be a condition or column, not a bare number."""
-        import pyarrow.compute as pc
-
-        value = self._read(node)
-        return value if isinstance(value, pc.Expression) else pc.scalar(value)
+        """Read what takes part in a term: Python's own numbers know nothing of columns."""
+        return _term(self._read(node))
 
     def _compare(self, left: ast.AST, sign: ast.cmpop, right: ast.AST) -> Any:
         if isinstance(sign, ast.In | ast.NotIn) and isinstance(right, ast.Tuple | ast.List | ast.Constant):
@@ -189,6 +198,4 @@ class _Reader:
             return ~null if isinstance(sign, ast.IsNot) else null
         if type(sign) not in _COMPARE:
             raise InvalidQueryError(f"the filter {self._text!r} compares in a way that means nothing for columns")
-        if isinstance(left, ast.Constant):
-            return _COMPARE[type(sign)](self._column(left), self._read(right))
-        return _COMPARE[type(sign)](self._read(left), self._read(right))
+        return _COMPARE[type(sign)](self._column(left), self._column(right))

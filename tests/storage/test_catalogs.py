@@ -78,3 +78,16 @@ def test_a_camera_is_json(tmp_path: Path):
     files.write(camera, tmp_path / "camera.json")
     again = files.read(tmp_path / "camera.json", "Camera")
     assert (again.name, again["S01"]) == ("Cam", camera[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("0.5 * a + 1 < a", 1), ("-a < -3", 1), ("3 > a > 1", 1), ("a in (-1, 2)", 1), ("1 == 1", 3)],
+)
+def test_numbers_stand_on_either_side_of_columns(text: str, count: int) -> None:
+    import pyarrow as pa
+
+    from skybutler.storage.filters import row_filter
+
+    table = pa.table({"a": [1.0, 2.0, 30.0]})
+    assert table.filter(row_filter(text, ["a"])).num_rows == count
