@@ -144,6 +144,9 @@ def seconds(said: Any, what: str) -> float:
     ConfigError
         If it is none; says of what.
     """
+    match = _AMOUNT(str(said))
+    if match and not match[2] and match[1].strip("0."):
+        raise ConfigError(f"{what} is {said!r}, without a unit; write '{match[1]} days', or what it is.")
     return _amount(said, _AGES, what, "'7 days' or '12 hours'")
 
 

@@ -124,6 +124,8 @@ def test_a_set_is_restored_whole_or_not_at_all(filled):
     filled.trash.restore(other)
     with pytest.raises(ConflictingDefinitionError, match="is not in the trash"):
         filled.trash.restore(uuid.uuid4())
+    with pytest.raises(ConflictingDefinitionError, match="nothing is named to restore"):
+        filled.trash.restore([])
     with pytest.raises(ConflictingDefinitionError, match="not both"):
         filled.trash.restore(refs, run="u/a")
 
@@ -235,6 +237,9 @@ def test_the_window_is_a_setting(root, backend):
     file.write_text(f"{text}trash: soon\n")
     with pytest.raises(ConfigError, match=r"trash in skybutler.yaml 'soon' is not a number with a unit"):
         RepositoryConfig.load(root)
+    file.write_text(f"{text}trash: 5\n")
+    with pytest.raises(ConfigError, match="without a unit; write '5 days'"):
+        Butler(root)
     file.write_text(f"{text}trash: 0\n")
     with Butler(root) as butler:
         butler.remove_datasets([butler.put("note", {}, visit=1, detector=0)])
