@@ -96,7 +96,7 @@ class BundleStore(ReadableStore):
         super().__init__(in_uri(store.uri(name), ""))
         self._store, self._name = store, name
         with RemoteFile(store, name, size).open() as stream:
-            self._members = {member.name: member for member in members_of(stream, self.location)}
+            self._members = {member.name: member for member in members_of(stream, store.uri(name))}
 
     def uri(self, name: str) -> str:
         """Return the bundle's URI, with the member behind it."""

@@ -11,7 +11,7 @@ import pytest
 
 from skybutler.butler.butler import Butler
 from skybutler.imaging import Image
-from skybutler.model.errors import DatasetExistsError, FileIntegrityError
+from skybutler.model.errors import DatasetExistsError, FileFormatError, FileIntegrityError
 from skybutler.testing.small_repository import INSTRUMENT
 
 HERE = {"instrument": INSTRUMENT}
@@ -60,6 +60,12 @@ def test_datasets_are_read_where_they_lie(bundle: Path, butler: Butler, refs, ot
     for ref in refs:
         other.datastore.verify(other.registry.datasets.files(ref.id)[0])
     assert len([path for path in other.root.rglob("*") if path.suffix in (".zip", ".json", ".fits")]) == 1
+
+
+def test_what_is_no_zip_file_is_named(other: Butler, tmp_path: Path):
+    (tmp_path / "cut.zip").write_bytes(b"PK")
+    with pytest.raises(FileFormatError, match=r"/cut\.zip is no zip file"):
+        other.ingest_zip(tmp_path / "cut.zip")
 
 
 def test_a_bundle_goes_with_the_last_of_its_datasets(bundle: Path, refs, other: Butler):
