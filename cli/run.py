@@ -110,7 +110,7 @@ def run(
 
 
 def print_report(report: RunReport) -> None:
-    """Print what a run did: a table on a terminal, lines in a log; failures on standard error."""
+    """Print what a run did: a table on a terminal, lines in a log; failures, and what was missing, on standard error."""
     if not len(report.graph):
         click.echo("nothing to run: no quantum of any task was found", err=True)
     if sys.stdout.isatty():
@@ -121,6 +121,8 @@ def print_report(report: RunReport) -> None:
             click.echo(f"{item} failed: {item.why}", err=True)
     else:
         click.echo(str(report))
+    for gap in report.graph.gaps():
+        click.echo(f"warning: {gap}, which is nowhere among the inputs", err=True)
 
 
 def find_quanta(repo: str, pipeline: Pipeline, inputs: Iterable[str], where: str) -> QuantumGraph:

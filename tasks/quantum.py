@@ -67,6 +67,17 @@ class QuantumGraph:
         numbers = ", ".join(f"{label}: {len(quanta)}" for label, quanta in self.quanta.items())
         return f"QuantumGraph({self.run!r}, {numbers or 'empty'})"
 
+    def gaps(self) -> list[str]:
+        """Return which optional prerequisites were found nowhere, a line a task and dataset type."""
+        lines = []
+        for label, quanta in self.quanta.items():
+            optional = quanta[0].node.connections.prerequisites.items() if quanta else ()
+            for name, connection in optional:
+                without = sum(not refs_in(quantum.inputs[name]) for quantum in quanta)
+                if without:
+                    lines.append(f"{label}: {without} of {len(quanta)} quanta go without {connection.name!r}")
+        return lines
+
     def summary(self) -> str:
         """Return the number of quanta of each task, and why one has none."""
         lines = [f"{len(self)} quanta for {self.run}"]

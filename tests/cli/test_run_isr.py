@@ -21,7 +21,11 @@ def shown_config(text: str) -> dict[str, str]:
 @pytest.mark.parametrize("spelling", ["--id", "-id"])
 def test_either_spelling_of_id_chooses_the_data(run_isr, skybutler, repository, spelling):
     done = run_isr(repository, spelling, "visit=1005", "detector=0..1", "--rerun", "mine")
-    assert (done.code, done.out, done.err) == (0, "isr: 2 done\n", "")
+    assert (done.code, done.out) == (0, "isr: 2 done\n")
+    assert done.err.splitlines() == [
+        f"warning: isr: 2 of 2 quanta go without '{name}', which is nowhere among the inputs"
+        for name in ("bias", "dark", "flat")
+    ]
     assert skybutler("show", repository, "postISRCCD", "visit=1005", "detector=1", "-c", "rerun/mine").code == 0
 
 
