@@ -35,7 +35,10 @@ def annotate(repo: str, dataset_type: str, pairs: tuple[str, ...], where: str, c
                 click.echo(f"nothing was annotated: {reason}", err=True)
             return 1
         butler.annotate(refs, **noted)
-    click.echo(f"{', '.join(noted)} noted of {len(refs)} {dataset_type}")
+    kept = ", ".join(key for key, value in noted.items() if value is not None)
+    gone = ", ".join(key for key, value in noted.items() if value is None)
+    done = [f"{kept} noted of" if kept else "", f"{gone} taken away from" if gone else ""]
+    click.echo(f"{' and '.join(filter(None, done))} {len(refs)} {dataset_type}")
     return 0
 
 

@@ -99,6 +99,7 @@ def plot(
     if not ax.get_title():  # an exposure knows better what it is
         ax.set_title(f"{dataset} {', '.join(f'{name} {value}' for name, value in ref.data_id.items())}".rstrip())
     figure.savefig(output, dpi=120, bbox_inches="tight")
+    click.echo(f"wrote {output}")
 
 
 def _draw(

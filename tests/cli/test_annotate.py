@@ -18,7 +18,8 @@ def test_what_is_noted_is_found(skybutler, repository):
         assert [butler.annotations(ref) for ref in refs] == [noted, noted]
     told = skybutler("query-datasets", repository, "raw", "--where", "annotation.seeing < 1", "--format", "csv")
     assert len(told.out.splitlines()) == 3
-    skybutler("annotate", repository, "raw", "quality=", "n=", "-c", "SimCam/raw")
+    told = skybutler("annotate", repository, "raw", "quality=", "n=", "-c", "SimCam/raw")
+    assert told.out == "quality, n taken away from 10 raw\n"
     with Butler(repository) as butler:
         assert butler.annotations(refs[0]).keys() == {"seeing", "ok", "night", "note"}
 

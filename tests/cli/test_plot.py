@@ -24,7 +24,7 @@ def size_of(path) -> tuple[int, int]:
 def test_an_exposure_and_its_planes(skybutler, shared_repository, tmp_path, part):
     path = tmp_path / "a.png"
     done = skybutler("plot", shared_repository, f"postISRCCD{part}", *ISR[1:], "-o", path)
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (done.code, done.out, done.err) == (0, f"wrote {path}\n", "")
     width, height = size_of(path)
     assert 880 < width < 1210
     assert 800 < height < 1000
