@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Mapping
@@ -10,9 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from ..model.errors import ConfigError, RepositoryNotFoundError, RepositoryVersionError
+from ..model.errors import ConfigError, RepositoryNotFoundError, RepositoryVersionError, StorageClassError, closest
 from ..model.storage_class import described_storage_class, register_storage_class
 from ..registry.postgres import is_postgresql, with_schema
+from ..storage.formatters import formatter_names
 from .header_values import HeaderKeys
 from .places import seconds
 
@@ -21,6 +23,8 @@ __all__ = ["FILE_NAME", "RepositoryConfig"]
 FILE_NAME = "skybutler.yaml"
 _VERSION = 1
 _SQLITE_NAME = "registry.sqlite3"
+_SETTINGS = ("version", "registry", "datastore", "cache", "header_values", "compression", "ingest_checksums", "trash",
+             "storage_classes")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class RepositoryConfig:
             It was written by a later SkyButler.
         StorageClassError
             A storage class that it describes makes no sense, or is another one already.
+        ConfigError
+            A setting has a value that it cannot have, or a name that is nearly another's.
         """
         import yaml
 
@@ -97,8 +103,22 @@ class RepositoryConfig:
             raise RepositoryNotFoundError(f"{file} does not say what a repository is: {error}.") from error
         if version != _VERSION:
             raise RepositoryVersionError(f"{file} is of version {version}; this SkyButler reads version {_VERSION}.")
-        for name, said in (content.get("storage_classes") or {}).items():
-            register_storage_class(described_storage_class(name, said))
+        _check_keys(content, file)
+        described = content.get("storage_classes") or {}
+        if not isinstance(described, Mapping):
+            raise ConfigError(
+                f"storage_classes in {file} is {described!r}; it describes them by their names, such as "
+                "{Weather: {type: dict, formatter: yaml}}."
+            )
+        for name, said in described.items():
+            try:
+                new = described_storage_class(str(name), said)
+                if new.formatter and "." not in new.formatter and new.formatter not in (known := formatter_names()):
+                    near = closest(new.formatter, known)
+                    raise StorageClassError(f"storage class {name!r}: no formatter is called {new.formatter!r}.{near}")
+                register_storage_class(new)
+            except StorageClassError as error:
+                raise StorageClassError(f"{error} So says {file}.") from None
         return cls(
             file.parent,
             registry,
@@ -139,6 +159,24 @@ class RepositoryConfig:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _check_keys(content: Mapping[str, Any], file: Path) -> None:
+    """Refuse a setting that is meant for another; one that is like none, which a later SkyButler may know, is told.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is misspelt.
+    """
+    for name in content:
+        if name in _SETTINGS:
+            continue
+        if near := closest(str(name), _SETTINGS):
+            raise ConfigError(f"{file} has no setting {name!r}.{near}")
+        logging.getLogger(__name__).warning(
+            "%s has a setting %r, which this SkyButler does not know; it has %s", file, name, ", ".join(_SETTINGS)
+        )
 
 
 def _compression(said: Any) -> dict[str, str | None]:

@@ -7,12 +7,13 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..model.collections import CollectionType
 from ..model.dimensions import DimensionUniverse
-from ..model.errors import ConflictingDefinitionError, ReadOnlyError, RepositoryNotFoundError
+from ..model.errors import ConfigError, ConflictingDefinitionError, ReadOnlyError, RepositoryNotFoundError
 from ..registry.database import Database
 from ..registry.registry import Registry
 from ..registry.schema import SCHEMA_VERSION, migrate
@@ -39,12 +40,19 @@ def create_repository(
 
         universe = load_universe(universe)
         Tables(universe)
-    check_places(open_datastore(datastore, cache, root))
+    places = open_datastore(datastore, cache, root)
+    if not any(place.changes for place in places.roots):
+        raise ConfigError(
+            f"none of {', '.join(place.store.location for place in places.roots)} can be written to, and a new "
+            "repository needs a place that can: name a folder or a bucket, too."
+        )
+    check_places(places)
     if root.is_file():
         raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
     repository_id = uuid.uuid4()
     config = RepositoryConfig.new(root, registry, repository_id, in_yaml(datastore), in_yaml(cache))
     database = config.database
+    is_new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:
         if (root / FILE_NAME).exists():
@@ -65,6 +73,9 @@ def create_repository(
         made = Registry.create(database, universe, repository_id=repository_id, fill=_fill)
     except BaseException:
         _clear_away(database)
+        if is_new:
+            with suppress(OSError):  # another's, by now
+                root.rmdir()
         raise
     try:
         config.save()

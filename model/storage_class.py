@@ -131,7 +131,10 @@ def register_storage_class(new: StorageClass) -> None:
         what = (
             f"{known.pytype} already, not {new.pytype}" if known.pytype != new.pytype else "described otherwise already"
         )
-        raise StorageClassError(f"storage class {new.name!r} is {what}.")
+        raise StorageClassError(
+            f"storage class {new.name!r} is {what}, and a process knows one of a name: describe it alike "
+            "wherever it is, or use what differs in processes of their own."
+        )
 
 
 def described_storage_class(name: str, said: Any) -> StorageClass:

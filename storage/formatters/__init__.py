@@ -14,7 +14,7 @@ from .formatter import ByteSink, Formatter
 if TYPE_CHECKING:
     from ...model.storage_class import StorageClass
 
-__all__ = ["ByteSink", "Formatter", "formatter", "formatter_for", "register_formatter"]
+__all__ = ["ByteSink", "Formatter", "formatter", "formatter_for", "formatter_names", "register_formatter"]
 
 _SHIPPED = {
     "fits": ("fits_exposure", "FitsFormatter"),
@@ -63,6 +63,11 @@ def formatter(name: str) -> Formatter:
     module, class_name = _SHIPPED[name]
     made: Formatter = getattr(import_module(f".{module}", __name__), class_name)()
     return _loaded.setdefault(name, made)
+
+
+def formatter_names() -> tuple[str, ...]:
+    """Return the names of the formatters that a storage class may name; nothing is imported."""
+    return tuple(sorted({*_SHIPPED, *_loaded}))
 
 
 def formatter_for(storage_class: "StorageClass") -> Formatter:

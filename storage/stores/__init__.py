@@ -42,7 +42,11 @@ def open_store(location: str, options: Mapping[str, Any], folder: Path) -> Store
     ConfigError
         If there is no such kind of store, or it has no such option.
     """
-    scheme = location.partition(":")[0] if is_uri(location) else "file"
+    scheme, _, rest = location.partition(":")
+    if not is_uri(location):
+        if scheme in ("file", *_SCHEMES) and rest.startswith("/"):
+            raise ConfigError(f"no store reads {location!r}; did you mean {scheme}://{rest.lstrip('/')}?")
+        scheme = "file"
     if scheme == "file":
         from .local import LocalStore
 

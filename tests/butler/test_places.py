@@ -27,6 +27,8 @@ from skybutler.model.errors import (
     FileIntegrityError,
     ReadOnlyError,
     RepositoryNotFoundError,
+    SkyButlerError,
+    StorageClassError,
     StoreUnavailableError,
 )
 from skybutler.testing.bad_network import CuttingProxy, cutting_proxy, web_server
@@ -590,3 +592,24 @@ def test_a_writer_to_a_bucket_that_is_killed_leaves_orphans_at_most(bucket, tmp_
             found += 1
         assert found >= 1 + 3 + 5 + 7
         assert len(names(butler)) - found in range(5)
+
+
+def test_settings_that_are_misspelt_or_misshapen_are_refused(tmp_path, caplog):
+    Butler.create(tmp_path / "repo").close()
+    file = tmp_path / "repo/skybutler.yaml"
+    text = file.read_text()
+    for line, match in (("compresion: gzip", "did you mean"), ("storage_classes: [a]", "by their names"),
+                        ("storage_classes: {N: {type: dict, formatter: yml}}", "'yml'.*yaml")):  # fmt: skip
+        file.write_text(f"{text}{line}\n")
+        with pytest.raises((ConfigError, StorageClassError), match=f"(?i){match}"):
+            Butler(tmp_path / "repo")
+    file.write_text(f"{text}quorum: 3\n")  # of a later version, maybe
+    Butler(tmp_path / "repo").close()
+    assert "'quorum'" in caplog.text
+    with pytest.raises(ConfigError, match="s3://x/y"):
+        Butler.create(tmp_path / "other", datastore="s3:/x/y")
+    with pytest.raises(ConfigError, match="can be written to"):
+        Butler.create(tmp_path / "other", datastore="https://example.invalid/x")
+    with pytest.raises(SkyButlerError):
+        Butler.create(tmp_path / "other", registry="postgresql://nobody@127.0.0.1:1/none")
+    assert not (tmp_path / "other").exists()
