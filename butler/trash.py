@@ -126,7 +126,7 @@ class Trash:
         ------
         ConflictingDefinitionError
             One of them cannot be restored: another dataset has its place by now, its file is gone, its dataset type is
-            another one, or it is not in the trash.
+            another one, or it is not in the trash. Or nothing is named at all.
         """
         one = isinstance(datasets, DatasetRef | uuid.UUID | RemovedDataset)
         given: list[Any] = [datasets] if one else list(datasets)  # type: ignore[arg-type]
@@ -135,6 +135,10 @@ class Trash:
                 raise ConflictingDefinitionError("datasets to restore are named, or found by type and RUN; not both.")
             found = self.list(dataset_type, run=run or "*")
             given = [each for each in found if not each.is_going]
+        elif not given:
+            raise ConflictingDefinitionError(
+                "nothing is named to restore: give references or ids, or a RUN or a dataset type (run='*' is all)."
+            )
         ids = [each if isinstance(each, uuid.UUID) else each.id for each in given]
         missing = self._missing(self._registry.trash.files(ids))
         with self._journal.transaction():

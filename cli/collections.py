@@ -149,6 +149,9 @@ def remove_collections(repo: str, globs: tuple[str, ...], runs: bool, unlink: bo
 
     with Butler(repo, writeable=True) as butler:
         infos = [butler.collections.info(name) for name in butler.collections.list(globs)]
+        if not infos:
+            click.echo(f"nothing to remove: no collection matches {', '.join(globs)}", err=True)
+            return 1
         owning = [info for info in infos if info.type is CollectionType.RUN]
         if owning and not runs:
             click.echo(f"RUNs own datasets, and are removed with --runs: {', '.join(i.name for i in owning)}", err=True)
@@ -160,7 +163,9 @@ def remove_collections(repo: str, globs: tuple[str, ...], runs: bool, unlink: bo
                 names = {info.name for info in infos}
                 for info in sorted(infos, key=lambda info: info.type is not CollectionType.CHAINED):
                     _remove(butler, info.name, info.type is CollectionType.RUN, unlink, names)
-    return 0 if infos else 1
+    if not yes:
+        click.echo("nothing was removed yet: --yes does it", err=True)
+    return 0
 
 
 def _remove(butler: Butler, name: str, is_run: bool, unlink: bool, going: set[str]) -> None:

@@ -94,6 +94,10 @@ def export(
     """
     from ..butler import Butler
 
+    if Path(target).suffix == ".zip":
+        raise click.UsageError(
+            f"an export is a folder, and {target} would be one, too; `skybutler retrieve` makes zip bundles."
+        )
     with Butler(repo, writeable=False) as butler:
         refs = None
         if dataset_types or where or collections or find_all:

@@ -84,7 +84,11 @@ def found_datasets(
         found = dict.fromkeys(query)
         refs |= found
         if not found:
-            why |= dict.fromkeys(reasons(query))
+            if name in butler.registry.catalog.dataset_types:  # says in which collections they are
+                query = butler.query_datasets(
+                    name, split_names(collections) or None, where=where, find_first=not find_all
+                )
+            why |= dict.fromkeys(reasons(query) or query.explain().splitlines()[-1:])
     return list(refs), list(why)
 
 

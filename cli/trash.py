@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import collections_option, find_all_option, found_datasets, only_where_option, time_span
 from .output import format_option, print_rows, readable_size
+
+if TYPE_CHECKING:
+    from ..butler import Butler
 
 __all__ = ["du", "remove", "trash"]
 
@@ -33,7 +37,7 @@ def remove(
 
     \b
       skybutler remove demo calexp src -c u/me/first --where "visit.exposure_time < 5"
-      skybutler remove demo --run u/me/first --unlink
+      skybutler remove demo --run 'u/me/first/*' --unlink
       skybutler remove demo 'calexp*' -c u/me/old --purge --yes
     """
     from ..butler import Butler
@@ -45,6 +49,7 @@ def remove(
         raise click.UsageError("--run removes all of a RUN; name dataset types to remove some of it.")
     with Butler(repo, writeable=True) as butler:
         names = butler.collections.list(runs) if runs else []
+        _check_removable(butler, names, unlink)
         refs, _ = found_datasets(butler, dataset_types, collections, where, find_all=find_all)
         ids = [ref.id for ref in refs] + [one for name in names for one in butler.registry.datasets.ids_in_run(name)]
         if not ids and not names:
@@ -62,13 +67,38 @@ def remove(
     return 0
 
 
+def _check_removable(butler: Butler, names: Iterable[str], unlink: bool) -> None:
+    """Raise, before anything is asked, where collections are no RUNs, or chains hold RUNs.
+
+    Raises
+    ------
+    click.ClickException
+        Says what to do instead.
+    """
+    from ..model.collections import CollectionType
+
+    for name in names:
+        info = butler.collections.info(name)
+        if info.type is not CollectionType.RUN:
+            text = f"{name!r} is {info.type.name}, no RUN"
+            if info.type is CollectionType.CHAINED:
+                rows = butler.registry.catalog.flatten((name,))
+                held = [row.name for row in rows if row.type is CollectionType.RUN]
+                text += f": it searches the RUNs {', '.join(held) or '(none)'}, which --run takes"
+            raise click.ClickException(f"{text}. `skybutler remove-collections` removes {name!r}, and no dataset.")
+        if info.parents and not unlink:
+            raise click.ClickException(
+                f"{name!r} is held by {', '.join(info.parents)}; --unlink takes it out of there first."
+            )
+
+
 @click.group("trash", context_settings={"help_option_names": ["-h", "--help"]})
 def trash() -> None:
     """Show what was removed from a repository, bring it back, or remove it for good.
 
     \b
       skybutler trash list demo
-      skybutler trash restore demo --run u/me/first
+      skybutler trash restore demo --run 'u/me/first/*'
       skybutler trash empty demo --older-than "2 days"
     """
 
@@ -108,7 +138,7 @@ def trash_restore(repo: str, ids: tuple[Any, ...], dataset_type: str, run: str |
     What has its place taken by now is told, and nothing is restored, unless --skip-conflicts is given.
 
     \b
-      skybutler trash restore demo --run u/me/first
+      skybutler trash restore demo --run 'u/me/first/*'
       skybutler trash restore demo --type src --run '*'
     """
     from ..butler import Butler
@@ -116,6 +146,11 @@ def trash_restore(repo: str, ids: tuple[Any, ...], dataset_type: str, run: str |
     if bool(ids) == (run is not None or dataset_type != "*"):
         raise click.UsageError("name IDs (`skybutler trash list` shows them), or say --run or --type.")
     with Butler(repo, writeable=True) as butler:
+        found = butler.trash.list()
+        if not ids and not butler.trash.list(dataset_type, run=run or "*"):
+            what = [f"of RUN {run!r}"] * (run is not None) + [f"of type {dataset_type!r}"] * (dataset_type != "*")
+            held = ", ".join(sorted({f"{one.dataset_type} of {one.run!r}" for one in found})) or "nothing at all"
+            raise click.ClickException(f"the trash holds nothing {' '.join(what)}; there is {held}.")
         done = butler.trash.restore(ids, dataset_type=dataset_type, run=run, skip_conflicts=skip_conflicts)
     for text in [*(f"not restored: {conflict}" for conflict in done.conflicts), *(f"lost: {one}" for one in done.lost)]:
         click.echo(text, err=True)

@@ -57,6 +57,7 @@ def test_a_chain_is_made_and_edited(skybutler, small):
         (["tag", "a", "note", "-c", "b"], 1, "'a' is RUN already"),
         (["untag", "a", "note"], 1, "datasets are untagged in TAGGED collections"),
         (["remove-collections", "a"], 1, "RUNs own datasets, and are removed with --runs: a"),
+        (["remove-collections", "nope*"], 1, "no collection matches nope*"),
         (["remove-collections", "user", "--runs", "--yes"], 1, "is held by defaults"),
         (["describe-collection", "aa"], 1, "no collection 'aa'"),
         (["decertify", "a", "table"], 1, "datasets are decertified in CALIBRATION collections"),
@@ -92,6 +93,7 @@ def test_collections_are_removed_by_globs_once_it_is_meant(skybutler, small):
     skybutler("chain", small, "old/upper", "old/chain")
     said = skybutler("remove-collections", small, "old/*")
     assert said.out == "would remove CHAINED old/chain\nwould remove CHAINED old/upper\n"
+    assert "--yes does it" in said.err
     assert info(small, "old/chain").children == ("a", "b")
     assert skybutler("remove-collections", small, "old/*", "[ab]", "--runs", "--yes").code == 0
     with Butler(small) as butler:

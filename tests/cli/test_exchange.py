@@ -82,6 +82,8 @@ def test_files_are_retrieved_into_a_folder_or_a_bundle(skybutler, repository, tm
         (["transfer", "{repo}", "{repo}"], 1, "not from the same one"),
         (["retrieve", "{repo}", "x.zip", "raw", "--flat"], 2, "--flat is for folders"),
         (["export", "{repo}", "{repo}", "--transfer", "move"], 2, "'move' is not one of"),
+        (["export", "{repo}", "x.zip", "raw"], 2, "`skybutler retrieve` makes zip bundles"),
+        (["transfer", "{repo}", "{repo}", "postISRCCD", "-c", "SimCam/raw"], 1, "u/first/"),
         (["export", "{repo}", "x", "nothing"], 1, "'nothing'"),
     ],
 )

@@ -59,7 +59,11 @@ def test_whole_runs_are_removed_for_good(repo, skybutler):
     skybutler("chain", repo, "defaults", "u/a")
     held = skybutler("remove", repo, "--run", "u/*", "--purge", "--yes")
     assert held.code == 1
-    assert "held by defaults" in held.err
+    assert "held by defaults; --unlink" in held.err
+    chain = skybutler("remove", repo, "--run", "defaults")
+    assert (chain.code, chain.out) == (1, "")
+    assert "'defaults' is CHAINED, no RUN: it searches the RUNs u/a, which --run takes" in chain.err
+    assert "remove-collections" in chain.err
     done = skybutler("remove", repo, "--run", "u/*", "--purge", "--yes", "--unlink")
     assert done.out == "RUNs u/a: 6 datasets, 48 B\nremoved 6 datasets\n"
     assert not list(repo.rglob("*.json"))
@@ -83,6 +87,14 @@ def test_nothing_is_removed_unless_one_says_yes(repo, skybutler, contents, monke
         assert skybutler(*words).code == 2
     nothing = skybutler("remove", repo, "note", "-c", "u/a", "-w", "visit = 4", "--yes")
     assert (nothing.code, nothing.err) == (1, "nothing to remove: no note was found\n")
+
+
+def test_a_restoration_of_nothing_says_what_there_is(repo, skybutler):
+    nothing = skybutler("trash", "restore", repo, "--run", "nope")
+    assert (nothing.code, nothing.out) == (1, "")
+    assert "the trash holds nothing of RUN 'nope'; there is nothing at all." in nothing.err
+    skybutler("remove", repo, "note", "-c", "u/a", "--yes")
+    assert "there is note of 'u/a'." in skybutler("trash", "restore", repo, "--type", "nope").err
 
 
 def test_the_trash_is_emptied(repo, skybutler):
