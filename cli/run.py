@@ -110,7 +110,7 @@ def run(
 
 
 def print_report(report: RunReport) -> None:
-    """Print what a run did: a table on a terminal, lines in a log; failures, and what was missing, on standard error."""
+    """Print what a run did: a table on a terminal, lines in a log; failures and gaps on standard error."""
     if not len(report.graph):
         click.echo("nothing to run: no quantum of any task was found", err=True)
     if sys.stdout.isatty():
