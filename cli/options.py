@@ -84,11 +84,11 @@ def found_datasets(
         found = dict.fromkeys(query)
         refs |= found
         if not found:
+            empty: _Explains = query
             if name in butler.registry.catalog.dataset_types:  # says in which collections they are
-                query = butler.query_datasets(
-                    name, split_names(collections) or None, where=where, find_first=not find_all
-                )
-            why |= dict.fromkeys(reasons(query) or query.explain().splitlines()[-1:])
+                searched = split_names(collections) or None
+                empty = butler.query_datasets(name, searched, where=where, find_first=not find_all)
+            why |= dict.fromkeys(reasons(empty) or empty.explain().splitlines()[-1:])
     return list(refs), list(why)
 
 
