@@ -97,10 +97,24 @@ class DataIds:
                 other[column] = value
         if not other and all(name in keys for name in group.required):
             return DataId.from_mapping(group, keys)
+        self._add_only_detector(group, keys, other)
+        if not other and all(name in keys for name in group.required):
+            return DataId.from_mapping(group, keys)
         if not other:
             missing = ", ".join(name for name in group.required if name not in keys)
             raise DataIdError(f"the data ID lacks {missing}: given was {_shown(given) or 'nothing'}.")
         return self._query(group, keys, other)
+
+    def _add_only_detector(self, group: DimensionGroup, keys: dict[str, Any], other: Mapping[str, Any]) -> None:
+        """Add the detector of an instrument that has one, where nothing is said of detectors."""
+        if "detector" not in group.required or "detector" in keys or "instrument" not in keys:
+            return
+        if any(name.partition(".")[0] == "detector" for name in other):
+            return
+        detector = self._registry.universe.conform(["instrument", "detector"])
+        found = self._matching(detector, {"instrument": keys["instrument"]}, 2)
+        if len(found) == 1:
+            keys["detector"] = found[0]["detector"]
 
     def qualified(self, group: DimensionGroup, name: str, given: Iterable[str]) -> str:
         """Return a bare column that no element of a group has with the element that is meant before it.

@@ -215,3 +215,15 @@ def test_plain_keys_are_found_by_one_statement_and_other_names_by_two(noted):
     statements.clear()
     noted.find_dataset("note", instrument="SmallCam", visit="SC-0002", detector=1)
     assert len([s for s in statements if s.lstrip().upper().startswith("SELECT")]) == 2
+
+
+def test_the_only_detector_of_an_instrument_follows(noted):
+    with pytest.raises(DataIdError, match="detector"):
+        noted.find_dataset("note", visit=2)
+    one = {"instrument": "OneCam"}
+    noted.insert_dimension_records("instrument", [{"name": "OneCam", "detector_max": 5}])
+    noted.insert_dimension_records("detector", [{**one, "id": 4, "full_name": "D04"}])
+    resolve = noted.registry.data_ids.resolve
+    for name in ("visit", "exposure"):
+        group = noted.universe.conform([name, "detector"])
+        assert resolve(group, {**one, name: 1})["detector"] == 4
