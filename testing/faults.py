@@ -78,7 +78,8 @@ class Fail(Fault):
         """Whether something that can fail is about to be done; what tidies up after a failure is not failed, too."""
         if event == "c_call":
             return _changes_something(called) and called.__name__ not in ("close", "unlink", "rmdir", "rollback")
-        return event == "call" and _asks_server(frame)
+        # In a pipeline a server's failure is an answer, never an exception: nobody would read what is still to come.
+        return event == "call" and _asks_server(frame) and not frame.f_locals["self"].pgconn.pipeline_status
 
     def strike(self, called: Any) -> None:
         """Raise what the system or the database would."""
