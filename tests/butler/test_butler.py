@@ -97,7 +97,7 @@ def test_data_ids_are_given_as_keywords_mapping_or_both_without_the_only_instrum
         ({"visit": 9, "detector": 2}, r"no visit 9 of instrument 'SmallCam': there are 1, 2, 3, 4\."),
         ({"visit": 1, "detector": 2, "instrument": "smallcam"}, "there are SmallCam. Did you mean 'SmallCam'"),
         ({"visit": 1, "detektor": 2}, "Did you mean 'detector'"),
-        ({"visit": 1, "detector": "D2"}, "no detector full_name 'D2' of instrument 'SmallCam': there are D00, D01, D02"),
+        ({"visit": 1, "detector": "D2"}, "full_name 'D2' of instrument 'SmallCam': there are D00, D01, D02"),
         ({"visit": 2**63, "detector": 2}, "no visit is 9223372036854775808"),
         ({"visit": "²", "detector": 2}, "no visit name '²' of instrument 'SmallCam': there are SC-0001"),
         ({"visit": "\udc80", "detector": 2}, "lone surrogates"),
