@@ -53,6 +53,12 @@ class Weather(BaseModel):
     words: list[str] = []
 
 
+@pytest.fixture(autouse=True)
+def own_classes(monkeypatch) -> None:
+    """Let what a test makes known be known to it alone."""
+    monkeypatch.setattr(known_classes, "_KNOWN", dict(known_classes._KNOWN))
+
+
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch) -> Path:
     """A folder from which a package that offers a storage class is imported."""
@@ -200,9 +206,8 @@ def test_drawings_are_svg_and_figures_png(tmp_path):
         formatter_for(storage_class("Drawing")).read(tmp_path / "x.svg", storage_class("Drawing"), None, {})
 
 
-def test_a_type_of_an_unknown_storage_class_hides_no_other(tmp_path: Path, monkeypatch) -> None:
+def test_a_type_of_an_unknown_storage_class_hides_no_other(tmp_path: Path) -> None:
     """What cannot be read here is listed, checked, exported and removed; it comes back once its class is known."""
-    monkeypatch.setattr(known_classes, "_KNOWN", dict(known_classes._KNOWN))
     kind = StorageClass("Lamp", "builtins.dict", {"on": "Integer"}, formatter="yaml")
     register_storage_class(kind)
     folder = tmp_path / "repo"
