@@ -220,6 +220,10 @@ class Database:
             yield
         except (sa.exc.SQLAlchemyError, self._driver_error) as error:
             self._tell(error)
+        except AssertionError as error:  # SQLAlchemy finds itself not as it should be after Ctrl-C
+            if _was_interrupted(error):
+                raise KeyboardInterrupt from error
+            raise
 
     def _tell(self, error: Exception) -> NoReturn:
         if _was_interrupted(error):
@@ -296,7 +300,10 @@ class Database:
         if local.connection is not None:
             inner: _Cursor = local.connection.connection.cursor()
             return inner
-        if local.reader is None or local.generation != self._generation or self._broke_off():
+        if local.reader is not None and self._broke_off():
+            local.reader.invalidate()  # the pool would try to undo what it has begun
+            local.reader = None
+        if local.reader is None or local.generation != self._generation:
             if self.dialect_name == "sqlite":
                 local.reader = self.engine.raw_connection()
                 local.driver = local.reader.driver_connection

@@ -171,26 +171,38 @@ def _connection_class() -> type[psycopg.Connection[Any]]:
     import psycopg
 
     class SettledConnection(psycopg.Connection[Any]):
-        """A connection that Ctrl-C does not leave in the midst of a query, when nothing could be rolled back by it."""
+        """A connection that Ctrl-C does not leave in the midst of a query, its transaction open and its locks held."""
 
         def wait(self, *arguments: Any, **keywords: Any) -> Any:
             try:
                 return super().wait(*arguments, **keywords)
             except BaseException as error:
-                if not isinstance(error, Exception):
-                    _settle(self)
+                if not isinstance(error, Exception) and not self.pgconn.pipeline_status:
+                    _give_up(self)  # a pipeline gives it up at its end
                 raise
 
     return SettledConnection
 
 
 def _settle(connection: psycopg.Connection[Any]) -> None:
-    """End the query that is on its way; one in a pipeline is waited for by the pipeline."""
+    """End what is on its way, so that nothing of it is done later; whatever the driver knows of it is wrong then."""
     inner = connection.pgconn
-    if inner.transaction_status == _ACTIVE and inner.pipeline_status == 0:
+    if inner.transaction_status == _ACTIVE:
         connection.cancel_safe()
-        while inner.get_result() is not None:
-            pass
+    if inner.pipeline_status:
+        inner.pipeline_sync()
+    while inner.transaction_status == _ACTIVE:
+        inner.get_result()
+
+
+def _give_up(connection: psycopg.Connection[Any]) -> None:
+    """Undo what was begun on a connection that Ctrl-C came upon, and close it: who needs one next opens another."""
+    try:
+        if not connection.closed:
+            _settle(connection)
+            connection.pgconn.exec_(b"ROLLBACK")  # the driver's own would wait for a lock that this thread holds
+    finally:
+        connection.close()
 
 
 def session(schema: str | None, *, writeable: bool, timeout: float) -> dict[str, Any]:
@@ -377,14 +389,21 @@ def pipelined(connection: Any, *, alone: bool) -> Iterator[Any]:
                     yield cursor
                     cursor.execute("COMMIT")
                     pipeline.sync()
-                except BaseException:
+                except Exception:
                     with suppress(psycopg.Error):  # what was on its way behind the first error was not done, either
                         pipeline.sync()
                     raise
-    except BaseException:
+                except BaseException:
+                    _settle(connection)
+                    pipeline.command_queue.clear()
+                    pipeline.result_queue.clear()
+                    raise
+    except Exception:
         if not connection.closed:
-            _settle(connection)
             connection.rollback()
+        raise
+    except BaseException:
+        _give_up(connection)
         raise
 
 

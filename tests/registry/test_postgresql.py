@@ -22,6 +22,7 @@ from skybutler.model.errors import (
 from skybutler.registry.database import Database
 from skybutler.registry.registry import Registry
 from skybutler.registry.sql import numbered
+from skybutler.testing.faults import Interrupt
 
 pytestmark = pytest.mark.on_postgresql
 
@@ -268,3 +269,33 @@ def test_a_repository_opened_for_reading_cannot_be_changed(root):
         cursor = butler.registry.database.cursor()
         cursor.execute("SHOW default_transaction_read_only")
         assert cursor.fetchone() == ("on",)
+
+
+def test_ctrl_c_at_any_step_of_a_write_leaves_a_database_that_goes_on(url):
+    database = Database(url)
+    with database.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE counted (n INTEGER PRIMARY KEY)")
+
+    def insert(number: int) -> None:
+        with database.write_prepared() as cursor:
+            cursor.execute("INSERT INTO counted VALUES (%s)", [number])
+
+    fault, struck, done = Interrupt(0), 0, set()
+    while fault.step == fault.count:  # it was reached by the one before
+        fault = Interrupt(fault.step + 1)
+        database.cursor()  # connected again, if need be
+        sys.setprofile(fault)
+        try:
+            insert(fault.step)
+            done.add(fault.step)
+        except KeyboardInterrupt:
+            struck += 1
+        finally:
+            sys.setprofile(None)
+        assert not database.in_transaction
+    assert struck > 100
+    there = {row[0] for row in database.run("SELECT n FROM counted", ()).fetchall()}
+    assert done <= there
+    untold = there - done
+    assert untold == set(range(min(untold), fault.step))  # Ctrl-C came behind the commit
+    database.close()
