@@ -295,7 +295,6 @@ def test_ctrl_c_at_any_step_of_a_write_leaves_a_database_that_goes_on(url):
         assert not database.in_transaction
     assert struck > 100
     there = {row[0] for row in database.run("SELECT n FROM counted", ()).fetchall()}
+    assert fault.step in done  # the last one, which nothing struck
     assert done <= there
-    untold = there - done
-    assert untold == set(range(min(untold), fault.step))  # Ctrl-C came behind the commit
     database.close()
