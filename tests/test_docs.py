@@ -1,5 +1,6 @@
 """What users can name is documented: commands, errors, SQL views, storage classes, dependencies."""
 
+import doctest
 import re
 import runpy
 import sys
@@ -128,6 +129,16 @@ def test_the_task_of_ones_own_loads_from_beside_its_pipeline(tmp_path, monkeypat
     pipeline.override("count", "limit=17")
     task = pipeline.tasks["count"].task_class(pipeline.tasks["count"].config)
     assert task.run(sources={"psf_mag": np.array([16.0, 17.5])}).counts == {"bright": 1}
+
+
+def test_the_examples_of_imaging_do_what_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+    said: list[str] = []
+    examples = doctest.DocTestParser().get_doctest(page("imaging.md"), {}, "imaging.md", None, 0)
+    failed, tried = doctest.DocTestRunner(optionflags=flags).run(examples, out=said.append)
+    assert tried > 40
+    assert failed == 0, "".join(said)
 
 
 def test_the_readme_names_every_page():
