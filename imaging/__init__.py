@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .schema import *  # noqa: F403
     from .source_record import SourceRecord as SourceRecord
     from .spans import *  # noqa: F403
+    from .spatial_kernel import *  # noqa: F403
     from .stack import *  # noqa: F403
     from .statistics import *  # noqa: F403
     from .visit_info import *  # noqa: F403
@@ -91,6 +92,7 @@ _EXPORTS = {
     "detector": ("Amplifier", "Camera", "Detector"),
     "wcs": ("Wcs",),
     "convolution": ("ConvolutionControl", "convolve"),
+    "spatial_kernel": ("LinearCombinationKernel", "PolynomialFunction2D"),
     "warp": ("WarpingControl", "warp_exposure", "warp_image"),
     "psf": ("EmpiricalPsf", "GaussianPsf", "Psf", "Quadrupole"),
     "chebyshev": ("ChebyshevField",),

@@ -1,4 +1,4 @@
-"""Convolution: exact numbers, and what scipy says of any kernel on any plane."""
+"""Convolution: exact numbers, what scipy says of any kernel on any plane, and kernels that vary pixel by pixel."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from skybutler.imaging import ConvolutionControl, GaussianPsf, Image, MaskedImage, blocks, convolution, convolve
+from skybutler.imaging import (
+    ConvolutionControl,
+    Extent2I,
+    GaussianPsf,
+    Image,
+    LinearCombinationKernel,
+    MaskedImage,
+    PolynomialFunction2D,
+    blocks,
+    convolution,
+    convolve,
+)
 
-RAW = ConvolutionControl(normalize=False)
+RAW = ConvolutionControl(do_normalize=False)
 
 
 def point(value=1.0, size=9):
@@ -17,13 +28,22 @@ def point(value=1.0, size=9):
     return made
 
 
-def test_a_point_becomes_the_kernel():
+def test_each_pixel_is_the_sum_of_those_below_the_kernel_as_it_stands():
+    kernel = np.arange(1.0, 10).reshape(3, 3)
+    ramp = Image(np.arange(25.0).reshape(5, 5))
+    summed = convolve(ramp, kernel, RAW)
+    assert summed[1, 1] == (kernel * ramp.array[0:3, 0:3]).sum() == 366
+    assert summed[3, 2] == (kernel * ramp.array[1:4, 2:5]).sum()
+
+
+def test_a_point_becomes_the_mirror_image_of_the_kernel():
     kernel = np.arange(1.0, 10).reshape(3, 3)
     spread = convolve(point(), kernel, RAW)
-    assert np.array_equal(spread.image.array[3:6, 3:6], kernel)
-    assert np.array_equal(spread.variance.array[3:6, 3:6], 4 * kernel**2)
+    mirrored = kernel[::-1, ::-1]
+    assert np.array_equal(spread.image.array[3:6, 3:6], mirrored)
+    assert np.array_equal(spread.variance.array[3:6, 3:6], 4 * mirrored**2)
     assert np.count_nonzero(spread.mask.array & spread.mask.plane_bit_mask("CR")) == 9
-    assert convolve(point(), kernel).image[5, 5] == pytest.approx(9 / 45)
+    assert convolve(point(), kernel).image[3, 3] == pytest.approx(9 / 45)
 
 
 def test_a_kernel_of_one_pixel_changes_nothing():
@@ -41,10 +61,12 @@ def test_edges_are_nan_or_copied():
     good = np.zeros((6, 7), bool)
     good[1:-1, 2:-2] = True
     assert np.array_equal(np.isfinite(spread.image.array), good)
+    assert np.isnan(spread.image[0, 0])
+    assert spread.variance[0, 0] == np.inf
     assert np.array_equal(np.isfinite(spread.variance.array), good)
-    assert spread.mask.interpret(spread.mask[0, 0]) == "BAD,EDGE,NO_DATA"
+    assert spread.mask.interpret(spread.mask[0, 0]) == "NO_DATA"
     assert spread.mask.interpret(spread.mask[3, 3]) == "BAD"
-    copied = convolve(image, np.ones((3, 5)), ConvolutionControl(copy_edge=True))
+    copied = convolve(image, np.ones((3, 5)), ConvolutionControl(do_copy_edge=True))
     assert np.all(copied.image.array == 1)
     assert copied.mask.interpret(copied.mask[0, 0]) == "BAD,EDGE"
     assert copied[0, 0][2] == 2
@@ -82,13 +104,13 @@ def test_every_plane_is_as_scipy_has_it(height, width, holes, seed):
     made = convolve(MaskedImage(values, bits.astype("int32"), spread), kernel, RAW)
     inner = np.isfinite(made.image.array)
     np.testing.assert_allclose(
-        made.image.array[inner], signal.convolve(values, kernel, "valid", "direct").ravel(), atol=1e-10
+        made.image.array[inner], signal.correlate(values, kernel, "valid", "direct").ravel(), atol=1e-10
     )
     np.testing.assert_allclose(
-        made.variance.array[inner], signal.convolve(spread, kernel**2, "valid", "direct").ravel(), atol=1e-10
+        made.variance.array[inner], signal.correlate(spread, kernel**2, "valid", "direct").ravel(), atol=1e-10
     )
     for bit in range(9):
-        there = signal.convolve((bits >> bit & 1).astype(float), (kernel != 0).astype(float), "valid", "direct") > 0.5
+        there = signal.correlate((bits >> bit & 1).astype(float), (kernel != 0).astype(float), "valid", "direct") > 0.5
         assert np.array_equal(made.mask.array[inner] >> bit & 1, there.ravel())
 
 
@@ -112,7 +134,7 @@ def test_a_psf_is_a_kernel():
 
 def test_an_image_says_by_its_xy0_where_a_kernel_is_centred():
     spread = convolve(point(), Image(np.array([[1.0, 2.0, 3.0]]), xy0=(0, 0)), RAW)
-    assert spread.image.array[4, 4:7].tolist() == [1, 2, 3]
+    assert spread.image.array[4, 2:5].tolist() == [3, 2, 1]
     with pytest.raises(ValueError, match=r"no pixel \(0, 0\)"):
         convolve(point(), Image(np.ones((3, 3)), xy0=(1, 1)))
 
@@ -126,7 +148,78 @@ def test_kernels_that_cannot_work_are_refused():
     ):
         with pytest.raises(ValueError, match=words):
             convolve(point(), kernel)
-    assert convolve(point(), [[1.0, -1.0]], RAW).image[4, 4] == -1
+    assert convolve(point(), [[1.0, -1.0]], RAW).image[3, 4] == -1
+
+
+def test_a_kernel_of_an_even_size_is_centred_on_the_first_of_its_two_middles():
+    spread = convolve(Image(np.arange(16.0).reshape(4, 4)), [[0.0, 1.0], [0.0, 0.0]], RAW)
+    assert spread[0, 0] == 1
+    assert np.isnan(spread[3, 0])
+    assert np.isnan(spread[0, 3])
+
+
+def varying(seed=0, n=3, shape=(5, 4)):
+    rng = np.random.default_rng(seed)
+    functions = [PolynomialFunction2D([1.0, 0.002, -0.001]), PolynomialFunction2D([0.1, 0.0, 0.01]), 0.5][:n]
+    return LinearCombinationKernel(rng.uniform(0, 1, (n, *shape)) * (rng.random((n, *shape)) < 0.7), functions)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_kernel_that_varies_is_what_it_is_at_each_pixel(normalize):
+    rng = np.random.default_rng(5)
+    image = MaskedImage(Image(rng.normal(10, 1, (14, 16)), xy0=(300, 200)))
+    image.variance.array[...] = rng.uniform(1, 2, (14, 16))
+    image.mask.array[...] = (1 << rng.integers(0, 9, (14, 16))) * (rng.random((14, 16)) < 0.1)
+    kernel = varying()
+    made = convolve(image, kernel, ConvolutionControl(do_normalize=normalize))
+    for x, y in ((301, 202), (307, 207), (313, 211)):
+        one = kernel.compute_image((x, y), normalize=normalize)
+        under = image[one.bbox.shifted_by(Extent2I(x, y))]
+        value, bits, variance = made[x, y]
+        assert value == pytest.approx((one.array * under.image.array).sum())
+        assert variance == pytest.approx((one.array**2 * under.variance.array).sum(), rel=1e-6)
+        assert bits == np.bitwise_or.reduce(under.mask.array * (one.array != 0), axis=None)
+    assert made.xy0 == image.xy0
+
+
+def test_a_part_with_the_factor_0_takes_neither_bits_nor_nan():
+    parts = [[[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]]]
+    kernel = LinearCombinationKernel(parts, [1.0, PolynomialFunction2D([-4.0, 1.0, 0.0])])
+    image = MaskedImage(np.array([[1.0, 1, 1, 1, 1, np.nan, 1, 1]]))
+    image.mask[5, 0] = "BAD"
+    made = convolve(image, kernel, RAW)
+    assert made[4, 0] == (1, 0, 0)
+    assert made.mask[6, 0] == 1
+    assert made.image[3, 0] == 0
+    assert np.isnan(made.image[6, 0])
+
+
+def test_strips_of_a_varying_kernel_give_the_same_as_all_at_once(monkeypatch):
+    image = Image(np.random.default_rng(3).normal(0, 1, (40, 30)))
+    whole = convolve(image, varying(), ConvolutionControl())
+    monkeypatch.setattr(convolution, "_STRIP", 100)
+    np.testing.assert_allclose(convolve(image, varying()).array, whole.array, atol=1e-12)
+
+
+def test_polynomials_have_the_terms_of_lsst_in_their_order():
+    assert PolynomialFunction2D([1, 2, 3]).evaluate(10, 100) == 321
+    assert PolynomialFunction2D([0, 0, 0, 1, 20, 300]).evaluate(2, 3) == 4 + 20 * 6 + 300 * 9
+    assert PolynomialFunction2D([0] * 6 + [1, 10, 100, 1000]).evaluate(2, 3) == 8 + 10 * 12 + 100 * 18 + 1000 * 27
+    assert PolynomialFunction2D([1, 2, 3]).evaluate([0, 1], [0, 0]).tolist() == [1, 3]
+    assert PolynomialFunction2D([5]).order == 0
+    with pytest.raises(ValueError, match="1, 3, 6, 10"):
+        PolynomialFunction2D([1, 2])
+
+
+def test_kernels_of_a_sum_must_fit_each_other():
+    for basis, functions, words in (
+        ([np.ones((3, 3)), np.ones((5, 5))], [1, 1], "one size"),
+        ([Image(np.ones((3, 3)), (-1, -1)), Image(np.ones((3, 3)), (0, 0))], [1, 1], "one centre"),
+        ([np.ones((3, 3))], [1, 1], "factor each"),
+        ([], [], "at least one"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            LinearCombinationKernel(basis, functions)
 
 
 def test_integers_become_floats():
