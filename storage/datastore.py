@@ -7,7 +7,7 @@ and `read` and `remove` are told it again. Where files lie is its stores' affair
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,16 +15,17 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..model.datasets import StoredFile
-from ..model.errors import FileFormatError, FileIntegrityError, ReadOnlyError, SkyButlerError
+from ..model.errors import FileFormatError, FileIntegrityError, ReadOnlyError
 from ..model.provenance import DatasetProvenance, FileProvenance
-from .atomic import FolderFlushes, HashingFile, spooled
+from .atomic import FolderFlushes, HashingFile
 from .bundles import BundleStore, member_of
-from .formatters import ByteSink, Formatter, formatter_for
+from .fetching import NO_COPY, FileFetching
+from .formatters import ByteSink, formatter_for
 from .formatters import formatter as formatter_named
 from .intake import FileIntake
 from .locations import is_below
 from .paths import dataset_path, file_suffix
-from .stores import Store, is_uri
+from .stores import Store
 from .stores.local import LocalStore
 from .stores.root import Root
 
@@ -37,15 +38,11 @@ __all__ = ["Datastore"]
 
 _ATTEMPTS = 5  # to find a name that no file has
 _BUNDLES = 64  # whose lists of members are kept in memory
-_WHOLE = 1 << 20  # bytes up to which a file far away is fetched whole, rather than read in parts
-
-_NO_COPY = "no copy is kept in %s: %s"
-
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class Datastore(FileIntake):
+class Datastore(FileIntake, FileFetching):
     """The files of a repository.
 
     Parameters
@@ -70,8 +67,7 @@ class Datastore(FileIntake):
     def __init__(self, roots: Path | str | Store | Sequence[Root], cache: "FileCache | None" = None) -> None:
         if isinstance(roots, str | Path):
             roots = LocalStore(roots)
-        super().__init__((Root(roots),) if isinstance(roots, Store) else tuple(roots))
-        self.cache = cache
+        super().__init__((Root(roots),) if isinstance(roots, Store) else tuple(roots), cache)
         self.compression: Mapping[str, str | None] = {}
         self._folder = str(self.root) if self.root is not None and len(self.roots) == 1 else None
         self._bundles: dict[str, Datastore] = {}
@@ -188,12 +184,12 @@ class Datastore(FileIntake):
         path = self._on_disk(stored)
         if path is not None:
             return chosen.read(path, storage_class, component, parameters or {})
-        part = component is not None or bool(parameters)
-        with self._brought(stored, chosen, part) as source:
-            try:
-                return chosen.read(source, storage_class, component, parameters or {})
-            except FileFormatError as error:  # names a copy; the reader knows the file itself
-                raise FileFormatError(str(error).replace(str(source), self.uri(stored))) from error
+        try:
+            return self._read_far(stored, chosen, storage_class, component, parameters or {})
+        except FileFormatError as error:
+            if not self._renewed(stored, error):
+                raise
+        return self._read_far(stored, chosen, storage_class, component, parameters or {})
 
     def source(self, stored: StoredFile) -> Any:
         """Return what reads a file where it lies: its path, or a `RemoteFile` where it is not on this machine.
@@ -329,14 +325,14 @@ class Datastore(FileIntake):
             try:
                 path, size, checksum = stack.enter_context(self.cache.spooled(write))
             except OSError as error:
-                _log.warning(_NO_COPY, self.cache.folder, error)
+                _log.warning(NO_COPY, self.cache.folder, error)
                 return store.write(name, write)
             store.put(name, path)
             try:
                 if size <= self.cache.size:
                     self.cache.adopt(self._key(name, size, checksum), file_suffix(name), path)
             except OSError as error:  # the file is where it belongs
-                _log.warning(_NO_COPY, self.cache.folder, error)
+                _log.warning(NO_COPY, self.cache.folder, error)
         return size, checksum
 
     def _on_disk(self, stored: StoredFile) -> Path | None:
@@ -367,71 +363,3 @@ class Datastore(FileIntake):
                 return Path(path)
             found = f"the file {path} has {size} bytes, but {stored.size} were recorded for it"
         raise FileIntegrityError(found or self._gone(stored))
-
-    @contextmanager
-    def _brought(self, stored: StoredFile, reader: Formatter, part: bool) -> Iterator[Any]:
-        """Give a formatter a file that is not on this machine: a copy, or, of a part, what reads that alone."""
-        suffix, key = file_suffix(stored.path), self._key(stored.path, stored.size, stored.checksum)
-        cache = self.cache if self.cache is not None and stored.size <= self.cache.size else None
-        if part and reader.reads_ranges and stored.size > _WHOLE and not (cache and cache.holds(key, suffix)):
-            yield self._remote(stored)
-            return
-        fill = partial(self._fetch, stored)
-        with ExitStack() as stack:
-            path = None
-            if cache is not None:
-                try:
-                    path = stack.enter_context(cache.opened(key, suffix, stored.size, fill))
-                except SkyButlerError:
-                    raise
-                except OSError as error:  # full, or not ours to write to: one can read without
-                    _log.warning(_NO_COPY, cache.folder, error)
-            yield path or stack.enter_context(spooled(fill))[0]
-
-    def _remote(self, stored: StoredFile) -> Any:
-        """Return what reads a file where it lies."""
-        from .stores.ranges import RemoteFile
-
-        for store, name in self._places(stored):
-            size = store.size(name)
-            if size == stored.size:
-                return RemoteFile(store, name, size)
-            if size is not None:
-                raise FileIntegrityError(
-                    f"the file {store.uri(name)} has {size} bytes, but {stored.size} were recorded for it"
-                )
-        raise FileIntegrityError(self._gone(stored))
-
-    def _fetch(self, stored: StoredFile, sink: HashingFile) -> None:
-        """Read a whole file, and compare it with what is recorded; FileIntegrityError where it differs."""
-        for _ in self._through(stored, sink):
-            pass
-
-    def _through(self, stored: StoredFile, sink: HashingFile) -> Iterator[bytes]:
-        """Yield a whole file, piece by piece, each once a sink has it; errors are those of `_fetch`."""
-        for store, name in self._places(stored):
-            where = store.local_path(name) or store.uri(name)
-            if store.local_path(name) is not None and len(self.roots) > 1 and store.size(name) != stored.size:
-                continue
-            try:
-                if stored.checksum and not sink.size:
-                    sink.hash_as(stored.checksum)
-                for block in store.stream(name):
-                    sink.write(block)
-                    yield block
-            except FileNotFoundError:
-                continue
-            if sink.size != stored.size:
-                raise FileIntegrityError(
-                    f"the file {where} has {sink.size} bytes, but {stored.size} were recorded for it"
-                )
-            if stored.checksum and sink.checksum != stored.checksum:
-                raise FileIntegrityError(
-                    f"the file {where} has the checksum {sink.checksum}, but {stored.checksum} was recorded for it"
-                )
-            return
-        raise FileIntegrityError(self._gone(stored))
-
-    def _key(self, path: str, size: int, checksum: str | None) -> str:
-        """Return what tells the content of a file from that of any other, in this repository or another one."""
-        return f"{path if is_uri(path) else f'{self._locations}/{path}'} {size} {checksum}"

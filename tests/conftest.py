@@ -69,6 +69,10 @@ class Bucket:
         with urlopen(Request(f"{self.endpoint}/{self.name}", method="PUT")):
             pass
 
+    def place(self, prefix: str = "", **more: object) -> dict[str, object]:
+        """Return it as the place of a datastore."""
+        return {"root": f"s3://{self.name}{prefix}", "endpoint": self.endpoint, "region": "us-east-1", **more}
+
 
 @pytest.fixture(scope="session")
 def s3_port() -> Iterator[int]:

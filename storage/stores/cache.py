@@ -24,6 +24,7 @@ __all__ = ["FileCache"]
 
 _ATTEMPTS = 10  # to keep a copy that others evict as soon as it is there
 _SLACK = 16  # part of the size, or of the age, after which the folder is looked through again
+_BLOCK = 1 << 20
 _ABANDONED = 86400.0  # seconds after which what is not whole is nobody's any more
 
 
@@ -93,6 +94,16 @@ class FileCache:
             stack.callback(os.close, lease)
             yield path
 
+    def renew(self, key: str, suffix: str, checksum: str | None, fill: Callable[[HashingFile], None]) -> None:
+        """Fetch a copy anew, unless it has the checksum that is recorded of its content; parameters as of `opened`.
+
+        Who reads the old one meanwhile finds either under its name, never none.
+        """
+        path = self._path(key, suffix)
+        with self._fetching(key):
+            if checksum is None or _checksum(path, checksum) != checksum:
+                write_whole(str(path), fill)
+
     def holds(self, key: str, suffix: str) -> bool:
         """Whether there is a copy just now."""
         return self._path(key, suffix).exists()
@@ -147,6 +158,19 @@ class FileCache:
                             yield _Copy(found.st_mtime, found.st_size, entry.path)
                         elif now - found.st_mtime > _ABANDONED:
                             os.unlink(entry.path)  # noqa: PTH108
+
+
+def _checksum(path: Path, kind: str) -> str:
+    """Return the checksum of a copy, taken as another one was; empty where there is no copy."""
+    sink = HashingFile(None)
+    sink.hash_as(kind)
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                sink.write(block)
+    except FileNotFoundError:  # evicted
+        return ""
+    return sink.checksum
 
 
 def _lease(path: Path, size: int) -> int | None:

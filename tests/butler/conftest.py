@@ -1,5 +1,6 @@
-"""What tests of many processes share."""
+"""What tests of many processes share, and tests of files that lie anywhere."""
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -7,6 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+
+from skybutler.butler.butler import Butler
+from skybutler.model.datasets import DatasetType
+from skybutler.testing.small_repository import fill_repository
 
 WORKER = """
 import sys
@@ -48,3 +54,37 @@ def _run_together(root: Path, work: str, count: int) -> list[str]:
 def run_together() -> Callable[[Path, str, int], list[str]]:
     """Run a script, which finds ``butler`` and its ``number``, in several new processes at once."""
     return _run_together
+
+
+def _fill(butler: Butler) -> None:
+    fill_repository(butler)
+    for name, kind in (("note", "Dict"), ("stars", "DataFrame"), ("picture", "Image"), ("words", "Text")):
+        butler.register_dataset_type(DatasetType(name, ["visit", "detector"], kind))
+
+
+@pytest.fixture(scope="session")
+def fill() -> Callable[[Butler], None]:
+    """Give a repository the tiny camera, and four dataset types: ``note``, ``stars``, ``picture``, ``words``."""
+    return _fill
+
+
+@pytest.fixture(scope="session")
+def filled_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository that is filled so, and keeps its files in its own folder."""
+    root = tmp_path_factory.mktemp("template") / "repo"
+    with Butler.create(root) as butler:
+        _fill(butler)
+    return root
+
+
+@pytest.fixture
+def stored_at(filled_template: Path) -> Callable[..., Butler]:
+    """Open a copy of it whose files are elsewhere: quicker than to make one for each test."""
+
+    def copy(root: Path, datastore=None, cache=None) -> Butler:
+        shutil.copytree(filled_template, root)
+        file = root / "skybutler.yaml"
+        file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"datastore": datastore, "cache": cache}))
+        return Butler(root)
+
+    return copy
