@@ -93,7 +93,11 @@ class Wcs(LsstNames):
                 # every oddity that astropy repairs here is one that raw headers of real telescopes are full of
                 warnings.simplefilter("ignore", FITSFixedWarning)
                 made = WCS(sky)
-                return cls(made, xy0) if made.has_celestial else None
+                if not made.has_celestial:
+                    return None
+                found = cls(made, xy0)
+                _ = found._frame  # one that cannot be named is found out now
+                return found
         except Exception as error:  # astropy passes on whatever wcslib says, in a dozen kinds of exception
             kinds = [cards.get(f"CTYPE{i}") for i in (1, 2)]
             raise HeaderError(

@@ -32,6 +32,7 @@ _FIRST_READ = 4 * _BLOCK  # holds the whole header of most frames
 _COMMENTARY = ("COMMENT ", "HISTORY ", "        ")
 _DIGITS = "0123456789"
 _NO_NAME = "COMPRESSED_IMAGE"  # EXTNAME of a compressed image that has no name of its own
+_MOST_AXES = 999  # of an image (section 4.4.1.1 of the standard)
 _LARGEST_HEADER = 64 * 2**20  # a file without END is told from a large header long before memory runs out
 
 _STRING = re.compile(r" *'((?:[^']|'')*)'(.*)", re.DOTALL)
@@ -148,7 +149,7 @@ def _data_size(path: Path, values: dict[str, HeaderValue], number: int) -> int:
 
     def whole(key: str, default: int | None = None) -> int:
         value = values.get(key, default)
-        if type(value) is not int:
+        if type(value) is not int or (value < 0 and key != "BITPIX"):
             found = "is missing" if value is None else f"is {value!r}, not a whole number"
             raise FileFormatError(f"{path}: not a proper FITS file: {key} of HDU {number} {found}")
         return value
@@ -238,7 +239,8 @@ def image_cards(cards: list[_Card], values: dict[str, HeaderValue]) -> list[_Car
     """Return the cards of the image that a table of compressed tiles holds."""
     comments = {key: comment for key, _, comment in reversed(cards)}
     axes = values.get("ZNAXIS")
-    wanted = ["BITPIX", "NAXIS", *(f"NAXIS{i + 1}" for i in range(axes if isinstance(axes, int) else 0))]
+    wanted = ["BITPIX", "NAXIS"]
+    wanted += [f"NAXIS{i + 1}" for i in range(min(axes, _MOST_AXES) if isinstance(axes, int) else 0)]
     first: _Card = ("SIMPLE", True, "") if "ZSIMPLE" in values else ("XTENSION", "IMAGE", "image extension")
     image = [first, *((key, values.get(f"Z{key}"), comments.get(f"Z{key}", "")) for key in wanted)]
     image += [card for card in cards if card[0].rstrip(_DIGITS) not in _OF_THE_TABLE and card[1] != _NO_NAME]

@@ -166,7 +166,7 @@ def members_of(stream: IO[bytes], where: str) -> list[Member]:
     """
     try:
         with zipfile.ZipFile(stream) as archive:
-            listed = [info for info in archive.infolist() if not info.is_dir()]
+            listed = [info for info in archive.infolist() if not info.filename.endswith("/")]
             end = archive.start_dir
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise FileFormatError(f"{where} is no zip file that can be read: {error}") from error
@@ -207,8 +207,10 @@ def _why_refused(info: zipfile.ZipInfo, seen: set[str]) -> str:
 
 def _placed(stream: IO[bytes], info: zipfile.ZipInfo, where: str) -> Member:
     """Return where a member's bytes begin, behind the header that stands before them."""
-    stream.seek(info.header_offset)
-    header = stream.read(_LOCAL_HEADER.size)
+    header = b""
+    if info.header_offset >= 0:
+        stream.seek(info.header_offset)
+        header = stream.read(_LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
         raise FileFormatError(f"{where}: the member {info.filename!r} is not where the file says")
     *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)

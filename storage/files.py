@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..model.errors import FileFormatError, StorageClassError, closest
+from ..model.errors import FileFormatError, SkyButlerError, StorageClassError, closest
 from ..model.storage_class import StorageClass, storage_class_for
 from ..model.storage_class import storage_class as storage_class_of
 from .atomic import write_whole
@@ -183,14 +183,16 @@ def _read_fits_table(path: Path, wanted: StorageClass) -> Any:
         with FitsFile(path) as file:
             first = file.find(lambda hdu: hdu.values.get("XTENSION") in ("BINTABLE", "TABLE") and not hdu.is_image)
             if first is None:
-                raise ValueError("all its HDUs are images")
+                raise FileFormatError(f"{path} has no table that can be read: all its HDUs are images")
             if is_afw_catalog(first):
-                catalog = read_catalog(first)
+                catalog = read_catalog(first, file)
                 return catalog if wanted.name == "SourceCatalog" else from_arrow(to_arrow(catalog), wanted.name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnitsWarning)  # a unit that astropy does not know is kept by its name
             table = Table.read(path, format="fits", hdu=first.number)
-    except (OSError, ValueError, TypeError, LookupError) as error:
+    except SkyButlerError:
+        raise
+    except Exception as error:  # of a damaged file astropy raises whatever comes, also assertions
         raise FileFormatError(f"{path} has no table that can be read: {error}") from error
     return table if wanted.name == "AstropyTable" else from_arrow(to_arrow(table), wanted.name)
 
@@ -205,7 +207,7 @@ def _own_kind(path: Path, name: str) -> StorageClass:
 
         try:
             said = json.loads((pq.read_schema(path).metadata or {}).get(b"skybutler", b"{}"))
-        except (pa.ArrowInvalid, OSError, ValueError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise FileFormatError(f"{path} is not a Parquet file that can be read: {error}") from error
         return storage_class_of("SourceCatalog" if "aliases" in said else "ArrowTable")
     if name in ("json", "yaml"):

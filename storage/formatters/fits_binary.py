@@ -10,7 +10,10 @@ from ...model.errors import FileFormatError
 from .fits_cards import ZERO
 from .fits_file import Hdu
 
-__all__ = ["BinaryTable"]
+__all__ = ["MOST_FIELDS", "BinaryTable"]
+
+MOST_FIELDS = 999
+"""How many columns a table may have (section 7.3.1 of the standard)."""
 
 _FORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])([LXBIJKAEDCM]?)")
 _TYPES = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16",
@@ -44,7 +47,7 @@ class BinaryTable:
         if self.header.get("XTENSION") != "BINTABLE":
             raise FileFormatError(f"HDU {hdu.number} is no binary table")
         self._hdu = hdu
-        fields = range(1, self._number("TFIELDS") + 1)
+        fields = range(1, min(self._number("TFIELDS"), MOST_FIELDS) + 1)
         self.names = [str(self.header.get(f"TTYPE{place}", f"col{place}")).strip() for place in fields]
         self._forms: dict[str, tuple[int, str, str]] = {}
         layout: list[tuple[str, Any, tuple[int, ...]]] = []
@@ -60,7 +63,10 @@ class BinaryTable:
                 layout.append((name, np.uint8, (-(-count // 8),)))
             else:
                 layout.append((name, _TYPES[letter], (2 * count,) if letter in "PQ" else (count,)))
-        self._dtype = np.dtype(layout)
+        try:
+            self._dtype = np.dtype(layout)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise FileFormatError(f"the columns of HDU {hdu.number} are no table: {error}") from error
         if self._dtype.itemsize != self._number("NAXIS1"):
             raise FileFormatError(f"the columns of HDU {hdu.number} do not add up to NAXIS1 = {self._number('NAXIS1')}")
 

@@ -217,7 +217,7 @@ def _read_component(file: FitsFile, component: Component[Any]) -> Any:
     version = hdu.values["CLSVERS"]
     try:
         return component.unpack(read_component(hdu, file.path), version if isinstance(version, int) else None)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise FileFormatError(f"{file.path} holds no whole {component.hdu}: {error}") from error
 
 
@@ -261,12 +261,15 @@ def _metadata(reader: PlaneReader) -> Header:
 
 def _own_metadata(file: FitsFile) -> Header:
     hdu = file.find(lambda hdu: "METADATA" in hdu.names)
-    kept_apart = [] if hdu is None else read_component(hdu, file.path)["cards"]
-    cards = [
-        (position, keyword, complex(*value) if isinstance(value, list) else value, comment)
-        for position, keyword, value, comment in kept_apart
-    ]
-    return own_metadata(file[0].header, cards)
+    try:
+        kept_apart = [] if hdu is None else read_component(hdu, file.path)["cards"]
+        cards = [
+            (position, keyword, complex(*value) if isinstance(value, list) else value, comment)
+            for position, keyword, value, comment in kept_apart
+        ]
+        return own_metadata(file[0].header, cards)
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        raise FileFormatError(f"{file.path} holds no whole METADATA: {error}") from error
 
 
 def _wcs(reader: PlaneReader) -> Wcs | None:

@@ -30,6 +30,10 @@ _BLOCK = 2880
 _CARD = 80
 _OF_IMAGE = re.compile(r"ZBITPIX|ZNAXIS\d*").fullmatch
 _LONGEST_HEADER = 64 << 20  # bytes without END in which no more of a header is looked for
+_DENSEST = 200  # how many times larger than it is packed a gzipped file may be,
+_SMALL = 1 << 30  # and bytes up to which that does not matter
+_MOST_PIXELS = 2048  # that a byte of compressed ones may stand for (a deflated byte is at most 1032 plain ones),
+_FEW_PIXELS = 1 << 26  # and pixels up to which that does not matter
 _TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _SIGN_TURNED = {(8 * int(kind[1]), float(zero)): kind for kind, zero in ZERO.items()}
 
@@ -109,6 +113,15 @@ class Hdu:
             raise FileFormatError(f"{self._file.path}: HDU {self.number} is no image: its axes are {axes}")
         return axes[1], axes[0]
 
+    def check_size(self) -> None:
+        """Raise `FileFormatError` where an image cannot have as many pixels as its header says."""
+        height, width = self.shape
+        self._file.must_reach(self.offset + self.data_size)
+        if self.is_compressed and height * width > max(_FEW_PIXELS, _MOST_PIXELS * self.data_size):
+            raise FileFormatError(
+                f"{self._file.path}: HDU {self.number} says that {self.data_size} bytes are {height} x {width} pixels"
+            )
+
     def pixels(self, rows: slice = slice(None), columns: slice = slice(None)) -> "NDArray[Any]":
         """Read the image, or a part.
 
@@ -153,6 +166,7 @@ class Hdu:
         """Read a tile-compressed image, or a part; by astropy where it is of a rarer kind."""
         from .fits_tiles import read_tiles
 
+        self.check_size()
         try:
             stored = read_tiles(
                 self._stored, lambda place, size: self._file.read(self.offset + place, size), rows, columns
@@ -172,8 +186,10 @@ class Hdu:
             with self._file.for_astropy() as source, fits.open(source, lazy_load_hdus=True) as hdus:
                 hdu = hdus[self.number]
                 made = np.asarray(hdu.data[extra] if everything else hdu.section[(*extra, rows, columns)])
-        except fits.VerifyError as error:
-            raise ValueError(str(error)) from error
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # of a damaged file astropy raises whatever comes, also assertions
+            raise ValueError(f"{type(error).__name__} {error}") from error
         return np.ascontiguousarray(made, dtype=made.dtype.newbyteorder("="))
 
     def _data(self, place: int, size: int) -> bytes:
@@ -210,7 +226,8 @@ class FitsFile:
         self._stream: IO[bytes] = path.open("rb", buffering=0)
         magic = self._stream.read(9)
         if magic[:2] == b"\x1f\x8b":
-            self._stream = io.BytesIO(self._unpacked())
+            self._stream = self._unpacked()
+            self._stream.seek(0)
             magic = self._stream.read(9)
         self._size = self._stream.seek(0, io.SEEK_END)
         if not magic.startswith(b"SIMPLE  ="):
@@ -244,7 +261,7 @@ class FitsFile:
 
     def read(self, offset: int, size: int) -> bytes:
         """Read bytes; FileFormatError where the file ends before them."""
-        self._must_reach(offset + size)
+        self.must_reach(offset + size)
         self._stream.seek(offset)
         return self._stream.read(size)
 
@@ -252,7 +269,7 @@ class FitsFile:
         self, offset: int, shape: tuple[int, int], dtype: "np.dtype[Any]", left: int, right: int
     ) -> "NDArray[Any]":
         """Read the columns from `left` to `right` of a band of rows, in this machine's byte order."""
-        self._must_reach(offset + shape[0] * shape[1] * dtype.itemsize)
+        self.must_reach(offset + shape[0] * shape[1] * dtype.itemsize)
         native = dtype.newbyteorder("=")
         if isinstance(self._stream, io.BytesIO):
             band = np.frombuffer(self._stream.getbuffer(), dtype, shape[0] * shape[1], offset).reshape(shape)
@@ -271,15 +288,24 @@ class FitsFile:
         """Return a stream of the file, unpacked, that astropy may read."""
         return io.BytesIO(self._stream.getvalue()) if isinstance(self._stream, io.BytesIO) else self.path.open("rb")
 
-    def _unpacked(self) -> bytes:
+    def _unpacked(self) -> io.BytesIO:
         with self._stream as packed:
+            plain, most = io.BytesIO(), max(_SMALL, _DENSEST * packed.seek(0, io.SEEK_END))
             packed.seek(0)
             try:
-                return gzip.decompress(packed.read())
+                with gzip.GzipFile(fileobj=packed) as unpacking:
+                    while block := unpacking.read(1 << 22):
+                        plain.write(block)
+                        if plain.tell() > most:
+                            raise FileFormatError(
+                                f"{self.path}: the gzipped file would fill the memory: that is not read"
+                            )
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise FileFormatError(f"{self.path}: the gzipped file is damaged or cut short ({error})") from error
+            return plain
 
-    def _must_reach(self, end: int) -> None:
+    def must_reach(self, end: int) -> None:
+        """Raise `FileFormatError` where the file ends before a place."""
         if end > self._size:
             raise FileFormatError(f"{self.path} is cut short: it ends after {self._size} bytes, and should have {end}")
 
@@ -297,8 +323,10 @@ class FitsFile:
 
     def _header_text(self, begin: int) -> tuple[str, int]:
         """Return a header's cards before END, and its length in whole blocks; no text where no HDU begins."""
-        self._stream.seek(begin)
         text = b""
+        if begin > self._size:
+            return "", 0
+        self._stream.seek(begin)
         while True:
             more = self._stream.read(4 * _BLOCK)
             if begin and not text and not more.startswith(b"XTENSION"):

@@ -200,7 +200,7 @@ class PlaneReader:
         """Read the image or the variance, or a box of it; zeros where the file has no variance."""
         hdu = self.hdu(name)
         if hdu is None:
-            return Image.full(self.bbox if box is None else box)
+            return Image.full(self._whole_box if box is None else box)
         array, corner = self._pixels(hdu, box)
         role = next((role for role in _ROLE[name] if not self.is_own and not hdu.names.isdisjoint(ROLES[role])), None)
         return Image(array, corner) if role is None or name == "IMAGE" else variance_of(Image(array, corner), role)
@@ -209,7 +209,7 @@ class PlaneReader:
         """Read the mask, or a box of it; zeros where the file has none."""
         hdu = self.hdu("MASK")
         if hdu is None:
-            return Mask.full(self.bbox if box is None else box)
+            return Mask.full(self._whole_box if box is None else box)
         array, corner = self._pixels(hdu, box)
         if array.dtype.kind not in "iu":
             raise FileFormatError(f"{self.path} has a mask of {array.dtype} pixels, where integers should be")
@@ -222,6 +222,12 @@ class PlaneReader:
     def masked_image(self, box: Box2I | None) -> MaskedImage:
         """Read image, mask and variance, or a box of them."""
         return MaskedImage(self.image(box), self.mask(box), self.image(box, "VARIANCE"))
+
+    @property
+    def _whole_box(self) -> Box2I:
+        """The box of an image that is as large as its header says."""
+        self.main.check_size()
+        return self.bbox
 
     def _pixels(self, hdu: Hdu, box: Box2I | None) -> tuple[Any, Point2I]:
         whole = self.bbox

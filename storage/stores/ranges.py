@@ -1,5 +1,6 @@
 """A file that lies far away, read in parts: what a formatter that seeks for itself takes instead of a path."""
 
+import errno
 import io
 from typing import TYPE_CHECKING, Literal
 
@@ -53,7 +54,10 @@ class _Ranges(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
+        place = offset + (0, self._at, self._size)[whence]
+        if place < 0:
+            raise OSError(errno.EINVAL, f"there is no place {place} in a file")
+        self._at = place
         return self._at
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
