@@ -10,10 +10,7 @@ from ...model.errors import FileFormatError
 from .fits_cards import ZERO
 from .fits_file import Hdu
 
-__all__ = ["MOST_FIELDS", "BinaryTable"]
-
-MOST_FIELDS = 999
-"""How many columns a table may have (section 7.3.1 of the standard)."""
+__all__ = ["BinaryTable"]
 
 _FORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])([LXBIJKAEDCM]?)")
 _TYPES = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16",
@@ -47,7 +44,7 @@ class BinaryTable:
         if self.header.get("XTENSION") != "BINTABLE":
             raise FileFormatError(f"HDU {hdu.number} is no binary table")
         self._hdu = hdu
-        fields = range(1, min(self._number("TFIELDS"), MOST_FIELDS) + 1)
+        fields = range(1, self._number("TFIELDS") + 1)
         self.names = [str(self.header.get(f"TTYPE{place}", f"col{place}")).strip() for place in fields]
         self._forms: dict[str, tuple[int, str, str]] = {}
         layout: list[tuple[str, Any, tuple[int, ...]]] = []

@@ -32,6 +32,7 @@ _OF_IMAGE = re.compile(r"ZBITPIX|ZNAXIS\d*").fullmatch
 _LONGEST_HEADER = 64 << 20  # bytes without END in which no more of a header is looked for
 _DENSEST = 200  # how many times larger than it is packed a gzipped file may be,
 _SMALL = 1 << 30  # and bytes up to which that does not matter
+_MOST = 999  # axes, and columns of a table (sections 4.4.1.1 and 7.3.1 of the standard)
 _MOST_PIXELS = 2048  # that a byte of compressed ones may stand for (a deflated byte is at most 1032 plain ones),
 _FEW_PIXELS = 1 << 26  # and pixels up to which that does not matter
 _TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -66,6 +67,9 @@ class Hdu:
         self._stored = {key: value for key, value, _ in reversed(cards)}  # of a key given twice the first counts
         self.number = number
         self.offset = offset
+        for key in ("NAXIS", "ZNAXIS", "TFIELDS"):
+            if isinstance(said := self._stored.get(key), int) and said > _MOST:
+                raise FileFormatError(f"{file.path}: HDU {number} has {key} = {said}; there are at most {_MOST}")
         self.is_compressed = self._stored.get("ZIMAGE") is True
         self.values: Mapping[str, HeaderValue] = self._stored
         if self.is_compressed:
@@ -298,7 +302,7 @@ class FitsFile:
                         plain.write(block)
                         if plain.tell() > most:
                             raise FileFormatError(
-                                f"{self.path}: the gzipped file would fill the memory: that is not read"
+                                f"{self.path}: the gzipped file would fill the memory; it is not read"
                             )
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise FileFormatError(f"{self.path}: the gzipped file is damaged or cut short ({error})") from error

@@ -27,7 +27,6 @@ import numpy as np
 
 from ...imaging.header import HeaderValue
 from ...instruments.headers import parse_cards
-from .fits_binary import MOST_FIELDS
 from .fits_cards import BITPIX, ZERO, CardTuple, as_fits, header_bytes, write_padding
 from .formatter import ByteSink
 
@@ -228,7 +227,7 @@ class _Layout:
             return value
 
         axes, method, bits = number("ZNAXIS"), header.get("ZCMPTYPE"), number("ZBITPIX")
-        columns = {header.get(f"TTYPE{place + 1}"): place + 1 for place in range(min(number("TFIELDS"), MOST_FIELDS))}
+        columns = {header.get(f"TTYPE{place + 1}"): place + 1 for place in range(number("TFIELDS"))}
         is_plain = (
             isinstance(method, str)
             and method in ("GZIP_1", "GZIP_2", "NOCOMPRESS")
