@@ -56,11 +56,12 @@ def _divides(l: Any, r: Any, vl: Any, vr: Any, ml: Any, mr: Any, c: float, no_da
             left, right = np.float64(l[y, x]), np.float64(_at(r, y, x))
             if vl is not None:
                 v = np.float64(vl[y, x])
+                inverse = 1.0 / (right * c)
                 if vr is not None:
-                    q = left / right / right
-                    vl[y, x] = (v / right / right + np.float64(vr[y, x]) * q * q) / c / c
+                    q = left * inverse * (inverse * c)
+                    vl[y, x] = v * inverse * inverse + np.float64(vr[y, x]) * q * q
                 else:
-                    vl[y, x] = v / right / right / c / c
+                    vl[y, x] = v * inverse * inverse
             if mr is not None:
                 ml[y, x] |= mr[y, x]
             if ml is not None:  # without a branch, for the processor's vectors
