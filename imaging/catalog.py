@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .describe import Described, Part, Table
+from .footprint import Footprint
 from .functor_keys import FunctorKey
 from .schema import Field, Schema
 from .source_record import SourceMeasurements, SourceRecord
@@ -43,6 +44,8 @@ class SourceCatalog(Described, SourceMeasurements):
         and angles of astropy are converted to the column's units.
     metadata
         Anything that is to travel along; numbers, texts, lists and dictionaries survive files.
+    footprints
+        The pixels of each source, or None of those that have none; no source has any by default.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class SourceCatalog(Described, SourceMeasurements):
         columns: Mapping[str, ArrayLike] | None = None,
         *,
         metadata: Mapping[str, Any] | None = None,
+        footprints: Sequence[Footprint | None] | None = None,
     ) -> None:
         self._schema = (self.minimal_schema() if schema is None else schema).frozen()
         self.metadata: dict[str, Any] = dict(metadata or {})
@@ -69,10 +73,12 @@ class SourceCatalog(Described, SourceMeasurements):
         lengths = {name: len(column) for name, column in given.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"The columns of a catalog must have the same length, not {lengths}.")
-        self._rows = next(iter(lengths.values()), 0)
+        self._rows = next(iter(lengths.values()), len(footprints or ()))
         self._columns = {
             field.name: given[field.name] if field.name in given else field.empty(self._rows) for field in self._schema
         }
+        self._footprints: Column | None = None
+        self.footprints = footprints
 
     @staticmethod
     def minimal_schema() -> Schema:
@@ -93,6 +99,41 @@ class SourceCatalog(Described, SourceMeasurements):
     def columns(self) -> dict[str, Column]:
         """Every column by name, in the schema's order."""
         return {name: column[: self._rows] for name, column in self._columns.items()}
+
+    @property
+    def footprints(self) -> list[Footprint | None] | None:
+        """The footprint of each row, None of those that have none; None where no row has ever had one.
+
+        They go with the rows wherever these go. What is assigned must be as many as the rows, or None.
+        """
+        return None if self._footprints is None else self._footprints[: self._rows].tolist()
+
+    @footprints.setter
+    def footprints(self, given: Sequence[Footprint | None] | None) -> None:
+        if given is None:
+            self._footprints = None
+            return
+        if len(given) != self._rows:
+            raise ValueError(f"{len(given)} footprints for a catalog of {self._rows} rows.")
+        kept = _no_footprints(self._rows)
+        for row, one in enumerate(given):
+            kept[row] = _checked_footprint(one)
+        self._footprints = kept
+
+    def get_footprint(self, row: int) -> Footprint | None:
+        """Return the footprint of a row; what ``catalog[row].footprint`` does."""
+        row = self._row(row)
+        found: Footprint | None = None if self._footprints is None else self._footprints[row]
+        return found
+
+    def set_footprint(self, row: int, footprint: Footprint | None) -> None:
+        """Set the footprint of a row; what ``catalog[row].footprint = footprint`` does."""
+        row = self._row(row)
+        if self._footprints is None:
+            if footprint is None:
+                return
+            self._footprints = _no_footprints(self._rows)
+        self._footprints[row] = _checked_footprint(footprint)
 
     def __len__(self) -> int:
         return self._rows
@@ -116,7 +157,7 @@ class SourceCatalog(Described, SourceMeasurements):
         if isinstance(key, int | np.integer) and not isinstance(key, bool):
             return SourceRecord(self, self._row(int(key)))
         if isinstance(key, slice):
-            return self._with({name: column[key] for name, column in self.columns.items()})
+            return self._with(lambda column: column[key])
         return self.subset(key)
 
     def __setitem__(self, key: str | Field | FunctorKey, value: Any) -> None:
@@ -138,7 +179,7 @@ class SourceCatalog(Described, SourceMeasurements):
             self._row(key)
         elif key.step not in (None, 1):
             raise IndexError(f"Rows are deleted singly or in one run, not in steps of {key.step}.")
-        self._set_columns({name: np.delete(column, key, axis=0) for name, column in self.columns.items()})
+        self._change(lambda column: np.delete(column, key, axis=0))
 
     def get(self, key: str | Field) -> Column:
         """Return a column by name, alias or field; shape ``(n, *field.shape)``."""
@@ -161,6 +202,8 @@ class SourceCatalog(Described, SourceMeasurements):
         self._grow(1)
         for field in self._schema:
             self._columns[field.name][self._rows] = field.default
+        if self._footprints is not None:
+            self._footprints[self._rows] = None
         self._rows += 1
         return SourceRecord(self, self._rows - 1)
 
@@ -184,7 +227,12 @@ class SourceCatalog(Described, SourceMeasurements):
         if theirs != ours:
             differing = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
             raise ValueError(f"Catalogs must have the same columns to be joined; they differ in {differing}.")
-        self._set_columns({name: np.concatenate([column, other[name]]) for name, column in self.columns.items()})
+        footprints = None
+        if self._footprints is not None or other._footprints is not None:
+            footprints = np.concatenate([_no_footprints(len(one)) if one._footprints is None else
+                                         one._footprints[: len(one)] for one in (self, other)])  # fmt: skip
+        columns = {name: np.concatenate([column, other[name]]) for name, column in self.columns.items()}
+        self._take(columns, footprints)
 
     def subset(self, rows: ArrayLike) -> Self:
         """Return a copy of the rows that a boolean array selects, or an integer array lists.
@@ -201,12 +249,12 @@ class SourceCatalog(Described, SourceMeasurements):
             index = index.astype(np.intp)
         if index.dtype.kind not in "biu" or index.ndim != 1:
             raise TypeError(f"Rows are chosen by a boolean or integer array of one dimension, not by {rows!r}.")
-        return self._with({name: column[index] for name, column in self.columns.items()})
+        return self._with(lambda column: column[index])
 
     def sort(self, key: str | Field = "id") -> None:
         """Sort the rows by a column, stably, NaN last; columns obtained earlier keep the old order."""
         order = np.argsort(self[key], kind="stable")
-        self._set_columns({name: column[order] for name, column in self.columns.items()})
+        self._change(lambda column: column[order])
 
     def is_sorted(self, key: str | Field = "id") -> bool:
         """Whether a column never falls from one row to the next."""
@@ -224,10 +272,13 @@ class SourceCatalog(Described, SourceMeasurements):
 
     def copy(self) -> Self:
         """Return a catalog with columns and metadata of its own, all writable."""
-        return self._with({name: column.copy() for name, column in self.columns.items()})
+        return self._with(np.copy)
 
     def as_astropy(self, *, copy: bool = False) -> AstropyTable:
-        """Return an `astropy.table.Table` with units, descriptions and metadata; it shares memory unless `copy`."""
+        """Return an `astropy.table.Table` with units, descriptions and metadata; it shares memory unless `copy`.
+
+        Footprints have no place there.
+        """
         from .catalog_tables import as_astropy
 
         return as_astropy(self, copy=copy)
@@ -235,14 +286,17 @@ class SourceCatalog(Described, SourceMeasurements):
     def to_pandas(self) -> pd.DataFrame:
         """Return a `pandas.DataFrame`; an array column becomes one column an element, ``name_0`` and so on.
 
-        It shares memory; units, descriptions and metadata are in ``attrs``.
+        It shares memory; units, descriptions and metadata are in ``attrs``. Footprints have no place there.
         """
         from .catalog_tables import to_pandas
 
         return to_pandas(self)
 
     def to_arrow(self) -> pa.Table:
-        """Return a `pyarrow.Table`, sharing numbers and arrays; units and docs are in the fields' metadata."""
+        """Return a `pyarrow.Table`, sharing numbers and arrays; units and docs are in the fields' metadata.
+
+        Footprints are a column of structs, ``footprint``.
+        """
         from .catalog_tables import to_arrow
 
         return to_arrow(self)
@@ -298,13 +352,21 @@ class SourceCatalog(Described, SourceMeasurements):
             raise ValueError(f"{field.name}: {np.shape(value)[0]} values for a catalog of {self._rows} rows.")
         return (self._rows, *field.shape)
 
-    def _with(self, columns: dict[str, Column]) -> Self:
+    def _with(self, change: Callable[[Column], Column]) -> Self:
+        """Return a catalog of what a function makes of every column, footprints too."""
         made = type(self)(self._schema, metadata=self.metadata)
-        made._set_columns(columns)
+        made._take(*self._changed(change))
         return made
 
-    def _set_columns(self, columns: dict[str, Column]) -> None:
-        self._columns = columns
+    def _change(self, change: Callable[[Column], Column]) -> None:
+        self._take(*self._changed(change))
+
+    def _changed(self, change: Callable[[Column], Column]) -> tuple[dict[str, Column], Column | None]:
+        footprints = None if self._footprints is None else change(self._footprints[: self._rows])
+        return {name: change(column) for name, column in self.columns.items()}, footprints
+
+    def _take(self, columns: dict[str, Column], footprints: Column | None) -> None:
+        self._columns, self._footprints = columns, footprints
         self._rows = len(next(iter(columns.values()))) if columns else 0
 
     def _grow(self, rows: int) -> None:
@@ -316,6 +378,19 @@ class SourceCatalog(Described, SourceMeasurements):
                 larger = np.empty((max(needed, 2 * self._rows, 16), *field.shape), dtype=column.dtype)
                 larger[: self._rows] = column[: self._rows]
                 self._columns[field.name] = larger
+        if self._footprints is not None and len(self._footprints) < needed:
+            more = _no_footprints(max(needed, 2 * self._rows, 16) - self._rows)
+            self._footprints = np.concatenate([self._footprints[: self._rows], more])
+
+
+def _no_footprints(rows: int) -> Column:
+    return np.full(rows, None, dtype=object)
+
+
+def _checked_footprint(given: Any) -> Footprint | None:
+    if given is not None and not isinstance(given, Footprint):
+        raise TypeError(f"The pixels of a source are a Footprint, or None, not a {type(given).__name__}.")
+    return given
 
 
 def _as_column(field: Field, values: ArrayLike) -> Column:

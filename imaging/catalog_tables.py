@@ -3,6 +3,7 @@
 Arrow tables say of a field what it is in the field's metadata: ``unit`` and ``description``, as the LSST Butler writes
 them, and ``skybutler`` (a JSON object) what else the schema knows. The table's own metadata hold ``skybutler`` (aliases
 and the catalog's metadata, JSON) and the ``lsst::arrow::`` keys by which the LSST Butler gives back text and arrays.
+Footprints are a column of structs (`footprint_columns`).
 """
 
 from __future__ import annotations
@@ -130,6 +131,13 @@ def to_arrow(catalog: SourceCatalog) -> pa.Table:
         columns.add(field.name, catalog[field], texts=texts)
         if field.type == "String" and field.size:
             columns.metadata[f"{LENGTH}{field.name}".encode()] = str(field.size).encode()
+    if catalog.footprints is not None:
+        from .footprint_columns import to_arrow_column
+
+        name = "footprint" if "footprint" not in catalog.schema else "footprint_pixels"
+        described, structs = to_arrow_column(catalog.footprints, name)
+        columns.fields.append(described)
+        columns.arrays.append(structs)
     own = {"version": ARROW_VERSION, "aliases": dict(catalog.schema.aliases), "metadata": catalog.metadata}
     columns.metadata[OWN] = json.dumps(own, default=_jsonable).encode()
     return columns.table()
@@ -146,6 +154,7 @@ def from_arrow(kind: type[CatalogT], table: pa.Table) -> CatalogT:
         If the table was written by a newer version, or its description is none that SkyButler wrote.
     """
     from .arrow_columns import numpy_columns, own_metadata
+    from .footprint_columns import from_arrow_column, is_footprint_column
 
     own = own_metadata(table.schema.metadata)
     version, aliases, metadata = (
@@ -158,12 +167,15 @@ def from_arrow(kind: type[CatalogT], table: pa.Table) -> CatalogT:
         )
     if not isinstance(metadata, dict) or not isinstance(aliases, dict):
         raise FileFormatError("the table's metadata 'skybutler' are not what SkyButler writes for a catalog")
+    footprints = None
+    for name in [field.name for field in table.schema if is_footprint_column(field)]:
+        footprints, table = from_arrow_column(table[name]), table.drop_columns([name])
     schema, columns = Schema(aliases=aliases), {}
     for column in numpy_columns(table):
         values = columns[column.name] = _with_defaults(column)
         size = _extra_size(column.texts.get("skybutler"))
         _add_field(schema, column.name, values, column.texts.get("unit", ""), column.texts.get("description", ""), size)
-    return kind(schema, columns, metadata=metadata)
+    return kind(schema, columns, metadata=metadata, footprints=footprints)
 
 
 def _add_field(

@@ -129,7 +129,7 @@ class _Convolution:
 
     def sum_variances(self, pixels: NDArray[Any], out: NDArray[Any]) -> None:
         """Sum variances with the square of the kernel."""
-        terms = []
+        terms: list[tuple[Floats, tuple[int, ...]]] = []
         for one, other in combinations_with_replacement(range(len(self._basis)), 2):
             weights = self._basis[one] * self._basis[other]
             if weights.any():
@@ -152,9 +152,9 @@ class _Convolution:
                     if bad is not None:
                         convolved[_valid_or(bad, weights != 0)] = np.nan
                     convolved = convolved[:, columns.start : columns.stop]
-                    for part in parts if factors is not None else ():
-                        convolved *= factors[part]
-                        np.copyto(convolved, 0.0, where=np.equal(factors[part], 0.0))  # NaN that are not taken either
+                    for factor in [factors[part] for part in parts] if factors is not None else ():
+                        convolved *= factor
+                        np.copyto(convolved, 0.0, where=np.equal(factor, 0.0))  # NaN that are not taken either
                     total += convolved
                 with np.errstate(divide="ignore", invalid="ignore"):
                     out[block] = total if divisor is None else total / divisor**power

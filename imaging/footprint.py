@@ -1,7 +1,7 @@
 """Footprints: the pixels of one source, with its peaks, and with their values where these are kept."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -27,6 +27,8 @@ class Peak(LsstNames):
     """PARENT coordinate of the pixel."""
     value: float
     """The pixel's value; negative for a source below the background."""
+    id: int = field(default=0, compare=False)
+    """Number that whoever found it gave it; what peaks are compared by is only where and how high they are."""
 
     @property
     def position(self) -> Point2I:
@@ -112,7 +114,7 @@ class Footprint(LsstNames):
     def shifted_by(self, offset: Extent2I | tuple[int, int]) -> "Footprint":
         """Return the footprint moved by an offset, its peaks too."""
         x, y = Extent2I(offset)
-        peaks = [Peak(peak.x + x, peak.y + y, peak.value) for peak in self._peaks]
+        peaks = [replace(peak, x=peak.x + x, y=peak.y + y) for peak in self._peaks]
         return Footprint(self._spans.shifted_by(offset), peaks)
 
     def merged_with(self, other: "Footprint") -> "Footprint":

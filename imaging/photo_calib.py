@@ -202,7 +202,7 @@ class PhotoCalib(LsstNames):
                 made += [("magErr", magnitude_err, "error of the magnitude", "mag")]
             for suffix, values, doc, units in made:
                 columns[schema.add_field(f"{prefix}_{suffix}", "D", doc, units).name] = values
-        return type(catalog)(schema, columns, metadata=catalog.metadata)
+        return type(catalog)(schema, columns, metadata=catalog.metadata, footprints=catalog.footprints)
 
     def to_dict(self) -> dict[str, Any]:
         """Return mean, error and field as plain values and arrays."""

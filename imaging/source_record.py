@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .catalog import SourceCatalog
+    from .footprint import Footprint
     from .psf import Quadrupole
     from .wcs import Wcs
 
@@ -223,6 +224,15 @@ class SourceRecord(Described, SourceMeasurements):
         """Which row of its catalog this is, from 0."""
         return self._row
 
+    @property
+    def footprint(self) -> Footprint | None:
+        """The pixels of the source; None where it has none."""
+        return self._catalog.get_footprint(self._row)
+
+    @footprint.setter
+    def footprint(self, given: Footprint | None) -> None:
+        self._catalog.set_footprint(self._row, given)
+
     def __getitem__(self, key: str | Field | FunctorKey) -> Any:
         if isinstance(key, FunctorKey):
             return key.pack([self[name] for name in key.names])
@@ -250,7 +260,9 @@ class SourceRecord(Described, SourceMeasurements):
         return {name: self[name] for name in self.schema.extract(*(patterns or ("*",)))}
 
     def assign(self, values: SourceRecord | Mapping[str, Any]) -> None:
-        """Set every value that another record, or a mapping, has for the columns of this one."""
+        """Set every value that another record, or a mapping, has for the columns of this one; footprints, too."""
+        if isinstance(values, SourceRecord):
+            self.footprint = values.footprint
         given = values.extract("*") if isinstance(values, SourceRecord) else values
         for name, value in given.items():
             self[name] = value

@@ -115,6 +115,27 @@ class Spans(LsstNames):
         return cls._of(_sweep([(np.concatenate(runs, axis=1), 1)], lambda depth: depth > 0))
 
     @classmethod
+    def each_of(cls, runs: Integers, bounds: Integers) -> list[Self]:
+        """Make many sets, checked together.
+
+        Parameters
+        ----------
+        runs
+            y, x0 and x1 of the runs of all, shape (3, n).
+        bounds
+            Where the runs of each set begin, and where those of the last end: one more than there are sets.
+        """
+        if np.any(runs[1] > runs[2]):
+            raise ValueError("a run is (y, x0, x1) with x1, which is inside, not before x0")
+        y, x0, x1 = runs
+        apart = np.ones(y.size + 1, bool)  # whether each run lies behind the one before it
+        apart[1:-1] = (y[1:] > y[:-1]) | ((y[1:] == y[:-1]) & (x0[1:] > x1[:-1] + 1))
+        apart[bounds] = True
+        if apart.all():
+            return [cls._of(runs[:, first:last]) for first, last in pairwise(bounds.tolist())]
+        return [cls(runs[:, first:last].T) for first, last in pairwise(bounds.tolist())]
+
+    @classmethod
     def _of(cls, runs: Integers) -> Self:
         """Make a set of runs that are in order and do not touch."""
         made = object.__new__(cls)
@@ -317,6 +338,11 @@ class Spans(LsstNames):
         array = np.full((box.height, box.width), fill, np.asarray(line).dtype)
         array[self.indices(box.min)] = line
         return array
+
+    @property
+    def runs(self) -> Integers:
+        """y, x0 and x1 (which is inside) of every run, in order; shape (3, n), not to be changed."""
+        return self._runs
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         """Yield (y, x0, x1) of each run; x1 is inside."""

@@ -8,7 +8,7 @@ unpickled, and mappings in the text of Starlink AST are left alone.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,7 @@ Row = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _DEGREES = 180.0 / math.pi
+_OF_PEAKS = {"id", "f_x", "f_y", "i_x", "i_y", "peakValue"}
 _ROOT = 1
 """Number of the object that a file is, where it is one object alone."""
 
@@ -76,6 +77,7 @@ class Archive:
             self._parts.setdefault(int(number), []).append((place[0], place[1], place[2], place[3]))
             self._names[int(number)] = str(columns["name"][row])
         self._tables: dict[int, list[Row]] = {}
+        self._left_out: set[str] = set()
 
     def _unread(self, number: int) -> FileFormatError:
         name = self._names.get(number)
@@ -109,6 +111,12 @@ class Archive:
         except FileFormatError as error:
             _log.warning("%s is read without its %s: %s", self.path, what, error)
             return None
+
+    def leave_out(self, what: str, columns: Collection[str]) -> None:
+        """Say, once, that things are read without some of their columns."""
+        if columns and what not in self._left_out:
+            self._left_out.add(what)
+            _log.warning("%s is read without %s of its %s", self.path, ", ".join(sorted(columns)), what)
 
     def _table(self, number: int) -> list[Row]:
         if number not in self._tables:
@@ -283,7 +291,10 @@ def _footprint(archive: Archive, parts: list[list[Row]]) -> Footprint:
     """Return a footprint; the early ones have their spans themselves, later ones the number of a SpanSet."""
     first = parts[0]
     spans = archive.get(int(first[0]["id"])) if first and "id" in first[0] else _spans(archive, parts)
-    return Footprint(spans, [Peak(int(row["i_x"]), int(row["i_y"]), float(row["peakValue"])) for row in parts[1]])
+    if parts[1]:
+        archive.leave_out("peaks", parts[1][0].keys() - _OF_PEAKS)
+    peaks = [Peak(int(row["i_x"]), int(row["i_y"]), float(row["peakValue"]), int(row["id"])) for row in parts[1]]
+    return Footprint(spans, peaks)
 
 
 def _heavy_footprint(archive: Archive, parts: list[list[Row]]) -> HeavyFootprint:

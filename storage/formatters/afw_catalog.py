@@ -6,7 +6,7 @@ card can hold, as JSON, the card SKYBMETA.
 
 What changed between versions is brought to the names of today: fields of several parts (points, moments, covariances of
 version 0) become one column a part; ``Sigma`` (before version 2) and ``flux`` in counts (before version 3) are found by
-aliases as ``Err`` and ``instFlux``.
+aliases as ``Err`` and ``instFlux``. Footprints are in an archive behind the table (`afw_footprints`).
 """
 
 import json
@@ -21,6 +21,7 @@ import numpy as np
 from ...imaging.catalog import SourceCatalog
 from ...imaging.schema import Field, Schema
 from ...model.errors import FileFormatError, StorageClassError
+from .afw_footprints import COLUMN, FootprintArchive, is_footprint_column, read_footprints
 from .fits_binary import BinaryTable
 from .fits_cards import ZERO, CardTuple, big_endian, card_text, header_bytes, write_padding
 from .fits_file import FitsFile, Hdu
@@ -49,7 +50,7 @@ _PARTS = {
 _MINIMAL = ("id", "coord_ra", "coord_dec", "parent")
 _OF_THE_TABLE = re.compile(
     r"(TTYPE|TFORM|TDOC|TUNIT|TCCLS|TFLAG|TFDOC|TDIM|TZERO|TSCAL|TNULL)\d+|FLAGCOL|AFW_TYPE|AFW_TABLE_VERSION|ALIAS|"
-    r"AR_HDU|EXTNAME|EXTTYPE|SKYBMETA|TFIELDS|[A-Z]+_FLUX_SLOT|CENTROID_SLOT|SHAPE_SLOT|COMMENT|HISTORY"
+    r"AR_HDU|SPANCOL|PEAKCOL|HVY(PIX|MSK|VAR)CO|EXTNAME|EXTTYPE|SKYBMETA|TFIELDS|[A-Z]+_FLUX_SLOT|CENTROID_SLOT|SHAPE_SLOT|COMMENT|HISTORY"
 ).fullmatch
 _OLD_SLOTS = {"PSF_FLUX": "PsfFlux", "AP_FLUX": "ApFlux", "INST_FLUX": "GaussianFlux", "MODEL_FLUX": "ModelFlux",
               "CALIB_FLUX": "CalibFlux", "CENTROID": "Centroid", "SHAPE": "Shape"}  # fmt: skip
@@ -82,7 +83,7 @@ class AfwCatalogFormatter(Formatter):
             table = file.find(is_afw_catalog)
             if table is None:
                 raise FileFormatError(f"{path} holds no catalog that afw or SkyButler wrote")
-            catalog = read_catalog(table)
+            catalog = read_catalog(table, file)
         parts = {None: catalog, "schema": catalog.schema, "columns": catalog.schema.names, "rowcount": len(catalog)}
         if component not in parts:
             raise no_component(str(component), [str(name) for name in parts if name], storage_class)
@@ -93,6 +94,7 @@ def _write_table(sink: ByteSink, catalog: SourceCatalog) -> None:
     flags = [field for field in catalog.schema if field.is_flag and not field.shape]
     others = [field for field in catalog.schema if field not in flags]
     rows = len(catalog)
+    archive = None if catalog.footprints is None else FootprintArchive(catalog.footprints)
     columns: list[tuple[Any, ...]] = []
     described: list[CardTuple] = []
     if flags:
@@ -111,6 +113,13 @@ def _write_table(sink: ByteSink, catalog: SourceCatalog) -> None:
         if field.units:
             described.append((f"TUNIT{place}", _ascii(field.units), ""))
         columns.append((field.name, stored.dtype.str, stored.shape[1:], stored))
+    if archive is not None:
+        if COLUMN in catalog.schema.names:
+            raise StorageClassError(f"a catalog of footprints is kept as FITS if it has no other column {COLUMN!r}")
+        place = len(columns) + 1
+        described += [(f"TTYPE{place}", COLUMN, "archive ID for Footprint"), (f"TFORM{place}", "1J", "")]
+        described += [(f"TCCLS{place}", "Scalar", ""), ("AR_HDU", 3, "HDU, from 1, with the index of footprints")]
+        columns.append((COLUMN, ">i4", (), archive.numbers))
     table = np.empty(rows, [(name, kind, shape) for name, kind, shape, _ in columns])
     for name, _, _, stored in columns:
         table[name] = stored
@@ -126,6 +135,8 @@ def _write_table(sink: ByteSink, catalog: SourceCatalog) -> None:
         raise StorageClassError(f"this catalog cannot be kept as FITS: {error}") from error
     sink.write(table.view(np.uint8).reshape(-1) if table.nbytes else b"")
     write_padding(sink, table.nbytes)
+    if archive is not None:
+        archive.write(sink)
 
 
 def _stored(field: Field, column: "np.ndarray[Any, Any]") -> tuple[str, dict[str, Any], "np.ndarray[Any, Any]"]:
@@ -176,13 +187,15 @@ def _ascii(text: str) -> str:
     return re.sub(r"[^ -~]", "?", text).strip()
 
 
-def read_catalog(hdu: Hdu) -> SourceCatalog:
-    """Read a catalog.
+def read_catalog(hdu: Hdu, file: FitsFile) -> SourceCatalog:
+    """Read a catalog, with its footprints.
 
     Parameters
     ----------
     hdu
         Its table (`is_afw_catalog`).
+    file
+        What it is in.
 
     Raises
     ------
@@ -197,8 +210,8 @@ def read_catalog(hdu: Hdu) -> SourceCatalog:
     columns: dict[str, Any] = {}
     flag_column = table.header.get("FLAGCOL")
     for place, name in enumerate(table.names, 1):
-        if place == flag_column or (name == "footprint" and "AR_HDU" in table.header):
-            continue  # a footprint's number in the archive says nothing without it
+        if place == flag_column or is_footprint_column(table, name):
+            continue
         if table.letter(name) in "PQ":
             _log.warning("column %s is left out: the length of its values varies", name)
             continue
@@ -207,7 +220,7 @@ def read_catalog(hdu: Hdu) -> SourceCatalog:
         _add_flags(schema, columns, table, table.names[flag_column - 1])
     for alias, target in _aliases(hdu, schema, version):
         schema.aliases[alias] = target
-    return SourceCatalog(schema, columns, metadata=_metadata(hdu))
+    return SourceCatalog(schema, columns, metadata=_metadata(hdu), footprints=read_footprints(file, table))
 
 
 def _add_column(schema: Schema, columns: dict[str, Any], table: BinaryTable, name: str) -> None:
