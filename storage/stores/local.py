@@ -21,6 +21,7 @@ from .store import ListedFile, Store
 __all__ = ["LocalStore", "copier"]
 
 _BLOCK = 1 << 22
+_FOLDERS = 10_000  # of which it is remembered that they lie inside
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EACCES)
 """Why a file gets no hard link: it is on another file system, or on one without, or another user's (Linux asks)."""
 
@@ -37,11 +38,30 @@ class LocalStore(Store):
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder).absolute()
         self._root = str(self.folder)
+        self._inside: set[str] = set()
         super().__init__(self.folder.as_uri())
 
     def local_path(self, name: str) -> str:
         """Return where a file lies; a name that is an absolute path leads to where it says."""
         return os.path.join(self._root, name)  # noqa: PTH118 - on the path of every get
+
+    def has_inside(self, folder: str) -> bool:
+        """Whether a folder, given by its path, is this one or below it, wherever symbolic links lead."""
+        if folder in self._inside:
+            return True
+        if ".." in Path(folder).parts or not Path(folder).resolve().is_relative_to(self.folder.resolve()):
+            return False
+        if len(self._inside) >= _FOLDERS:
+            self._inside.clear()
+        self._inside.add(folder)
+        return True
+
+    def leads_out(self, name: str) -> bool:
+        """Whether the way to a file, by a symbolic link, leads out of this folder."""
+        path = self.local_path(name)
+        if not self.has_inside(os.path.dirname(path)):  # noqa: PTH120
+            return True
+        return os.path.islink(path) and not self.has_inside(str(Path(path).resolve().parent))  # noqa: PTH114
 
     def uri(self, name: str) -> str:
         """Return a ``file://`` URI."""
