@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import BLOCK_PIXELS, Block, blocks, for_blocks, share
+from .blocks import BLOCK_PIXELS, Block, blocks, share
 
 __all__ = ["IQR_TO_STDEV", "Moments", "Sample", "interpolate", "moments", "quantiles", "select"]
 
 IQR_TO_STDEV = 0.741301109252802
 """The standard deviation of a normal distribution, in units of its interquartile range."""
 
-_BRACKET_PIXELS = 262_144  # from how many on drawing _DRAWN of them is worth it
+_BRACKET_PIXELS = 65_536  # from how many on drawing some of them is worth it
 _DRAWN = 65_536
-_FEWEST_DRAWN = 4096
+_DRAWN_AT_ONCE = 4096  # what says where they are takes six times the room that they do
+_FEWEST_DRAWN = 3072
 _MOST_COUNTS = 65_536
+_SMALLEST_BLOCK = 4096
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Sample:
 
     def of_each(self, function: Callable[[NDArray[Any]], Any]) -> list[float]:
         """Return what a function says of the good pixels of each block that has some."""
-        parts = list(blocks(self.values.shape))
+        parts = _parts(self.values)
         found: list[float | None] = [None] * len(parts)
 
         def work(some: list[tuple[int, Block]]) -> None:
@@ -128,9 +130,14 @@ def select(
                 collected |= seen
 
     if good is not None:
-        for_blocks(values.shape, BLOCK_PIXELS, work)
+        share(n, _parts(values), work)
     kept = None if n == values.size else good
     return Sample(values, kept, n, weights, inverse, variances, nan_safe or not floating, collected)
+
+
+def _parts(values: NDArray[Any]) -> list[Block]:
+    """Return blocks of an image to work on: small ones of small images, so that they need little memory beside it."""
+    return list(blocks(values.shape, min(BLOCK_PIXELS, max(_SMALLEST_BLOCK, values.size // 64))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,7 @@ class Moments:
 def moments(sample: Sample, center: float, half_width: float = math.inf) -> Moments:
     """Sum over the pixels with ``abs(x - center) <= half_width``, in one pass."""
     origin = center if math.isfinite(center) else 0.0
-    parts = list(blocks(sample.values.shape))
+    parts = _parts(sample.values)
     sums = np.zeros((len(parts), 7))  # of each part, so that no answer depends on how many cores there are
 
     def work(some: list[tuple[int, Block]]) -> None:
@@ -185,7 +192,8 @@ def _part_sums(sample: Sample, block: Block, origin: float, half_width: float) -
     d = np.subtract(sample.values[block], origin, dtype=np.float64)
     inside = None if sample.good is None else sample.good[block]
     if math.isfinite(half_width):
-        near = np.abs(d) <= half_width
+        near = d <= half_width
+        near &= d >= -half_width
         inside = near if inside is None else np.logical_and(near, inside, out=near)
     if sample.weights is None and sample.variances is None:
         count = d.size if inside is None else int(np.count_nonzero(inside))
@@ -238,11 +246,8 @@ def _bracketed(sample: Sample, ranks: list[int]) -> dict[int, float]:
     What the bounds miss (bad luck), or where too much lies between them, is left out of the answer.
     """
     n = sample.n
-    height, width = sample.values.shape
-    places = np.random.default_rng(0).integers(0, height * width, min(_DRAWN, n // 16), np.int32)
-    rows, columns = np.divmod(places, np.int32(width))
-    drawn = sample.values[rows, columns]
-    drawn = np.sort(drawn if sample.good is None else drawn[sample.good[rows, columns]])
+    rng, count = np.random.default_rng(0), min(_DRAWN, n // 16)
+    drawn = np.sort(np.concatenate([_drawn(sample, rng) for _ in range(0, count, _DRAWN_AT_ONCE)]))
     if drawn.size < _FEWEST_DRAWN:
         return {}
     brackets: dict[tuple[Any, Any], _Bracket] = {}
@@ -274,7 +279,7 @@ def _bracketed(sample: Sample, ranks: list[int]) -> dict[int, float]:
                         bracket.room -= inside.size
                         bracket.inside.append(inside)
 
-    for_blocks(sample.values.shape, BLOCK_PIXELS, work)
+    share(sample.values.size, _parts(sample.values), work)
     found: dict[int, float] = {}
     for (low, _), bracket in brackets.items():
         inner = {rank: rank - bracket.below for rank in bracket.ranks if 0 <= rank - bracket.below < bracket.size}
@@ -286,6 +291,14 @@ def _bracketed(sample: Sample, ranks: list[int]) -> dict[int, float]:
             inside.partition(list(inner.values()))
             found |= {rank: float(inside[place]) for rank, place in inner.items()}
     return found
+
+
+def _drawn(sample: Sample, rng: np.random.Generator) -> NDArray[Any]:
+    """Return those that are good of some random pixels."""
+    height, width = sample.values.shape
+    places = np.divmod(rng.integers(0, height * width, _DRAWN_AT_ONCE), width)
+    values: NDArray[Any] = sample.values[places]
+    return values if sample.good is None else values[sample.good[places]]
 
 
 @dataclass(slots=True)

@@ -38,14 +38,14 @@ def frame():
     return MaskedImage(pixels, mask, np.full((SIZE, SIZE), 25, "f4"))
 
 
-def needed(job, given: int, gives: int = 0) -> float:
+def needed(job, given: int, gives: int = 0, pixels: int = SIZE**2) -> float:
     """Return the memory that a job needs, in units of that of its inputs and outputs (bytes a pixel)."""
     job()  # what is imported or kept for later is not counted
     tracemalloc.start()
     job()
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return (given + most / SIZE**2) / (given + gives)
+    return (given + most / pixels) / (given + gives)
 
 
 @pytest.mark.parametrize("options", [{}, {"and_mask": 2}, {"weighted": True}, {"calc_error_from_input_variance": True}])
@@ -58,6 +58,14 @@ def test_statistics_of_a_plain_image(frame):
     assert needed(lambda: make_statistics(frame.image, MEANCLIP | MEDIAN), 4) < 1.5
     counts = Image(np.nan_to_num(frame.image.array).astype("u2"))
     assert needed(lambda: make_statistics(counts, MEANCLIP | MEDIAN), 2) < 1.5
+
+
+@pytest.mark.parametrize("size", [512, 768, 1024])
+def test_statistics_of_a_small_image_with_nan(size):
+    pixels = np.random.default_rng(0).normal(100, 5, (size, size)).astype("f4")
+    pixels[::7, ::5] = np.nan
+    image = Image(pixels)
+    assert needed(lambda: make_statistics(image, MEANCLIP | MEDIAN), 4, pixels=size**2) < 1.6
 
 
 def test_detection(frame):
