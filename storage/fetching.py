@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..model.blocks import block
 from ..model.datasets import StoredFile
 from ..model.errors import FileFormatError, FileIntegrityError, SkyButlerError
 from .atomic import HashingFile, spooled
@@ -72,7 +72,7 @@ class FileFetching(FileLocations):
             raise error from trouble
         return True
 
-    @contextmanager
+    @block
     def _brought(self, stored: StoredFile, reader: Formatter, part: bool) -> Iterator[Any]:
         """Give a formatter a file that is not on this machine: a copy, or, of a part, what reads that alone."""
         suffix, key = file_suffix(stored.path), self._key(stored.path, stored.size, stored.checksum)
@@ -80,17 +80,19 @@ class FileFetching(FileLocations):
         if part and reader.reads_ranges and stored.size > _WHOLE and not (cache and cache.holds(key, suffix)):
             yield self._remote(stored)
             return
-        fill = partial(self._fetch, stored)
-        with ExitStack() as stack:
-            path = None
-            if cache is not None:
-                try:
-                    path = stack.enter_context(cache.opened(key, suffix, stored.size, fill))
-                except SkyButlerError:
+        fill, is_there = partial(self._fetch, stored), False
+        if cache is not None:
+            try:
+                with cache.opened(key, suffix, stored.size, fill) as path:
+                    is_there = True
+                    yield path
+                    return
+            except OSError as error:
+                if is_there or isinstance(error, SkyButlerError):
                     raise
-                except OSError as error:  # full, or not ours to write to: one can read without
-                    _log.warning(NO_COPY, cache.folder, error)
-            yield path or stack.enter_context(spooled(fill))[0]
+                _log.warning(NO_COPY, cache.folder, error)  # full, or not ours to write to: one can read without
+        with spooled(fill) as (path, _, _):
+            yield path
 
     def _remote(self, stored: StoredFile) -> Any:
         """Return what reads a file where it lies."""
@@ -115,6 +117,7 @@ class FileFetching(FileLocations):
         """Yield a whole file, piece by piece, each once a sink has it; errors are those of `_fetch`."""
         for store, name in self._places(stored):
             where = store.local_path(name) or store.uri(name)
+            self._check_links(stored)
             if store.local_path(name) is not None and len(self.roots) > 1 and store.size(name) != stored.size:
                 continue
             try:
