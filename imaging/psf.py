@@ -15,6 +15,7 @@ from ..model.lsst_names import LsstNames
 from .chebyshev import chebyshev_terms
 from .geometry import Box2D, Box2I, Extent2I, Point2D, Point2I
 from .image import Image
+from .lanczos import lanczos
 
 __all__ = ["EmpiricalPsf", "GaussianPsf", "Psf", "Quadrupole"]
 
@@ -313,22 +314,19 @@ def _lanczos_shift(size: int, offset: float) -> NDArray[np.float64]:
     asked = offset
     for _ in range(8):
         taps = np.arange(-_LANCZOS_ORDER, _LANCZOS_ORDER + 1)
-        weights = _lanczos(taps - asked)
+        weights = lanczos(taps - asked, _LANCZOS_ORDER)
         asked += offset - float((weights * taps).sum() / weights.sum())
-    total = _lanczos(taps - asked).sum()
-    return np.asarray(_lanczos(np.arange(size)[:, None] - np.arange(size) - asked) / total, dtype=np.float64)
+    total = lanczos(taps - asked, _LANCZOS_ORDER).sum()
+    return np.asarray(
+        lanczos(np.arange(size)[:, None] - np.arange(size) - asked, _LANCZOS_ORDER) / total, dtype=np.float64
+    )
 
 
 def _lanczos_refine(size: int) -> NDArray[np.float64]:
     """Return the matrix that interpolates a row of pixels at the centres of their `_FINE` parts."""
     places = (np.arange(size * _FINE) + 0.5) / _FINE - 0.5
-    weights = _lanczos(places[:, None] - np.arange(-_LANCZOS_ORDER, size + _LANCZOS_ORDER))
+    weights = lanczos(places[:, None] - np.arange(-_LANCZOS_ORDER, size + _LANCZOS_ORDER), _LANCZOS_ORDER)
     return np.asarray((weights / weights.sum(axis=1, keepdims=True))[:, _LANCZOS_ORDER:-_LANCZOS_ORDER])
-
-
-def _lanczos(distance: NDArray[Any]) -> NDArray[np.float64]:
-    inside = np.abs(distance) < _LANCZOS_ORDER
-    return np.asarray(np.sinc(distance) * np.sinc(distance / _LANCZOS_ORDER) * inside, dtype=np.float64)
 
 
 def _circle_coverage(height: int, width: int, radius: float, lines: int = 4) -> NDArray[np.float64]:

@@ -6,28 +6,35 @@ OR of every pixel that has a weight. Where the old image has no pixels, or the k
 and NO_DATA.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
-from .blocks import Block, for_blocks
+from .blocks import Block, share
 from .exposure import Exposure
 from .geometry import Box2I
 from .image import Image
+from .lanczos import lanczos_taps
 from .mask import Mask
 from .masked_image import MaskedImage
 from .wcs import Wcs
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["WarpingControl", "warp_exposure", "warp_image"]
 
 Floats = NDArray[np.float64]
 
-_BLOCK = 8192
+_SIDE = 64
+"""Of the blocks of the new image: square ones need few pixels of the old one, however it is turned."""
+_MOST_PIXELS = 262_144
+"""Of the old image, that are looked at together: a block that needs more is cut into quarters."""
 _NEAR = 1e-6  # so near to the centre of a pixel is on it: what two WCS, one after the other, lose by rounding
 
 
@@ -138,7 +145,12 @@ def warp_image(
             for block in some:
                 _warp_block(masked, result, block, positions, control, edge)
 
-    for_blocks(result.image.array.shape, _BLOCK, work)
+    tiles = [
+        (slice(y, min(y + _SIDE, bbox.height)), slice(x, min(x + _SIDE, bbox.width)))
+        for y in range(0, bbox.height, _SIDE)
+        for x in range(0, bbox.width, _SIDE)
+    ]
+    share(bbox.area, tiles, work)
     return result
 
 
@@ -149,39 +161,140 @@ def _warp_block(
     x, y, area = positions.of(block)
     x, y = x - source.x0, y - source.y0
     width, height = source.dimensions
-    on_image = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
-    if not on_image.any():
-        return
-    column, weights_x, inside_x = _taps(control.kernel, x, width)
-    row, weights_y, inside_y = _taps(control.kernel, y, height)
-    good = on_image & inside_x & inside_y
-    image, mask, variance = source.arrays
-    bits = result.mask.array[block]
-    bits[on_image & ~good] |= edge
+    good = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
     if not good.any():
         return
-    column, row, weights_x, weights_y = column[good], row[good], weights_x[:, good], weights_y[:, good]
-    masking_x, masking_y = weights_x, weights_y
+    across, upward = _Taps.of(control.kernel, x[good]), _Taps.of(control.kernel, y[good])
+    whole = across.are_within(width) & upward.are_within(height)
+    bits = result.mask.array[block]
+    bits[good] |= np.where(whole, 0, edge)
+    if not whole.all():
+        good[good] = whole
+        across, upward = across.only(whole), upward.only(whole)
+    if not whole.any():
+        return
+    if across.span * upward.span > _MOST_PIXELS and min(good.shape) > 1:
+        for quarter in _quarters(block):
+            _warp_block(source, result, quarter, positions, control, edge)
+        return
+    masking = across, upward
     if control.mask_kernel:
-        masking_x = _padded(_taps(control.mask_kernel, x[good], width)[1], len(weights_x))
-        masking_y = _padded(_taps(control.mask_kernel, y[good], height)[1], len(weights_y))
-    value, spread = np.zeros(column.size), np.zeros(column.size)
-    collected = np.zeros(column.size, mask.dtype)
-    first = 1 - len(weights_x) // 2
-    for j, weight_y in enumerate(weights_y, first):
-        rows = np.clip(row + j, 0, height - 1)
-        for i, weight_x in enumerate(weights_x, first):
-            columns = np.clip(column + i, 0, width - 1)
-            weight = weight_y * weight_x
-            used = weight != 0  # elsewhere a NaN does no harm
-            value += np.where(used, image[rows, columns], 0) * weight
-            spread += np.where(used, variance[rows, columns], 0) * (weight * weight)
-            seen = (masking_y[j - first] * masking_x[i - first]) != 0
-            collected |= np.where(seen, mask[rows, columns], 0)
+        masking = _Taps.of(control.mask_kernel, x[good]), _Taps.of(control.mask_kernel, y[good])
+    old = np.ix_(upward.pixels(height), across.pixels(width))
+    old_image, old_bits, old_variance = (plane[old] for plane in source.arrays)
+    weights = _weights(across, upward)
     scale = area[good] if control.conserve_flux else 1.0
-    result.image.array[block][good] = value * scale
-    result.variance.array[block][good] = spread * np.square(scale)
-    bits[good] = collected
+    result.image.array[block][good] = _weighted(weights, old_image) * scale
+    np.square(weights.data, out=weights.data)
+    result.variance.array[block][good] = _weighted(weights, old_variance) * np.square(scale)
+    bits[good] = _collected(old_bits, across.lowest, upward.lowest, *masking)
+
+
+def _quarters(block: Block) -> list[Block]:
+    """Return the quarters of a block of which each side is longer than one pixel."""
+    halves = []
+    for side in block:
+        middle = (side.start + side.stop) // 2
+        halves.append((slice(side.start, middle), slice(middle, side.stop)))
+    return list(product(*halves))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taps:
+    """Which pixels along an axis are taken for each of some positions, and with which weights."""
+
+    first: NDArray[np.intp]
+    """The first neighbour."""
+    weights: Floats
+    """Those of the neighbours from the first on, of sum 1; shape (n, 2·reach)."""
+    alone: NDArray[np.bool_]
+    """Whether a single neighbour has all the weight."""
+    begin: NDArray[np.intp]
+    """The first neighbour that has a weight."""
+
+    @classmethod
+    def of(cls, kernel: str, position: Floats) -> "_Taps":
+        """Return the neighbours of positions on an axis, shape (n,)."""
+        nearest = np.rint(position)
+        position = np.where(np.abs(position - nearest) < _NEAR, nearest, position)
+        floor = np.floor(position)
+        fraction = position - floor
+        reach = _REACH[kernel]
+        first = floor.astype(np.intp) + 1 - reach
+        if kernel == "nearest":
+            up = fraction >= 0.5
+            return cls(first, np.stack([~up, up], axis=1).astype(np.float64), np.ones(up.shape, bool), first + up)
+        weights = np.stack([1 - fraction, fraction], axis=1) if reach == 1 else lanczos_taps(fraction, reach)
+        alone = fraction == 0
+        return cls(first, weights, alone, np.where(alone, first + reach - 1, first))
+
+    def only(self, some: NDArray[np.bool_]) -> "_Taps":
+        """Return those of some of the positions."""
+        return _Taps(self.first[some], self.weights[some], self.alone[some], self.begin[some])
+
+    def are_within(self, size: int) -> NDArray[np.bool_]:
+        """Return for which positions all neighbours that have a weight are among so many pixels."""
+        end = np.where(self.alone, self.begin + 1, self.first + self.weights.shape[1])
+        return np.asarray((self.begin >= 0) & (end <= size))
+
+    @property
+    def lowest(self) -> int:
+        """The first neighbour of all."""
+        return int(self.first.min())
+
+    @property
+    def span(self) -> int:
+        """How many pixels there are from the first neighbour of all to the last."""
+        return int(self.first.max()) + self.weights.shape[1] - self.lowest
+
+    def pixels(self, size: int) -> NDArray[np.intp]:
+        """Return all of these; what is beyond the image, which has no weight, as its first or last pixel."""
+        return np.clip(np.arange(self.lowest, self.lowest + self.span), 0, size - 1)
+
+
+def _weights(across: _Taps, upward: _Taps) -> "csr_array":
+    """Return a sparse matrix that makes new pixels of the old ones from `lowest` on over `span`, row by row."""
+    from scipy.sparse import csr_array
+
+    n, taps = across.weights.shape
+    width = across.span
+    first = (upward.first - upward.lowest) * width + (across.first - across.lowest)
+    steps = np.add.outer(np.arange(taps) * width, np.arange(taps)).ravel()
+    columns = np.add.outer(first.astype(np.int32), steps.astype(np.int32)).ravel()
+    values = np.einsum("ij,ik->ijk", upward.weights, across.weights).ravel()
+    rows = np.arange(n + 1, dtype=np.int32) * np.int32(taps * taps)
+    return csr_array((values, columns, rows), shape=(n, width * upward.span))
+
+
+def _weighted(weights: "csr_array", pixels: NDArray[Any]) -> Floats:
+    """Return weighted sums of pixels; where the weight is zero a NaN does no harm."""
+    pixels = pixels.ravel().astype(np.float64)
+    if not np.isfinite(pixels).all():
+        weights = weights.copy()
+        weights.eliminate_zeros()
+    return np.asarray(weights @ pixels)
+
+
+def _collected(bits: NDArray[Any], left: int, bottom: int, across: _Taps, upward: _Taps) -> NDArray[Any]:
+    """Return the OR of the mask's pixels, of which the first is at (left, bottom), that have a weight."""
+    found = np.zeros(across.alone.size, bits.dtype)
+    if not bits.any():
+        return found
+    for one_column, one_row in product((False, True), repeat=2):
+        some = (across.alone == one_column) & (upward.alone == one_row)
+        if some.any():
+            spread = bits
+            for axis, taps, alone in ((1, across, one_column), (0, upward, one_row)):
+                spread = spread if alone else _spread(spread, axis, taps.weights.shape[1])
+            found[some] = spread[upward.begin[some] - bottom, across.begin[some] - left]
+    return found
+
+
+def _spread(bits: NDArray[Any], axis: int, count: int) -> NDArray[Any]:
+    """Return the OR of each pixel of a mask and of those that follow along an axis, so many together."""
+    size = bits.shape[axis] - count + 1
+    parts = [bits.take(range(start, start + size), axis) for start in range(count)]
+    return np.asarray(np.bitwise_or.reduce(parts))
 
 
 class _Positions:
@@ -205,68 +318,15 @@ class _Positions:
         row, up = np.divmod(rows, self._length)
         column, right = np.divmod(columns, self._length)
         up, right = up[:, np.newaxis] / self._length, right / self._length
+        needed = slice(column[0] + 1, column[-1] + 3)
+        column -= column[0]
 
         def between(nodes: Floats) -> Floats:
-            lower, upper = (
-                nodes[np.ix_(side, column + 1)] * (1 - right) + nodes[np.ix_(side, column + 2)] * right
-                for side in (row + 1, row + 2)
-            )
-            return np.asarray(lower * (1 - up) + upper * up)
+            band = nodes[row + 1, needed] * (1 - up) + nodes[row + 2, needed] * up
+            return np.asarray(band[:, column] * (1 - right) + band[:, column + 1] * right)
 
         return between(self._x), between(self._y), between(self._area)
 
 
-def _taps(kernel: str, position: Floats, size: int) -> tuple[NDArray[np.intp], Floats, NDArray[np.bool_]]:
-    """Return the pixel at or below each position, the weights of its neighbours, and whether those are all there.
-
-    Weights are of shape (2·reach, ...), for the pixels from 1 - reach to reach beyond; their sum is 1.
-    """
-    nearest = np.rint(position)
-    position = np.where(np.abs(position - nearest) < _NEAR, nearest, position)
-    floor = np.floor(position)
-    fraction = position - floor
-    reach = _REACH[kernel]
-    weights = _WEIGHTS[kernel](fraction, reach)
-    used = weights != 0
-    lowest, highest = used.argmax(axis=0) + 1 - reach, reach - used[::-1].argmax(axis=0)
-    with np.errstate(invalid="ignore"):
-        index = np.where(np.isfinite(floor), floor, -size).astype(np.intp)
-    return index, weights, (index + lowest >= 0) & (index + highest < size)
-
-
-def _nearest(fraction: Floats, _reach: int) -> Floats:
-    up = fraction >= 0.5
-    return np.stack([~up, up]).astype(np.float64)
-
-
-def _bilinear(fraction: Floats, _reach: int) -> Floats:
-    return np.stack([1 - fraction, fraction])
-
-
-def _lanczos(fraction: Floats, reach: int) -> Floats:
-    """Return sinc(d)·sinc(d/reach) at the distances of the neighbours, of sum 1.
-
-    ``sin(π(f - k)) = ± sin(πf)`` and the addition theorem leave three sines for each pixel.
-    """
-    whole, sine, cosine = np.sin(np.pi * fraction), np.sin(np.pi * fraction / reach), np.cos(np.pi * fraction / reach)
-    on_pixel = fraction == 0
-    weights = np.empty((2 * reach, *fraction.shape))
-    for k in range(1 - reach, reach + 1):
-        angle = np.pi * k / reach
-        distance = np.where(on_pixel, 1.0, fraction - k) * np.pi
-        product = whole * (-1) ** k * (sine * np.cos(angle) - cosine * np.sin(angle))
-        weights[k + reach - 1] = np.where(on_pixel, k == 0, product * reach / (distance * distance))
-    return np.asarray(weights / weights.sum(axis=0))
-
-
-def _padded(weights: Floats, taps: int) -> Floats:
-    """Return weights with zeros on both sides, so that there are as many as another kernel has."""
-    side = (taps - len(weights)) // 2
-    return np.pad(weights, ((side, side), (0, 0)))
-
-
 _REACH = {"nearest": 1, "bilinear": 1, "lanczos2": 2, "lanczos3": 3, "lanczos4": 4, "lanczos5": 5}
 """The kernels, and how many neighbours each takes on either side."""
-_WEIGHTS: dict[str, Callable[[Floats, int], Floats]] = {"nearest": _nearest, "bilinear": _bilinear} | {
-    name: _lanczos for name in _REACH if name.startswith("lanczos")
-}

@@ -22,6 +22,7 @@ from skybutler.imaging import (
     warp_exposure,
     warp_image,
 )
+from skybutler.imaging.lanczos import lanczos, lanczos_taps
 
 SCALE = 0.2 / 3600
 KERNELS = ("nearest", "bilinear", "lanczos2", "lanczos3", "lanczos4", "lanczos5")
@@ -183,3 +184,29 @@ def test_kernels_are_named():
         WarpingControl("bilinear", "lanczos3")
     with pytest.raises(ValueError, match="0 or more"):
         WarpingControl(interpolation_length=-1)
+
+
+@pytest.mark.parametrize("order", [2, 3, 5])
+def test_weights_of_neighbours_are_lanczos_of_their_distance(order):
+    fraction = np.array([0.0, 1e-6, 0.25, 0.5, 0.9, 1 - 1e-6])
+    plain = lanczos(fraction[:, np.newaxis] - np.arange(1 - order, order + 1), order)
+    np.testing.assert_allclose(
+        lanczos_taps(fraction, order), plain / plain.sum(axis=1, keepdims=True), rtol=1e-8, atol=1e-15
+    )
+
+
+def test_new_pixels_may_be_much_larger_than_old_ones():
+    y, x = np.mgrid[:900, :1000]
+    source = MaskedImage((2.0 * x + 3.0 * y).astype("float32"))
+    warped = warp_image(source, tan(), tan(50, 40, 40 * SCALE), Box2I(Point2I(50, 40), Extent2I(20, 20)))
+    y, x = np.mgrid[:20, :20]
+    np.testing.assert_allclose(warped.image.array[1:, 1:], 1600 * (220 + 80 * x + 120 * y)[1:, 1:], rtol=2e-3)
+
+
+def test_nan_stays_where_it_has_a_weight():
+    source = MaskedImage.full((40, 40), (1.0, 0, 1.0))
+    source.image.array[20, 20] = np.nan
+    by_pixel = warp_image(source, tan(), tan(53, 40), Box2I(Point2I(3, 0), Extent2I(40, 40)))
+    between = warp_image(source, tan(), tan(50.5, 40), Box2I(Point2I(4, 4), Extent2I(32, 32)))
+    assert np.count_nonzero(np.isnan(by_pixel.image.array)) == 1
+    assert np.count_nonzero(np.isnan(between.image.array)) == 6
