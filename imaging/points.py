@@ -37,7 +37,7 @@ class _Pair(LsstNames, tuple):  # type: ignore[type-arg]  # the kinds of number 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, _Pair) and isinstance(self, _Point) != isinstance(other, _Point):
             return False
-        return tuple.__eq__(self, other) is True
+        return tuple.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

@@ -2,8 +2,8 @@
 
 An index lists objects by number; each has rows in one table or more. What is decoded here are the objects that
 SkyButler has classes for: photometric calibrations, filters, circumstances, detectors, Gaussian PSFs, polygons,
-Chebyshev fields, aperture corrections, summary statistics, footprints and the WCS of early versions. Nothing is ever
-unpickled, and mappings in the text of Starlink AST are left alone.
+Chebyshev fields, aperture corrections, summary statistics, footprints, and WCS that FITS has words for. Nothing is ever
+unpickled.
 """
 
 import logging
@@ -28,6 +28,7 @@ from ...imaging.visit_info import VisitInfo
 from ...imaging.wcs import Wcs
 from ...model.errors import FileFormatError
 from ...model.timespan import isot_from_ns
+from .afw_wcs import wcs_from_ast
 from .fits_binary import BinaryTable
 from .fits_file import FitsFile, Hdu
 
@@ -102,10 +103,12 @@ class Archive:
             said = error.args[0] if isinstance(error, FileFormatError) else repr(error)
             raise FileFormatError(f"{self.path} holds an afw {name} that cannot be read: {said}") from error
 
-    def component(self, number: Any, what: str) -> Any:
-        """Read an object of an exposure; None where there is none, or, with a warning, where it cannot be read."""
-        if type(number) is not int or number <= 0:
-            return None
+    def kind(self, number: int) -> str:
+        """Return the name of an object's class."""
+        return self._names.get(number, "which is not there")
+
+    def component(self, number: int, what: str) -> Any:
+        """Read an object of an exposure; None, with a warning, where it cannot be read."""
         try:
             return self.get(number)
         except FileFormatError as error:
@@ -283,6 +286,10 @@ def _old_wcs(archive: Archive, parts: list[list[Row]]) -> Wcs:
     return made
 
 
+def _sky_wcs(archive: Archive, parts: list[list[Row]]) -> Wcs:
+    return wcs_from_ast(bytes(parts[0][0]["wcs"]).decode("ascii"))
+
+
 def _spans(archive: Archive, parts: list[list[Row]]) -> Spans:
     return Spans([(int(row["y"]), int(row["x0"]), int(row["x1"])) for row in parts[0]])
 
@@ -312,6 +319,7 @@ _DECODERS: dict[str, Callable[[Archive, list[list[Row]]], Any]] = {
     "ChebyshevBoundedField": _chebyshev,
     "ApCorrMap": _ap_corr,
     "ExposureSummaryStats": _summary_stats,
+    "SkyWcs": _sky_wcs,
     "TanWcs": _old_wcs,
     "Wcs": _old_wcs,
     "SpanSet": _spans,

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from typing import Any
 
 from ...imaging.components import COMPONENTS
@@ -22,16 +23,22 @@ _NEWEST = 2
 """Of afw's versions of exposures (EXPINFO_V)."""
 
 _KEYS = {
-    "wcs": ("SKYWCS_ID", "WCS_ID"),
-    "psf": ("PSF_ID",),
-    "photo_calib": ("PHOTOCALIB_ID",),
-    "filter": ("FILTER_ID",),
-    "detector": ("DETECTOR_ID",),
-    "ap_corr": ("AP_CORR_MAP_ID",),
-    "valid_polygon": ("VALID_POLYGON_ID",),
-    "summary_stats": ("SUMMARY_STATS_ID",),
+    "wcs": ("SKYWCS", "WCS"),
+    "psf": ("PSF",),
+    "photo_calib": ("PHOTOCALIB",),
+    "filter": ("FILTER",),
+    "detector": ("DETECTOR",),
+    "ap_corr": ("AP_CORR_MAP",),
+    "valid_polygon": ("VALID_POLYGON",),
+    "summary_stats": ("SUMMARY_STATS",),
 }
-"""Components in the archive, and the cards of the primary header that number them there."""
+"""Components in the archive, and what afw calls them."""
+
+_CARD = re.compile(r"(?:ARCHIVE_ID_(?P<now>\w+)|(?P<before>\w+)_ID)").fullmatch
+"""Cards of the primary header that number components in the archive; since version 1 there are both."""
+
+_COUNTED_OTHERWISE = {"VISITINFO", "EXP"}
+"""What is in cards of the header, as well."""
 
 _VISIT_INFO = {
     "id": "IDNUM",
@@ -79,6 +86,10 @@ class AfwExposure:
         if not isinstance(version, int) or version > _NEWEST:
             raise FileFormatError(f"{file.path} is an afw exposure of version {version}; up to {_NEWEST} are read")
         self._archive = archive_of(file)
+        self._numbers: dict[str, int] = {}
+        for key, value in self._cards.items() if self._archive is not None else ():
+            if (match := _CARD(key)) and type(value) is int and value > 0:
+                self._numbers[match["now"] or match["before"]] = value
 
     @property
     def is_one(self) -> bool:
@@ -93,15 +104,25 @@ class AfwExposure:
             number = self._cards.get("EXPID")
             return number if type(number) is int else None
         for key in _KEYS.get(name, ()):
-            if self._archive is not None and key in self._cards:
-                found = self._archive.component(self._cards[key], name)
-                return found if found is None or isinstance(found, COMPONENTS[name].kinds) else None
+            if self._archive is not None and key in self._numbers:
+                found = self._archive.component(self._numbers[key], name)
+                if found is None or isinstance(found, COMPONENTS[name].kinds):
+                    return found
+                _log.warning("%s is read without its %s, which is a %s", self._file.path, name, type(found).__name__)
+                return None
         if name == "photo_calib":
             return self._old_photo_calib()
         if name == "filter":
             physical = self._cards.get("FILTER")
             return Filter(physical) if isinstance(physical, str) and physical not in ("", "_unknown_") else None
         return None
+
+    def warn_of_the_rest(self) -> None:
+        """Say which components in the archive are none that exposures have here."""
+        known = {key for keys in _KEYS.values() for key in keys}
+        if self._archive is not None and (rest := sorted(self._numbers.keys() - known - _COUNTED_OTHERWISE)):
+            said = ", ".join(f"{key} ({self._archive.kind(self._numbers[key])})" for key in rest)
+            _log.warning("%s is read without %s, which exposures have no place for", self._file.path, said)
 
     def _old_photo_calib(self) -> PhotoCalib | None:
         """Return the calibration of versions before 1, which have the counts of magnitude 0 instead."""

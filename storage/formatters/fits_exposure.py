@@ -231,6 +231,8 @@ def _read_whole(reader: PlaneReader, storage_class: "StorageClass", parameters: 
     masked_image = reader.masked_image(box)
     if storage_class.name == "MaskedImage":
         return masked_image
+    if not reader.is_own:
+        reader.warn_of_the_rest()
     return Exposure(masked_image, **{name: _exposure_component(reader, name) for name in COMPONENTS})
 
 

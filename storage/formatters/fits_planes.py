@@ -253,6 +253,11 @@ class PlaneReader:
         """Read a component of an exposure that another program wrote; None where it has none that is understood."""
         return None if self._other is None else self._other.component(name)
 
+    def warn_of_the_rest(self) -> None:
+        """Say what another program keeps of an exposure that there is no place for here."""
+        if isinstance(self._other, AfwExposure):
+            self._other.warn_of_the_rest()
+
     @cached_property
     def _other(self) -> AfwExposure | LsstImages | None:
         """What else an exposure of another program has, if one is known that wrote it."""

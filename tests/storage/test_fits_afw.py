@@ -56,6 +56,8 @@ CATALOGS = {
 }
 OTHERS = {
     "great3.fits": "Table",
+    "jointcal_wcs-0030600-088.fits": "Wcs",
+    "jointcal_wcs-0034772-004.fits": "Wcs",
     "legacyHeavyFootprint.fits": "HeavyFootprint",
     "preSpanSetsFootprint.fits": "Footprint",
     "testFootprintEdge.fits": "Footprint",
@@ -66,8 +68,6 @@ OTHERS = {
     **{f"visitInfo-{version}.fits": "VisitInfo" for version in ("noversion", *(f"version-{n}" for n in range(1, 6)))},
 }
 REFUSED = {
-    "jointcal_wcs-0030600-088.fits": "an afw SkyWcs, which SkyButler does not read",
-    "jointcal_wcs-0034772-004.fits": "an afw SkyWcs, which SkyButler does not read",
     "photoCalib-noversion.fits": "PhotoCalib that cannot be read: it is of version 0",
     "photoCalib-version0.fits": "PhotoCalib that cannot be read: it is of version 0",
     "ticket18864.fits": "none of its 1 HDUs has pixels",
