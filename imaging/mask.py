@@ -4,8 +4,9 @@ Which bit means what belongs to the mask itself (`MaskSchema`), and wherever two
 name. A mask and its views share one schema, as they share their pixels.
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Never, Self
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Never, ParamSpec, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Mask"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class _SharedSchema:
     """Where a mask and its views keep their schema, so that a plane added to one has its name in all."""
@@ -32,6 +36,25 @@ class _SharedSchema:
 
     def __init__(self, schema: MaskSchema) -> None:
         self.schema = schema
+
+
+class _AlsoOfDefault(Generic[P, T]):
+    """A method of masks that answers for the default schema where the class itself is asked, as LSST's code does.
+
+    Parameters
+    ----------
+    method
+        One that asks nothing but the schema.
+    """
+
+    is_of_class = True
+
+    def __init__(self, method: Callable[Concatenate["Mask", P], T]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, mask: "Mask | None", owner: type["Mask"]) -> Callable[P, T]:
+        return partial(self._method, owner.full((1, 1)) if mask is None else mask)
 
 
 class Mask(Plane):
@@ -105,10 +128,12 @@ class Mask(Plane):
 
     mask_plane_dict = plane_dict
 
+    @_AlsoOfDefault
     def mask_plane(self, name: str) -> int:
         """Return the bit of a plane."""
         return self.schema.bit(name)
 
+    @_AlsoOfDefault
     def plane_bit_mask(self, names: str | Iterable[str]) -> int:
         """Return the value of a pixel with exactly these planes set; ValueError for an unknown name."""
         return self.schema.bit_mask(names)
@@ -138,6 +163,7 @@ class Mask(Plane):
         self.clear_mask_plane(name)
         self._shared.schema = self.schema.without_plane(name)
 
+    @_AlsoOfDefault
     def interpret(self, value: int) -> str:
         """Return the names of the planes set in a pixel's value, alphabetically, joined by commas."""
         return self.schema.interpret(value)

@@ -13,6 +13,7 @@ written                means
 ``obj.hasX()``         ``obj.has_x``, called where it is a method; else ``obj.x is not None``
 ``obj.anyOtherName``   ``obj.any_other_name``
 ``obj.doX = value``    ``obj.do_x = value``
+``Class.doX()``        ``Class.do_x()`` or ``Class.x()`` (as ``getX``), where that is a class or static method
 =====================  ==================================================================================
 """
 
@@ -32,6 +33,7 @@ _ACRONYMS = {"BBox": "Bbox"}  # capitals that do not begin a word
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _DIMENSIONS = re.compile(r"(?<=[23])([DIF])(?![a-z])")  # the D of Box2D ends its word
 _METHODS = (FunctionType, MethodDescriptorType, classmethod, staticmethod)
+_NOTHING = object()
 
 
 @lru_cache(maxsize=4096)
@@ -73,6 +75,15 @@ class LsstNames:
 
     __slots__ = ()
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Give the methods that a class itself has their LSST names, as nothing is asked when a class lacks a name."""
+        super().__init_subclass__(**keywords)
+        for name, held in list(vars(cls).items()):
+            if not name.startswith("_") and getattr(held, "is_of_class", isinstance(held, classmethod | staticmethod)):
+                for twin in (camel_case(name), "get" + camel_case(name, capital=True)):
+                    if twin not in vars(cls):
+                        setattr(cls, twin, held)
+
     if not TYPE_CHECKING:  # a type checker shall see the real names only, and find typing errors in them
 
         def __getattr__(self, name: str) -> Any:
@@ -82,7 +93,7 @@ class LsstNames:
                 return object.__getattribute__(self, name)
             if not name.islower():
                 found = _resolve(self, name)
-                if found is not None:
+                if found is not _NOTHING:
                     return found
             try:
                 return _inherited_getattr(self, name)
@@ -122,7 +133,7 @@ def _has(obj: object, name: str) -> bool:
 
 
 def _resolve(obj: Any, name: str) -> Any:
-    """Return what a camelCase name means on an object, or None where it means nothing."""
+    """Return what a camelCase name means on an object, or ``_NOTHING``."""
     twin = snake_case(name)
     if _has(obj, twin) and not twin.startswith(("is_", "has_")):
         return getattr(obj, twin)
@@ -131,16 +142,23 @@ def _resolve(obj: Any, name: str) -> Any:
         asked = getattr(obj, twin)
         return asked if isinstance(_static(obj, twin), _METHODS) else lambda: asked
     if not noun or not _has(obj, noun):
-        return None
+        return _NOTHING
     if verb == "set":
         return lambda value: setattr(obj, noun, value)
     is_method = isinstance(_static(obj, noun), _METHODS)
     meanings: dict[str, Callable[..., Any]] = {
-        "get": getattr(obj, noun) if is_method else lambda: getattr(obj, noun),
+        "get": getattr(obj, noun) if is_method else lambda *given, **named: _value(obj, noun, name, given or named),
         "is": lambda: bool(getattr(obj, noun)),
         "has": lambda: getattr(obj, noun) is not None,
     }
-    return meanings.get(verb)
+    return meanings.get(verb, _NOTHING)
+
+
+def _value(obj: object, noun: str, name: str, given: object) -> Any:
+    """Return the value that ``getX()`` asks for; it takes no arguments."""
+    if given:
+        raise TypeError(f"{name}() of a {type(obj).__name__} takes no arguments: it is the value of .{noun}.")
+    return getattr(obj, noun)
 
 
 def _lsst_twins(obj: object, names: Iterable[str]) -> Iterator[str]:

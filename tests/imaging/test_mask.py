@@ -162,3 +162,12 @@ def test_masks_are_copied_with_their_schema():
     for other in (copy.deepcopy(mask), pickle.loads(pickle.dumps(mask)), mask.clone()):
         assert other.schema == mask.schema
         assert np.array_equal(other.array, mask.array)
+
+
+def test_the_class_answers_for_the_default_schema_and_a_mask_for_its_own():
+    assert Mask.plane_bit_mask(["BAD", "CR"]) == Mask.getPlaneBitMask(["BAD", "CR"]) == 9
+    assert Mask.getMaskPlane("SAT") == 1
+    assert Mask.interpret(9) == "BAD,CR"
+    own = Mask.full((2, 2), schema=MaskSchema.from_dict({"BAD": 4}))
+    assert own.getPlaneBitMask("BAD") == 16
+    assert own.interpret(16) == "BAD"

@@ -45,6 +45,14 @@ class Thing(LsstNames):
     def dilated_by(self, n):
         return n
 
+    @classmethod
+    def made_by_hand(cls, n):
+        return cls, n
+
+    @staticmethod
+    def bit_mask(name):
+        return len(name)
+
 
 class Settings(LsstNames, pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", validate_assignment=True)
@@ -154,3 +162,31 @@ def test_lazy_exports_load_on_demand_and_know_camel_case():
     assert list_names() == ["SkyButlerError", "closest"]
     with pytest.raises(AttributeError, match=r"module 'skybutler.model' has no attribute 'closst'. Did you mean"):
         get_name("closst")
+
+
+def test_a_value_of_none_is_an_answer():
+    assert Thing().getWcs() is None
+    thing = Thing()
+    thing.photo_calib = None
+    assert thing.photoCalib is None
+    assert hasattr(thing, "photoCalib")
+
+
+def test_methods_of_the_class_have_their_lsst_names_on_it_and_on_its_objects():
+    class Special(Thing):
+        @staticmethod
+        def bit_mask(name):
+            return -len(name)
+
+    assert Special.madeByHand(3) == (Special, 3)
+    assert Special.getBitMask("abc") == Special().bitMask("abc") == -3
+    assert Special().madeByHand(4) == (Special, 4)
+    assert Thing.getBitMask("abc") == Thing().bitMask("abc") == 3
+    assert not hasattr(Thing, "dilatedBy")
+
+
+def test_what_is_a_value_takes_no_arguments_and_says_so():
+    thing = Thing()
+    thing.broad = 3
+    with pytest.raises(TypeError, match=r"getBroad\(\) of a Thing takes no arguments: it is the value of \.broad"):
+        thing.getBroad(1)
