@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model import storage_class as storage_classes
 from ..model.blocks import block
 from ..model.datasets import DatasetRef, DatasetType, StoredFile
 from ..model.errors import (
@@ -89,8 +88,8 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         self.root = config.root
         if writeable is None:
             writeable = may_write(config)
-        self.registry = Registry.open(config.database, writeable=writeable)
-        self.datastore = open_datastore(config.datastore, config.cache, config.root)
+        self.registry = Registry.open(config.database, writeable=writeable, storage_classes=config.storage_classes)
+        self.datastore = open_datastore(config.datastore, config.cache, config.root, config.storage_classes)
         self.datastore.compression = config.compression
         self.run = run or DEFAULT_RUN
         if collections is None:
@@ -117,6 +116,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         datastore: PlacesLike | None = None,
         cache: str | Path | Mapping[str, Any] | None = None,
         universe: str | Path | Mapping[str, Any] | DimensionUniverse | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> Butler:
         """Make a repository, with the standard dataset types, and open it.
 
@@ -134,13 +134,18 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         universe
             Dimensions of its own: a YAML file, what such a file holds, or a universe (docs/dimensions.md); the default
             ones where left out. The repository keeps them.
+        config
+            Further settings of ``skybutler.yaml``: ``compression``, ``header_values``, ``ingest_checksums``,
+            ``storage_classes``, ``trash``.
 
         Raises
         ------
         ConflictingDefinitionError
             The folder is a repository already; or the universe makes no sense, and nothing was written.
         ConfigError
-            What is said of the registry, the datastore or the cache makes no sense.
+            What is said of the registry, the datastore, the cache or other settings makes no sense.
+        StorageClassError
+            So does the description of a storage class.
         StoreUnavailableError
             A place that files are to be kept in is not there, or cannot be reached.
         """
@@ -149,7 +154,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
                 f"{root!r} cannot be a repository's own folder, which is on this machine. To keep its files there: "
                 f"Butler.create(folder, datastore={root!r})."
             )
-        return cls(create_repository(Path(root), registry, datastore, cache, universe).root)
+        return cls(create_repository(Path(root), registry, datastore, cache, universe, config).root)
 
     @classmethod
     def in_memory(cls, *, universe: DimensionUniverse | None = None) -> Butler:
@@ -170,7 +175,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         folder = temporary_folder()
         butler = cls.create(folder, universe=universe)
         weakref.finalize(butler, remove_folder, folder)
-        butler.datastore = Datastore(MemoryStore())
+        butler.datastore = Datastore(MemoryStore(), storage_classes=butler.registry.storage_classes)
         butler._journal = FileJournal(butler.registry, butler.datastore)
         butler.trash = Trash(butler.registry, butler.datastore, butler._journal, butler.trash.window)
         return butler
@@ -223,9 +228,9 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         """
         named, ref, files = self._locate(dataset, data_id, collections, keywords, timespan)
         component = named or component
-        wanted = storage_classes.storage_class(
+        wanted = self.registry.storage_classes[
             ref.dataset_type.storage_class if storage_class is None else storage_class
-        )
+        ]
         if component and component in (by_component := {file.component: file for file in files}):
             return self.datastore.read(by_component[component], wanted, None, parameters)
         whole = next((file for file in files if not file.component), None)
@@ -367,7 +372,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
             return self.registry.dataset_type(name)
         except DatasetTypeNotFoundError as error:
             try:
-                kind = storage_classes.storage_class_for(obj).name
+                kind = self.registry.storage_classes.of(obj).name
             except StorageClassError:
                 kind = "DataFrame"
             raise DatasetTypeNotFoundError(

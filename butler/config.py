@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..model.errors import ConfigError, RepositoryNotFoundError, RepositoryVersionError, StorageClassError, closest
-from ..model.storage_class import described_storage_class, register_storage_class
+from ..model.storage_class import StorageClass, described_storage_class
+from ..model.storage_classes import StorageClasses
 from ..registry.postgres import is_postgresql, with_schema
 from ..storage.formatters import formatter_names
 from .header_values import HeaderKeys
@@ -47,6 +48,10 @@ class RepositoryConfig:
     """Whether files that are ingested without being copied are read for their checksums."""
     trash: timedelta = timedelta(days=7)
     """For how long removed datasets can be restored; ``0`` removes them at once."""
+    storage_classes: StorageClasses = field(default_factory=StorageClasses)
+    """The storage classes that it describes, and those that every process knows."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """All that the file says, as it says it."""
 
     @property
     def database(self) -> str | Path:
@@ -55,19 +60,35 @@ class RepositoryConfig:
 
     @classmethod
     def new(
-        cls, root: Path, registry: str | None, repository_id: uuid.UUID, datastore: Any = None, cache: Any = None
+        cls, root: Path, registry: str | None, repository_id: uuid.UUID, settings: Mapping[str, Any]
     ) -> RepositoryConfig:
         """Return the configuration of a repository that is about to be made.
 
         A PostgreSQL database holds many: where the URL names no schema, the repository gets one named after itself.
+
+        Parameters
+        ----------
+        root
+            The repository's folder.
+        registry
+            The registry's database; an SQLite file in the folder where left out.
+        repository_id
+            What the repository will be known by.
+        settings
+            What else the file says.
+
+        Raises
+        ------
+        ConfigError, StorageClassError
+            As `load`.
         """
         if is_postgresql(registry):
             registry = with_schema(str(registry), repository_id)
-        return cls(root, registry or _SQLITE_NAME, datastore, cache)
+        return cls._of({"version": _VERSION, "registry": registry or _SQLITE_NAME, **settings}, root / FILE_NAME)
 
     @classmethod
     def load(cls, path: str | Path) -> RepositoryConfig:
-        """Read the configuration of a repository, and make its storage classes known.
+        """Read the configuration of a repository.
 
         Parameters
         ----------
@@ -81,7 +102,7 @@ class RepositoryConfig:
         RepositoryVersionError
             It was written by a later SkyButler.
         StorageClassError
-            A storage class that it describes makes no sense, or is another one already.
+            A storage class that it describes makes no sense, or has the name of one of SkyButler's own.
         ConfigError
             A setting has a value that it cannot have, or a name that is nearly another's.
         """
@@ -98,36 +119,28 @@ class RepositoryConfig:
             ) from None
         try:
             content: Any = yaml.safe_load(text)
-            version, registry = content["version"], content["registry"]
+            version, _ = content["version"], content["registry"]
         except (yaml.YAMLError, KeyError, TypeError) as error:
             raise RepositoryNotFoundError(f"{file} does not say what a repository is: {error}.") from error
         if version != _VERSION:
             raise RepositoryVersionError(f"{file} is of version {version}; this SkyButler reads version {_VERSION}.")
+        return cls._of(content, file)
+
+    @classmethod
+    def _of(cls, content: Mapping[str, Any], file: Path) -> RepositoryConfig:
+        """Return what settings mean."""
         _check_keys(content, file)
-        described = content.get("storage_classes") or {}
-        if not isinstance(described, Mapping):
-            raise ConfigError(
-                f"storage_classes in {file} is {described!r}; it describes them by their names, such as "
-                "{Weather: {type: dict, formatter: yaml}}."
-            )
-        for name, said in described.items():
-            try:
-                new = described_storage_class(str(name), said)
-                if new.formatter and "." not in new.formatter and new.formatter not in (known := formatter_names()):
-                    near = closest(new.formatter, known)
-                    raise StorageClassError(f"storage class {name!r}: no formatter is called {new.formatter!r}.{near}")
-                register_storage_class(new)
-            except StorageClassError as error:
-                raise StorageClassError(f"{error} So says {file}.") from None
         return cls(
             file.parent,
-            registry,
+            content["registry"],
             content.get("datastore"),
             content.get("cache"),
             header_keys=HeaderKeys(content.get("header_values")),
             compression=_compression(content.get("compression")),
             ingest_checksums=_yes_or_no(content.get("ingest_checksums", True), "ingest_checksums"),
             trash=timedelta(seconds=seconds(content.get("trash", "7 days"), f"trash in {FILE_NAME}")),
+            storage_classes=_storage_classes(content.get("storage_classes") or {}, file),
+            settings=content,
         )
 
     def save(self) -> None:
@@ -141,9 +154,8 @@ class RepositoryConfig:
         import yaml
 
         header = "# A SkyButler repository. The registry is a file beside this one, or an SQLAlchemy URL.\n"
-        said = {"version": _VERSION, "registry": self.registry, "datastore": self.datastore, "cache": self.cache}
         text = header + yaml.safe_dump(
-            {key: value for key, value in said.items() if value is not None}, sort_keys=False
+            {key: value for key, value in self.settings.items() if value is not None}, sort_keys=False
         )
         temporary = self.root / f".{FILE_NAME}.{os.getpid()}"
         with temporary.open("w", encoding="utf-8") as stream:
@@ -177,6 +189,36 @@ def _check_keys(content: Mapping[str, Any], file: Path) -> None:
         logging.getLogger(__name__).warning(
             "%s has a setting %r, which this SkyButler does not know; it has %s", file, name, ", ".join(_SETTINGS)
         )
+
+
+def _storage_classes(described: Any, file: Path) -> StorageClasses:
+    """Return the storage classes that a repository describes, beside all others.
+
+    Raises
+    ------
+    ConfigError
+        They are not described by their names.
+    StorageClassError
+        A description makes no sense.
+    """
+    if not isinstance(described, Mapping):
+        raise ConfigError(
+            f"storage_classes in {file} is {described!r}; it describes them by their names, such as "
+            "{Weather: {type: dict, formatter: yaml}}."
+        )
+    own: list[StorageClass] = []
+    for name, said in described.items():
+        try:
+            new = described_storage_class(str(name), said, str(file))
+        except StorageClassError as error:
+            raise StorageClassError(f"{error} So says {file}.") from None
+        if new.formatter and "." not in new.formatter and new.formatter not in (known := formatter_names()):
+            near = closest(new.formatter, known)
+            raise StorageClassError(
+                f"storage class {name!r}: no formatter is called {new.formatter!r}.{near} So says {file}."
+            )
+        own.append(new)
+    return StorageClasses(own)
 
 
 def _compression(said: Any) -> dict[str, str | None]:

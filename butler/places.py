@@ -30,6 +30,7 @@ from ..storage.stores import open_store
 from ..storage.stores.root import Root
 
 if TYPE_CHECKING:
+    from ..model.storage_classes import StorageClasses
     from ..storage.stores.cache import FileCache
 
 __all__ = ["PlacesLike", "check_places", "in_yaml", "open_datastore", "seconds"]
@@ -45,7 +46,9 @@ _AGES |= {"week": 7 * 86400}
 _AMOUNT = re.compile(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*").fullmatch
 
 
-def open_datastore(places: PlacesLike | None, cache: Any, folder: Path) -> Datastore:
+def open_datastore(
+    places: PlacesLike | None, cache: Any, folder: Path, storage_classes: StorageClasses | None = None
+) -> Datastore:
     """Return the datastore that a configuration describes; nothing is asked of any server.
 
     Parameters
@@ -56,6 +59,8 @@ def open_datastore(places: PlacesLike | None, cache: Any, folder: Path) -> Datas
         Its ``cache``.
     folder
         The repository's folder.
+    storage_classes
+        The storage classes of the repository.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def open_datastore(places: PlacesLike | None, cache: Any, folder: Path) -> Datas
     given = ["."] if places is None else [places] if isinstance(places, str | Path | Mapping) else list(places)
     if not given:
         raise ConfigError("datastore names no place to keep files in; leave it out for the repository's own folder.")
-    return Datastore([_root(place, folder) for place in given], _cache(cache, folder))
+    return Datastore([_root(place, folder) for place in given], _cache(cache, folder), storage_classes)
 
 
 def check_places(datastore: Datastore) -> None:

@@ -88,7 +88,8 @@ class ButlerRegistering:
                     f"dataset type {dataset_type!r} needs dimensions and a storage class, as in "
                     f'butler.register_dataset_type({dataset_type!r}, ["visit", "detector"], "DataFrame").'
                 )
-            dataset_type = DatasetType(dataset_type, dimensions, storage_class, is_calibration, universe=self.universe)
+            kind = self.registry.storage_classes[storage_class]
+            dataset_type = DatasetType(dataset_type, dimensions, kind, is_calibration, universe=self.universe)
         return self.registry.register_dataset_type(dataset_type, replace=replace)
 
     def insert_dimension_records(

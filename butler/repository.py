@@ -33,6 +33,7 @@ def create_repository(
     datastore: Any,
     cache: Any,
     universe: str | Path | Mapping[str, Any] | DimensionUniverse | None,
+    settings: Mapping[str, Any] | None = None,
 ) -> RepositoryConfig:
     """Make a repository whole, or leave nothing; parameters and errors are those of `Butler.create`."""
     if universe is not None:  # read, and its tables thought out, before anything is written
@@ -50,7 +51,7 @@ def create_repository(
     if root.is_file():
         raise ConflictingDefinitionError(f"{str(root)!r} is a file; a repository is a folder.")
     repository_id = uuid.uuid4()
-    config = RepositoryConfig.new(root, registry, repository_id, in_yaml(datastore), in_yaml(cache))
+    config = RepositoryConfig.new(root, registry, repository_id, _settings(settings or {}, datastore, cache))
     database = config.database
     is_new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
@@ -88,6 +89,21 @@ def create_repository(
         raise
     made.close()
     return config
+
+
+def _settings(said: Mapping[str, Any], datastore: Any, cache: Any) -> dict[str, Any]:
+    """Return the settings of a new repository; ConfigError where one is not theirs, or YAML cannot say it."""
+    import yaml
+
+    for name in ("version", "registry", "datastore", "cache"):
+        if name in said:
+            raise ConfigError(f"config says {name!r}, which is an argument of its own, or not to be chosen.")
+    settings: dict[str, Any] = in_yaml({"datastore": datastore, "cache": cache, **said})
+    try:
+        yaml.safe_dump(settings)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config says what YAML cannot: {error}") from error
+    return settings
 
 
 def _fill(made: Registry) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .collections import CollectionInfo
 from .datasets import DatasetRef, DatasetType, StoredFile
 from .dimensions import DimensionUniverse
+from .provenance import QuantumRecord
 from .records import DimensionRecord
 from .timespan import Timespan
 
@@ -39,6 +40,10 @@ class Contents:
     """Header values that datasets are found by."""
     annotations: Noted = field(default_factory=dict)
     """What users note of datasets."""
+    ingest_dates: dict[uuid.UUID, int] = field(default_factory=dict)
+    """When datasets came to the repository, in TAI nanoseconds; now, of those that are left out."""
+    quanta: list[QuantumRecord] = field(default_factory=list)
+    """The work that made datasets, in the order of the ids."""
 
     def __str__(self) -> str:
         counts = {
@@ -71,7 +76,4 @@ class Contents:
             (DatasetRef(types[ref.dataset_type.name], dict(ref.data_id), ref.run, ref.id), file)
             for ref, file in self.datasets
         ]
-        return Contents(
-            universe, records, list(types.values()), self.collections, datasets, self.tags, self.validities,
-            self.headers, self.annotations,
-        )  # fmt: skip
+        return replace(self, universe=universe, records=records, dataset_types=list(types.values()), datasets=datasets)

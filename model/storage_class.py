@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = [
     "described_storage_class",
     "named_storage_class",
     "register_storage_class",
+    "shipped_storage_class",
     "storage_class",
     "storage_class_for",
     "storage_classes",
@@ -42,6 +44,13 @@ class StorageClass:
     formatter: str = ""
     """What writes it: the name of a formatter of SkyButler's (``"yaml"``), or the dotted path of a `Formatter` class;
     empty where SkyButler knows by itself."""
+    origin: str = field(default="", compare=False)
+    """The file, or the name in a package, that defines it."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether more than its name is known in this process; datasets of one that is not cannot be read or put."""
+        return True
 
     @property
     def type(self) -> type:
@@ -66,8 +75,8 @@ class StorageClass:
                 f"storage class {self.name} takes {self.pytype}, not {type(obj).__module__}.{type(obj).__qualname__}."
             )
 
-    def component(self, name: str) -> StorageClass:
-        """Return the storage class of one of its components.
+    def component(self, name: str) -> str:
+        """Return the name of the storage class of one of its components.
 
         Raises
         ------
@@ -79,7 +88,7 @@ class StorageClass:
             raise StorageClassError(
                 f"{self.name} has no component {name!r}.{closest(name, self.components)} It has: {known}."
             )
-        return storage_class(self.components[name])
+        return self.components[name]
 
 
 class _Named(StorageClass):
@@ -99,6 +108,10 @@ class _Named(StorageClass):
             raise AttributeError(attribute)
         return getattr(storage_class(self.name), attribute)
 
+    @property
+    def is_known(self) -> bool:
+        return type(named_storage_class(self.name)) is StorageClass
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Named) and other.name == self.name
 
@@ -115,29 +128,30 @@ class _Named(StorageClass):
 _IMAGING = "skybutler.imaging"
 _ENTRY_POINTS = "skybutler.storage_classes"
 _KEYS = ("type", "formatter", "components", "parameters", "tabular")
-_KNOWN: dict[str, StorageClass] = {}
 
 
 def register_storage_class(new: StorageClass) -> None:
-    """Make a storage class known by its name.
+    """Make a storage class known by its name, wherever no repository means another one by it.
 
     Raises
     ------
     StorageClassError
         Another of that name is known already.
     """
-    if _KNOWN.setdefault(new.name, new) != new:
-        known = _KNOWN[new.name]
-        what = (
-            f"{known.pytype} already, not {new.pytype}" if known.pytype != new.pytype else "described otherwise already"
-        )
+    _register(new if new.origin else replace(new, origin=sys._getframe(1).f_code.co_filename))
+
+
+def _register(new: StorageClass) -> None:
+    known = _KNOWN.setdefault(new.name, new)
+    if known != new:
         raise StorageClassError(
-            f"storage class {new.name!r} is {what}, and a process knows one of a name: describe it alike "
-            "wherever it is, or use what differs in processes of their own."
+            f"storage class {new.name!r} is {known.pytype} already, defined in {known.origin}; {new.origin} defines "
+            f"another, {new.pytype}. Give one of them another name; or let the repository that means it describe it in "
+            "its skybutler.yaml."
         )
 
 
-def described_storage_class(name: str, said: Any) -> StorageClass:
+def described_storage_class(name: str, said: Any, origin: str) -> StorageClass:
     """Return the storage class that a repository's configuration describes.
 
     Parameters
@@ -147,6 +161,8 @@ def described_storage_class(name: str, said: Any) -> StorageClass:
     said
         A mapping: ``type``, the dotted path of the Python type (``dict``, too), and, where they are wanted,
         ``formatter``, ``components`` (name to storage class), ``parameters`` (a list) and ``tabular``.
+    origin
+        Which file says it.
 
     Raises
     ------
@@ -162,6 +178,7 @@ def described_storage_class(name: str, said: Any) -> StorageClass:
     return StorageClass(
         name, pytype if "." in pytype else f"builtins.{pytype}", dict(said.get("components") or {}),
         frozenset(said.get("parameters") or ()), bool(said.get("tabular")), str(said.get("formatter") or ""),
+        origin,
     )  # fmt: skip
 
 
@@ -180,10 +197,10 @@ def _load_entry_points(name: str | None = None) -> None:
             raise StorageClassError(f"storage class {name!r} of {found.value} cannot be loaded: {error}.") from error
         if not isinstance(new, StorageClass) or new.name != found.name:
             raise StorageClassError(f"{found.value} is offered as storage class {found.name!r}, and is {new!r}.")
-        register_storage_class(new)
+        _register(replace(new, origin=found.value))
 
 
-for _new in [
+_SHIPPED = [
     StorageClass(
         "Exposure",
         f"{_IMAGING}.Exposure",
@@ -224,12 +241,24 @@ for _new in [
     StorageClass("Figure", "matplotlib.figure.Figure"),
     StorageClass("Drawing", "matplotlib.figure.Figure"),
     StorageClass("Defects", f"{_IMAGING}.Defects"),
-]:  # fmt: skip
-    register_storage_class(_new)
+]  # fmt: skip
+_KNOWN: dict[str, StorageClass] = {new.name: replace(new, origin=__name__) for new in _SHIPPED}
 
 
-def storage_class(name: str | StorageClass) -> StorageClass:
+def shipped_storage_class(name: str) -> StorageClass | None:
+    """Return the storage class that SkyButler itself has of a name."""
+    return next((kind for kind in _SHIPPED if kind.name == name), None)
+
+
+def storage_class(name: str | StorageClass, own: Iterable[str] = ()) -> StorageClass:
     """Return the storage class of that name.
+
+    Parameters
+    ----------
+    name
+        Its name; one that says all of itself is returned.
+    own
+        What there is besides, for the message.
 
     Raises
     ------
@@ -245,8 +274,9 @@ def storage_class(name: str | StorageClass) -> StorageClass:
     try:
         return _KNOWN[name]
     except KeyError:
+        known = sorted({*_KNOWN, *own})
         raise StorageClassError(
-            f"no storage class {name!r}.{closest(name, _KNOWN)} Known: {', '.join(sorted(_KNOWN))}. One of your own is "
+            f"no storage class {name!r}.{closest(name, known)} Known: {', '.join(known)}. One of your own is "
             "described under storage_classes in skybutler.yaml, comes with the package that offers it, or is given to "
             "skybutler.register_storage_class first."
         ) from None
@@ -269,26 +299,34 @@ def storage_classes() -> tuple[StorageClass, ...]:
     return tuple(_KNOWN.values())
 
 
-def storage_class_for(obj: Any) -> StorageClass:
+def storage_class_for(obj: Any, own: Iterable[StorageClass] = ()) -> StorageClass:
     """Return the storage class that keeps an object, found by its type's name first, so that nothing is imported.
+
+    Parameters
+    ----------
+    obj
+        The object.
+    own
+        Storage classes that there are besides.
 
     Raises
     ------
     StorageClassError
         None takes objects of its type.
     """
-    found = _class_for(obj)
+    own = tuple(own)
+    found = _class_for(obj, own)
     if found is None:
         _load_entry_points()
-        found = _class_for(obj)
+        found = _class_for(obj, own)
     if found is not None:
         return found
     raise StorageClassError(f"no storage class keeps a {type(obj).__module__}.{type(obj).__qualname__}.")
 
 
-def _class_for(obj: Any) -> StorageClass | None:
+def _class_for(obj: Any, own: tuple[StorageClass, ...]) -> StorageClass | None:
     for cls in type(obj).__mro__:
-        for known in _KNOWN.values():
+        for known in (*_KNOWN.values(), *own):
             module, _, name = known.pytype.rpartition(".")
             if cls.__qualname__ == name and (
                 cls.__module__ == module or cls.__module__.startswith(module.split(".")[0] + ".")

@@ -19,7 +19,16 @@ from .dimension_records import record_from_row
 if TYPE_CHECKING:
     from .registry import Registry
 
-__all__ = ["data_ids_in_run", "files_of", "identities", "records_by_key", "records_for", "tags_of", "validities_of"]
+__all__ = [
+    "data_ids_in_run",
+    "files_of",
+    "identities",
+    "ingest_dates_of",
+    "records_by_key",
+    "records_for",
+    "tags_of",
+    "validities_of",
+]
 
 _CHUNK = 500
 
@@ -35,6 +44,17 @@ def files_of(registry: Registry, refs: Iterable[DatasetRef]) -> dict[uuid.UUID, 
         for chunk in _chunks([ref.id for ref in refs]):
             query = sa.select(table.dataset_id, *columns).where(table.dataset_id.in_(chunk), table.component == "")
             found.update((row[0], StoredFile(*row[1:])) for row in connection.execute(query))
+    return found
+
+
+def ingest_dates_of(registry: Registry, refs: Iterable[DatasetRef]) -> dict[uuid.UUID, int]:
+    """Return when datasets came to the repository, in TAI nanoseconds, by the datasets' ids."""
+    table = registry.tables.dataset.c
+    found: dict[uuid.UUID, int] = {}
+    with registry.database.read() as connection:
+        for chunk in _chunks([ref.id for ref in refs]):
+            query = sa.select(table.id, table.ingest_date).where(table.id.in_(chunk))
+            found.update((row[0], row[1]) for row in connection.execute(query))
     return found
 
 

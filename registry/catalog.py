@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from ..model.collections import CollectionInfo, CollectionType
 from ..model.datasets import DatasetType
 from ..model.errors import CollectionNotFoundError, DatasetTypeNotFoundError, InvalidQueryError, closest
-from ..model.storage_class import named_storage_class
+from ..model.storage_classes import StorageClasses
 from .database import Database, Prepared
 from .tables import Tables
 
@@ -192,9 +192,10 @@ class CatalogCache:
     each time; but once in an `Operation`.
     """
 
-    def __init__(self, database: Database, tables: Tables):
+    def __init__(self, database: Database, tables: Tables, storage_classes: StorageClasses):
         self._database = database
         self._tables = tables
+        self._storage_classes = storage_classes
         self._local = _OfThread()
         self.operation = Operation(self._local)
         attribute = tables.attribute
@@ -212,7 +213,7 @@ class CatalogCache:
             token = database.fetch_one(self._token, {"name": _TOKEN})[0]
             if catalog is None or catalog.token != token:
                 with database.read() as connection:
-                    catalog = local.catalog = load_catalog(connection, self._tables)
+                    catalog = local.catalog = load_catalog(connection, self._tables, self._storage_classes)
             local.data_version = version
         local.moment = moment
         return catalog
@@ -262,7 +263,7 @@ def first_version(connection: Connection, tables: Tables) -> None:
     connection.execute(sa.insert(tables.attribute), [{"name": name, "value": value} for name, value in rows.items()])
 
 
-def load_catalog(connection: Connection, tables: Tables) -> Catalog:
+def load_catalog(connection: Connection, tables: Tables, storage_classes: StorageClasses) -> Catalog:
     """Read the catalog."""
     t = tables
     token = connection.execute(sa.select(t.attribute.c.value).where(t.attribute.c.name == _TOKEN)).scalar_one()
@@ -281,7 +282,7 @@ def load_catalog(connection: Connection, tables: Tables) -> Catalog:
     types, type_ids = {}, {}
     for row in connection.execute(sa.select(t.dataset_type).order_by(t.dataset_type.c.name)):
         group = t.universe.conform(json.loads(row.dimensions))
-        kind = named_storage_class(row.storage_class)  # a type that cannot be read here hides no other
+        kind = storage_classes.named(row.storage_class)  # a type that cannot be read here hides no other
         types[row.name] = DatasetType(row.name, group, kind, row.is_calibration)
         type_ids[row.name] = row.id
     summary = connection.execute(

@@ -189,6 +189,7 @@ class Datasets:
         *,
         shared: bool = False,
         headers: Mapping[uuid.UUID, Mapping[str, Any]] | None = None,
+        dates: Mapping[uuid.UUID, int] | None = None,
     ) -> None:
         """Register datasets, and the file of each, in one transaction.
 
@@ -200,6 +201,8 @@ class Datasets:
             Whether a file holds several of them.
         headers
             Header values that datasets are to be found by, by their ids.
+        dates
+            When they came, in TAI nanoseconds, by their ids; now, of those that are left out.
 
         Raises
         ------
@@ -212,7 +215,7 @@ class Datasets:
         """
         try:
             with self._registry.operation:
-                self._database.retry(lambda: self._insert(items, shared, headers or {}))
+                self._database.retry(lambda: self._insert(items, shared, headers or {}, dates or {}))
         except Exception as error:
             if _is_integrity_error(error):  # what was inserted before it failed is undone by now
                 self._explain(items, error)
@@ -223,6 +226,7 @@ class Datasets:
         items: Sequence[tuple[DatasetRef, StoredFile | None]],
         shared: bool,
         headers: Mapping[uuid.UUID, Mapping[str, Any]],
+        dates: Mapping[uuid.UUID, int],
     ) -> None:
         by_type: dict[str, list[DatasetRef]] = {}
         for ref, _ in items:
@@ -230,10 +234,10 @@ class Datasets:
         if self._are_summarised(by_type):
             most = max(len(items), sum(map(len, headers.values())))
             with self._database.write_prepared(most) as cursor:
-                self._insert_rows(cursor, by_type, items, shared, headers)
+                self._insert_rows(cursor, by_type, items, shared, headers, dates)
             return
         with self._registry.edit_catalog() as connection:
-            self._insert_rows(self._database.cursor(), by_type, items, shared, headers)
+            self._insert_rows(self._database.cursor(), by_type, items, shared, headers, dates)
             self._summarise(connection, by_type)
 
     def _are_summarised(self, by_type: Mapping[str, list[DatasetRef]]) -> bool:
@@ -253,14 +257,16 @@ class Datasets:
         items: Sequence[tuple[DatasetRef, StoredFile | None]],
         shared: bool,
         headers: Mapping[uuid.UUID, Mapping[str, Any]],
+        dates: Mapping[uuid.UUID, int],
     ) -> None:
-        catalog, encode, date = self._registry.catalog, self._database.encode_id, now_ns()
+        catalog, encode, now = self._registry.catalog, self._database.encode_id, now_ns()
         for name, refs in by_type.items():
             self._check_types(catalog.dataset_type(name), refs)
             type_id = catalog.type_ids[name]
             run_ids = {run: self._run_id(catalog, run) for run in {ref.run for ref in refs}}
             ids, runs = [encode(ref.id) for ref in refs], [run_ids[ref.run] for ref in refs]
-            rows = list(zip(ids, repeat(type_id), runs, repeat(date)))
+            came = [dates.get(ref.id, now) for ref in refs] if dates else repeat(now)
+            rows = list(zip(ids, repeat(type_id), runs, came))
             self._database.insert_many(cursor, self._insert_dataset, _DATASET, rows)
             group = refs[0].dataset_type.dimensions
             tags = [

@@ -16,6 +16,7 @@ from ..model.datasets import DatasetType
 from ..model.dimensions import DimensionUniverse, default_universe
 from ..model.errors import RepositoryNotFoundError
 from ..model.provenance import QuantumRecord
+from ..model.storage_classes import StorageClasses
 from . import provenance
 from .annotations import Annotations
 from .calibrations import Calibrations
@@ -53,13 +54,16 @@ class Registry:
     ----------
     database
         An open database that holds a registry (`Registry.create` makes one).
+    storage_classes
+        What its dataset types mean by the names of storage classes; what every process does where left out.
     """
 
-    def __init__(self, database: Database):
+    def __init__(self, database: Database, storage_classes: StorageClasses | None = None):
         self.database = database
+        self.storage_classes = storage_classes or StorageClasses()
         self.universe: DimensionUniverse = read_universe(database)
         self.tables = Tables(self.universe, database.dialect_name)
-        self._catalog = CatalogCache(database, self.tables)
+        self._catalog = CatalogCache(database, self.tables, self.storage_classes)
         self.collections = Collections(self)
         self.dimension_records = DimensionRecords(self)
         self.annotations = Annotations(self)
@@ -111,7 +115,9 @@ class Registry:
         connection.execute(sa.update(table).where(of_id).values(value=str(repository_id)))
 
     @classmethod
-    def open(cls, url: str | Path, *, writeable: bool = True) -> Registry:
+    def open(
+        cls, url: str | Path, *, writeable: bool = True, storage_classes: StorageClasses | None = None
+    ) -> Registry:
         """Open a registry.
 
         Raises
@@ -126,7 +132,7 @@ class Registry:
         database = Database(url, writeable=writeable)
         try:
             check_version(database)
-            return cls(database)
+            return cls(database, storage_classes)
         except BaseException:
             database.close()
             raise
@@ -172,9 +178,13 @@ class Registry:
         """Make a dataset type known; see `registry.dataset_types.register_dataset_type`."""
         return register_dataset_type(self, dataset_type, replace=replace)
 
-    def record_quanta(self, records: Iterable[QuantumRecord]) -> None:
-        """Write down quanta that ran."""
-        provenance.record_quanta(self, list(records))
+    def record_quanta(self, records: Iterable[QuantumRecord], *, skip_existing: bool = False) -> None:
+        """Write down quanta that ran; with `skip_existing`, but for those that are written down already."""
+        provenance.record_quanta(self, list(records), skip_existing=skip_existing)
+
+    def quanta_of(self, datasets: Iterable[uuid.UUID]) -> list[QuantumRecord]:
+        """Return the quanta that made datasets, given by their ids."""
+        return provenance.quanta_of(self, datasets)
 
     def finished_quanta(
         self, fingerprints: Iterable[str], collections: str | Iterable[str]

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..model.datasets import StoredFile
 from ..model.errors import FileFormatError, FileIntegrityError, ReadOnlyError
 from ..model.provenance import DatasetProvenance, FileProvenance
+from ..model.storage_classes import StorageClasses
 from .atomic import FolderFlushes, HashingFile
 from .bundles import BundleStore, member_of
 from .fetching import NO_COPY, FileFetching
-from .formatters import ByteSink, formatter_for
+from .formatters import ByteSink, Formatter, formatter_for
 from .formatters import formatter as formatter_named
 from .intake import FileIntake
 from .locations import is_below
@@ -52,6 +53,8 @@ class Datastore(FileIntake, FileFetching):
         read from the first that has it, and written to the first that takes its dataset type.
     cache
         Keeps copies of what is not on this machine.
+    storage_classes
+        What is meant by their names; what every process means where left out.
 
     Attributes
     ----------
@@ -64,16 +67,32 @@ class Datastore(FileIntake, FileFetching):
         all others. Not at all, at first.
     """
 
-    def __init__(self, roots: Path | str | Store | Sequence[Root], cache: "FileCache | None" = None) -> None:
+    def __init__(
+        self,
+        roots: Path | str | Store | Sequence[Root],
+        cache: "FileCache | None" = None,
+        storage_classes: StorageClasses | None = None,
+    ) -> None:
         if isinstance(roots, str | Path):
             roots = LocalStore(roots)
         super().__init__((Root(roots),) if isinstance(roots, Store) else tuple(roots), cache)
+        self.storage_classes = storage_classes or StorageClasses()
         self.compression: Mapping[str, str | None] = {}
         self._folder = str(self.root) if self.root is not None and len(self.roots) == 1 else None
         self._bundles: dict[str, Datastore] = {}
 
     def __repr__(self) -> str:
         return f"Datastore({self._locations!r})"
+
+    def formatter(self, name: str) -> Formatter:
+        """Return the formatter of a name, as the registry remembers it for each file.
+
+        Raises
+        ------
+        FileFormatError
+            If there is no such formatter.
+        """
+        return formatter_named(name, self.storage_classes)
 
     def check(self, obj: Any, storage_class: "StorageClass") -> None:
         """Refuse an object that its storage class does not take, as `write` does; nothing is written.
@@ -180,7 +199,7 @@ class Datastore(FileIntake, FileFetching):
         holder, part_of = self.holder(stored)
         if holder is not self:
             return holder.read(part_of, storage_class, component, parameters)
-        chosen = formatter_named(stored.formatter)
+        chosen = self.formatter(stored.formatter)
         path = self._on_disk(stored)
         if path is not None:
             return chosen.read(path, storage_class, component, parameters or {})
@@ -223,7 +242,9 @@ class Datastore(FileIntake, FileFetching):
                 raise FileIntegrityError(self._gone(stored))
             if len(self._bundles) >= _BUNDLES:
                 self._bundles.clear()
-            bundle = self._bundles[key] = Datastore(BundleStore(*places[0], stored.size), self.cache)
+            bundle = self._bundles[key] = Datastore(
+                BundleStore(*places[0], stored.size), self.cache, self.storage_classes
+            )
         size = bundle.roots[0].store.size(member)
         if size is None:
             raise FileIntegrityError(f"the bundle {self.uri(stored)} has no such member")

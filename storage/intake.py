@@ -5,6 +5,7 @@ A file that is not copied must be read for its checksum. Large ones are read by 
 """
 
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from urllib.parse import unquote
 
 from ..model.datasets import FileDataset, StoredFile
-from ..model.errors import FileIntegrityError
+from ..model.errors import FileFormatError, FileIntegrityError
 from .atomic import FolderFlushes, HashingFile
-from .formatters import formatter as formatter_named
-from .formatters import formatter_for
+from .formatters import Formatter, formatter_for
 from .locations import FileLocations
 from .paths import file_suffix
 from .stores import Store, is_uri, split_uri
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..model.datasets import DatasetRef
+    from ..model.storage_class import StorageClass
 
 __all__ = ["FileIntake", "TakenFile"]
 
@@ -35,6 +36,7 @@ TRANSFER_MODES = ("auto", "direct", "link", "copy", "move", "in_place")
 _LARGE = 1 << 20  # bytes from which on a thread of its own reads a file
 _BLOCK = 1 << 22
 _AHEAD = 64  # how many files are read ahead of the one that is waited for
+_NAME = re.compile(r"[\w.-]+").fullmatch
 _T = TypeVar("_T")
 
 
@@ -60,6 +62,7 @@ class FileIntake(FileLocations):
     """Takes files that exist; `Datastore` inherits it."""
 
     _locations: str
+    formatter: Callable[[str], Formatter]
     _named: Callable[["DatasetRef", str, Callable[[Store, str], _T]], tuple[str, _T]]
     _write: Callable[[Store, str, Callable[[HashingFile], None], FolderFlushes | None], tuple[int, str]]
 
@@ -78,6 +81,31 @@ class FileIntake(FileLocations):
                 f"{path} cannot be ingested with transfer={transfer!r}: what a URI names is copied, or left where it "
                 "is (direct)"
             )
+
+    def formatter_name(self, given: str | None, storage_class: "StorageClass") -> str:
+        """Return the name of the formatter that reads a file; what reads one of an unknown class is unknown, too.
+
+        Parameters
+        ----------
+        given
+            The name, where there is a choice.
+        storage_class
+            What the file's dataset is.
+
+        Raises
+        ------
+        FileFormatError
+            If there is no such formatter.
+        StorageClassError
+            If none is given, and none reads the storage class.
+        """
+        if given is None:
+            return formatter_for(storage_class).name
+        if storage_class.is_known:
+            return self.formatter(given).name
+        if not _NAME(given):
+            raise FileFormatError(f"{given!r} is no name of a formatter")
+        return given
 
     def ingest_files(
         self,
@@ -127,7 +155,7 @@ class FileIntake(FileLocations):
             file, source = asked.popleft()
             ref = file.refs[0]
             storage_class = ref.dataset_type.storage_class
-            reader = formatter_for(storage_class) if file.formatter is None else formatter_named(file.formatter)
+            reader = self.formatter_name(file.formatter, storage_class)
             if source is None or measured is None:
                 kept, is_new, size, checksum = self._take_uri(str(file.path), ref, transfer)
             elif source.stays:
@@ -135,7 +163,7 @@ class FileIntake(FileLocations):
             else:
                 kept, (size, checksum) = self._take(source.path, ref, transfer, measured, flushes)
                 is_new = True
-            yield TakenFile(StoredFile(kept, reader.name, storage_class.name, size, checksum), is_new)
+            yield TakenFile(StoredFile(kept, reader, storage_class.name, size, checksum), is_new)
 
     def _source(self, path: "Path | str", folders: list[str], transfer: str) -> _Source | None:
         """Return what a file of this machine is; None of one that is elsewhere."""

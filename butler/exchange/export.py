@@ -28,7 +28,7 @@ from .places import Within, name_of
 from .tables import from_tables, to_tables
 
 if TYPE_CHECKING:
-    from ...model.dimensions import DimensionUniverse
+    from ...registry.registry import Registry
     from ...storage.datastore import Datastore
 
 __all__ = ["TRANSFERS", "find_export", "read_export", "read_table", "write_export"]
@@ -114,7 +114,7 @@ def _described(datastore: Datastore, ref: DatasetRef, file: StoredFile, transfer
     return file
 
 
-def read_export(path: Path, head: Any, universe: DimensionUniverse) -> tuple[Contents, Path | str]:
+def read_export(path: Path, head: Any, registry: Registry) -> tuple[Contents, Path | str]:
     """Return what an export holds, and where its files lie: a folder, ``direct`` or ``repository``.
 
     Raises
@@ -132,7 +132,7 @@ def read_export(path: Path, head: Any, universe: DimensionUniverse) -> tuple[Con
         tables[name] = read_table(within(f"{name}.parquet"))
         if tables[name].num_rows != rows:
             raise FileFormatError(f"{folder / name}.parquet has {tables[name].num_rows} rows; {path} says {rows!r}.")
-    contents = from_tables(head, tables, universe, str(path))
+    contents = from_tables(head, tables, registry, str(path))
     if files in ("direct", "repository"):
         return contents, files
     return contents, Within(path.parent).folder(files)

@@ -67,6 +67,8 @@ def gather(
         {name: held for name, held in sorted(bulk.validities_of(registry, refs).items()) if name in names},
         registry.annotations.of_many(ids, "header"),
         registry.annotations.of_many(ids, "user"),
+        bulk.ingest_dates_of(registry, refs),
+        registry.quanta_of(ids),
     )
 
 

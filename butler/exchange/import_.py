@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...model.contents import Contents
 from ...model.datasets import DatasetRef, FileDataset, StoredFile
-from ...model.errors import ConfigError, DatasetTypeNotFoundError, FileFormatError
+from ...model.errors import ConfigError, ConflictingDefinitionError, DatasetTypeNotFoundError, FileFormatError
 from ...storage.atomic import FolderFlushes
 from ...storage.bundles import member_of
 from ...storage.intake import TakenFile
@@ -49,7 +50,7 @@ def import_export(
     if is_lsst := is_lsst_export(head):
         contents, place = read_lsst_export(head, path, butler.registry), path.parent
     else:
-        contents, place = read_export(path, head, butler.registry.universe)
+        contents, place = read_export(path, head, butler.registry)
     files = _ExportedFiles(butler, place, transfer, reads_headers=is_lsst)
     return receive(butler, contents, files, skip_existing=skip_existing, dry_run=dry_run)
 
@@ -73,6 +74,7 @@ def transfer_datasets(
     if here == there:
         raise ConfigError("datasets are transferred from another repository, not from the same one.")
     contents = gather(other.registry, refs).said_in(butler.registry.universe)
+    _check_storage_classes(butler, other, contents)
     if not transfer_dimensions:
         contents.records = {}
     if not register_dataset_types:
@@ -83,6 +85,24 @@ def transfer_datasets(
                 )
     files = _FilesOfAnother(butler.datastore, other.datastore, transfer)
     return receive(butler, contents, files, skip_existing=skip_existing, dry_run=dry_run)
+
+
+def _check_storage_classes(butler: ButlerExchange, other: ButlerExchange, contents: Contents) -> None:
+    """Raise ConflictingDefinitionError where two repositories mean different things by the name of a storage class."""
+    here, there = butler.registry.storage_classes, other.registry.storage_classes
+    for kind in contents.dataset_types:
+        name = kind.storage_class.name
+        mine, given = here.named(name), there.named(name)
+        if mine.is_known and given.is_known and mine != given:
+            differs = "; ".join(
+                f"{field} is {one!r} here, {another!r} there"
+                for field in ("pytype", "formatter", "components", "parameters", "tabular")
+                if (one := getattr(mine, field)) != (another := getattr(given, field))
+            )
+            raise ConflictingDefinitionError(
+                f"dataset type {kind.name!r} is of storage class {name!r}, which {mine.origin} and {given.origin} "
+                f"define otherwise: {differs}. Let both mean the same, or give one of them another name."
+            )
 
 
 class _ExportedFiles:

@@ -24,7 +24,6 @@ from ...registry import bulk
 from ...registry.dimension_records import differing
 from ...storage.atomic import FolderFlushes
 from ...storage.bundles import member_of
-from ...storage.formatters import formatter
 from ...storage.intake import TakenFile
 from ..progress import track
 
@@ -52,12 +51,19 @@ class Received:
     """Dataset types that are new."""
     collections: int
     """Collections that are new."""
+    unreadable: tuple[str, ...] = ()
+    """Dataset types whose datasets cannot be read here: their storage classes are not known."""
 
     def __str__(self) -> str:
+        locked = (
+            f"; {', '.join(self.unreadable)} cannot be read until their storage classes are known"
+            if self.unreadable
+            else ""
+        )
         there = f" ({self.known} were there already)" if self.known else ""
         return (
             f"{self.datasets} datasets{there}, {self.records} dimension records, {self.dataset_types} dataset types, "
-            f"{self.collections} collections"
+            f"{self.collections} collections{locked}"
         )
 
 
@@ -123,14 +129,16 @@ def receive(
     for ref, file in new:
         if file is not None:
             files.setdefault(file, []).append(ref)
-    for name in {member_of(file.formatter)[0] for file in files}:
-        formatter(name)
+    for file, refs in files.items():
+        butler.datastore.formatter_name(member_of(file.formatter)[0], refs[0].dataset_type.storage_class)
     source.check(files)
     catalog = butler.registry.catalog
     report = Received(
         len(new), known, sum(map(len, missing.values())),
         sum(kind.name not in catalog.dataset_types for kind in contents.dataset_types),
         len({*(info.name for info in contents.collections), *(ref.run for ref, _ in new)} - catalog.collections.keys()),
+        tuple(f"{kind.name} ({kind.storage_class.name})" for kind in contents.dataset_types
+              if not butler.registry.storage_classes.named(kind.storage_class.name).is_known),
     )  # fmt: skip
     owned: list[StoredFile] = []
     kept: dict[StoredFile, StoredFile] = {}
@@ -285,7 +293,7 @@ def _write(
         if info.type is CollectionType.CHAINED:  # what is searched here already is searched first
             known = collections.info(info.name).children
             collections.extend_chain(info.name, [child for child in info.children if child not in known])
-    for run in dict.fromkeys(ref.run for ref, _ in items):
+    for run in dict.fromkeys([*(ref.run for ref, _ in items), *(quantum.run for quantum in contents.quanta)]):
         collections.register(run, CollectionType.RUN)
     for name, rows in records.items():
         registry.dimension_records.insert(name, rows)
@@ -294,8 +302,10 @@ def _write(
         count["" if file is None else file.path] += 1
     alone = [(ref, file) for ref, file in items if file is None or count[file.path] == 1]
     shared = [(ref, file) for ref, file in items if file is not None and count[file.path] > 1]
-    registry.datasets.insert(alone, headers=headers)
-    registry.datasets.insert(shared, shared=True, headers=headers)
+    dates = contents.ingest_dates
+    registry.datasets.insert(alone, headers=headers, dates=dates)
+    registry.datasets.insert(shared, shared=True, headers=headers, dates=dates)
+    registry.record_quanta(contents.quanta, skip_existing=True)
     by_id = {ref.id: ref for ref, _ in contents.datasets}
     for name, held in contents.tags.items():
         collections.tag(name, _refs(by_id, held, name))

@@ -99,7 +99,7 @@ def ingest_bundle(
     store = BundleStore(LocalStore(source.parent), source.name, source.stat().st_size)
     if (size := store.size(_INDEX)) is not None:
         head = _json(store, _INDEX, size)
-        contents = from_tables(head, _tables(store, head), butler.registry.universe, str(source))
+        contents = from_tables(head, _tables(store, head), butler.registry, str(source))
     elif (size := store.size(_LSST_INDEX)) is not None:
         contents = read_lsst_index(_json(store, _LSST_INDEX, size), str(source), butler.registry)
     else:

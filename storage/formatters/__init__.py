@@ -12,7 +12,10 @@ from ...model.storage_class import storage_classes
 from .formatter import ByteSink, Formatter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ...model.storage_class import StorageClass
+    from ...model.storage_classes import StorageClasses
 
 __all__ = ["ByteSink", "Formatter", "formatter", "formatter_for", "formatter_names", "register_formatter"]
 
@@ -43,23 +46,36 @@ _BY_STORAGE_CLASS = {
 _loaded: dict[str, Formatter] = {}
 
 
-def formatter(name: str) -> Formatter:
+def formatter(name: str, classes: "StorageClasses | None" = None) -> Formatter:
     """Return the formatter of a name, as the registry remembers it for each file.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    classes
+        The storage classes of a repository, whose own formatters go before those that others have made known.
 
     Raises
     ------
     FileFormatError
         If there is no such formatter.
     """
+    trouble: list[str] = []
+    if classes is not None and classes.own and name not in _SHIPPED:
+        found = _named_by(classes.own.values(), name, trouble)
+        if found is not None:
+            return found
     found = _loaded.get(name)
     if found is not None:
         return found
     if name not in _SHIPPED:
-        for kind in storage_classes():
-            if "." in kind.formatter and (own := _own(kind)).name == name:
-                return _loaded.setdefault(name, own)
+        found = _named_by(storage_classes(), name, trouble)
+        if found is not None:
+            return _loaded.setdefault(name, found)
         known = sorted({*_SHIPPED, *_loaded})
-        raise FileFormatError(f"no formatter is called {name!r}; there are {', '.join(known)}.{closest(name, known)}")
+        hints = " ".join([closest(name, known), *trouble])
+        raise FileFormatError(f"no formatter is called {name!r}; there are {', '.join(known)}.{hints}")
     module, class_name = _SHIPPED[name]
     made: Formatter = getattr(import_module(f".{module}", __name__), class_name)()
     return _loaded.setdefault(name, made)
@@ -91,6 +107,20 @@ def formatter_for(storage_class: "StorageClass") -> Formatter:
             f"{', '.join(_BY_STORAGE_CLASS)}.{closest(storage_class.name, _BY_STORAGE_CLASS)}"
         )
     return formatter(name)
+
+
+def _named_by(kinds: "Iterable[StorageClass]", name: str, trouble: list[str]) -> Formatter | None:
+    """Return the formatter of a name, if a storage class names its class; what cannot be loaded is told of."""
+    for kind in kinds:
+        if "." in kind.formatter:
+            try:
+                own = _own(kind)
+            except StorageClassError as error:
+                trouble.append(str(error))
+            else:
+                if own.name == name:
+                    return own
+    return None
 
 
 def _own(storage_class: "StorageClass") -> Formatter:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -20,7 +21,9 @@ from skybutler.model.errors import (
     DatasetTypeNotFoundError,
     FileIntegrityError,
     ReadOnlyError,
+    StorageClassError,
 )
+from skybutler.model.provenance import QuantumRecord
 from skybutler.model.timespan import Timespan
 from skybutler.registry import bulk
 from skybutler.storage.stores.memory import MemoryStore
@@ -52,6 +55,11 @@ def fill(butler: Butler) -> list[DatasetRef]:
     butler.collections.redefine_chain("all", ["picked", "valid", "u/notes"])
     butler.collections.set_doc("u/notes", "My notes.")
     butler.annotate(notes[0], quality="good", n=3, ok=True, seeing=0.8)
+    made = QuantumRecord(
+        uuid.UUID(int=7), "some.Task", "task", "u/notes", {"visit": 1}, "f1", "here", 10, 20, "done", {"python": "3"},
+        (uuid.UUID(int=8), gains[0].id), (stars.id,),
+    )  # fmt: skip
+    butler.registry.record_quanta([made])
     return [*notes, *gains, stars]
 
 
@@ -64,6 +72,8 @@ def state(butler: Butler) -> dict[str, object]:
         "datasets": [(str(ref), ref.id) for ref in refs],
         "files": [(files[ref.id].storage_class, b"".join(butler.datastore.stream(files[ref.id]))) for ref in refs],
         "collections": [butler.collections.info(name) for name in butler.collections.list()],
+        "dates": butler.sql("SELECT id, ingest_date FROM dataset ORDER BY id")[1],
+        "quanta": butler.registry.quanta_of(ref.id for ref in refs),
         "annotations": [butler.annotations(ref) for ref in refs],
         "records": {name: sorted(map(repr, butler.query_dimension_records(name))) for name in elements},
         "validities": {n: sorted(held, key=repr) for n, held in bulk.validities_of(butler.registry, refs).items()},
@@ -127,6 +137,47 @@ def test_what_datasets_need_goes_along_and_nothing_else(butler: Butler, refs, ot
     assert other.collections.list("picked") == ["picked"]
     assert other.get("note", HERE, visit=2, detector=1, collections="picked") == {"of": [2, 1]}
     assert [record.id for record in other.query_dimension_records("detector")] == [1]
+
+
+def test_the_work_that_made_datasets_goes_along_once(butler: Butler, refs, other: Butler, tmp_path: Path):
+    stars = refs[-1]
+    (made,) = butler.registry.quanta_of([stars.id])
+    for number, chosen in enumerate(([stars], refs)):
+        butler.export(tmp_path / f"out{number}", chosen)
+        other.import_(tmp_path / f"out{number}", skip_existing=True)
+        (again,) = other.registry.quanta_of([stars.id])
+        assert again == made
+    assert other.registry.finished_quanta(["f1"], "u/notes") == {"f1": made}
+    assert not other.registry.quanta_of([refs[0].id])
+
+
+def test_datasets_of_an_unknown_storage_class_come_and_wait_for_it(tmp_path: Path):
+    described = {"storage_classes": {"Lamp": {"type": "dict", "formatter": "yaml"}}}
+    with empty(tmp_path / "one", config=described) as one:
+        one.register_dataset_type("lamp", [], "Lamp")
+        one.register_dataset_type("other", [], "Dict")
+        lamp, other = one.put("lamp", {"on": 1}), one.put("other", {"a": 1})
+        one.export(tmp_path / "out")
+        bundle = one.retrieve_zip([lamp, other], tmp_path / "all.zip")
+        for number, take in enumerate((
+            lambda butler: butler.import_(tmp_path / "out"),
+            lambda butler: butler.ingest_zip(bundle),
+            lambda butler: butler.transfer_from(one, [lamp, other]),
+        )):  # fmt: skip
+            root = tmp_path / f"two{number}"
+            with empty(root) as two:
+                report = take(two)
+                assert report.unreadable == ("lamp (Lamp)",)
+                assert "2 datasets" in str(report)
+                assert "lamp (Lamp) cannot be read until" in str(report)
+                assert two.get(other) == {"a": 1}
+                with pytest.raises(StorageClassError, match="no storage class 'Lamp'"):
+                    two.get("lamp")
+                assert not two.verify(checksums=True).findings
+            with (root / "skybutler.yaml").open("a") as settings:
+                settings.write(yaml.safe_dump(described))
+            with Butler(root) as two:
+                assert two.get("lamp") == {"on": 1}
 
 
 def test_what_is_there_already_is_passed_over_only_when_asked(butler: Butler, refs, other: Butler, tmp_path: Path):
