@@ -189,7 +189,7 @@ class Level(enum.IntEnum):
 NOTHING = [
     None, object(), {}, {1: 2}, complex(1, 1), decimal.Decimal("1.5"), type, print, bytearray(b"x"), pathlib.Path("x"),
     iter([1]), (i for i in [1]), datetime.timedelta(1), datetime.date(2019, 5, 3), math.nan, pd.NA, pd.NaT, 1 * u.deg,
-    np.datetime64("2019-05-03"), np.datetime64("NaT"), 2**63, -(2**200), "\ud800", "a\0", Time(["2019-05-03"] * 2),
+    np.datetime64("2019-05-03"), np.datetime64("NaT", "s"), 2**63, -(2**200), "\ud800", "a\0", Time(["2019-05-03"] * 2),
     SkyCoord([1, 2] * u.deg, [1, 2] * u.deg), [None], [1, None], [[1]], [1, "a"], [object()], np.array([[1]]),
     np.ma.masked_array([1, 2], [0, 1]), range(10**30), [math.nan], ["\ud800"], Time(3000, format="jyear"), [{}],
 ]  # fmt: skip
