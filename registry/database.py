@@ -16,6 +16,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
@@ -137,7 +138,7 @@ class Database:
         if self.path is not None:
             self.engine = sa.create_engine("sqlite://", creator=self.connect_sqlite, poolclass=sa.pool.QueuePool,
                                            pool_size=8, max_overflow=-1)  # fmt: skip
-            sa.event.listen(self.engine, "begin", sqlite.begin)
+            sa.event.listen(self.engine, "begin", partial(sqlite.begin, timeout=BUSY_TIMEOUT))
         elif postgres.is_postgresql(url):
             self.engine, self.schema = postgres.open_engine(str(url), writeable=writeable, timeout=BUSY_TIMEOUT)
         else:
@@ -200,7 +201,7 @@ class Database:
                     local.moment += 1
                     yield outer
                 return
-            with self._own_errors(), self._connect(writes=True) as connection, self._begin(connection):
+            with self._own_errors(), self._connect(writes=True) as connection, connection.begin():
                 local.connection = connection
                 local.moment += 1
                 try:
@@ -248,14 +249,6 @@ class Database:
             time.sleep(random.random() * 0.02 * attempt)
         return work()
 
-    def _begin(self, connection: Connection) -> sa.RootTransaction:
-        try:
-            return connection.begin()
-        except sa.exc.OperationalError as error:
-            if "locked" not in str(error.orig):
-                raise
-            raise postgres.busy(self, BUSY_TIMEOUT) from error
-
     @block
     def write_prepared(self, rows: int = 1) -> Iterator[_Cursor]:
         """Open a transaction for prepared statements alone: as `write`, and sooner.
@@ -273,7 +266,7 @@ class Database:
             return
         cursor = self.cursor()
         try:  # Ctrl-C while the lock is waited for comes when it has been had
-            cursor.execute("BEGIN IMMEDIATE")
+            sqlite.begin_writing(self._local.driver, BUSY_TIMEOUT)
             yield cursor
             cursor.execute("COMMIT")
         except BaseException as error:
@@ -342,7 +335,7 @@ class Database:
         """Run a prepared query and return its rows."""
         return self.run(prepared.sql, prepared.parameters(values)).fetchall()
 
-    @contextmanager
+    @block
     def stream(self, sql: str, parameters: Any, page: int) -> Iterator[Any]:
         """Run a query whose rows are fetched page by page, and are never all in memory.
 

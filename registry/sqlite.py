@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy.engine import Connection
@@ -20,7 +23,10 @@ try:
 except ImportError:  # Windows: nobody waits for another there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["alone", "begin", "connect", "path_of", "translated"]
+__all__ = ["alone", "begin", "begin_writing", "connect", "path_of", "translated"]
+
+_PAUSES = 1e-4, 2e-3
+"""Seconds between two attempts to get the write lock, about, at first and at most; a small write has it for 1e-4."""
 
 
 class _Connection(sqlite3.Connection):
@@ -85,10 +91,41 @@ def connect(path: str, *, writes: bool, may_write: bool, timeout: float) -> sqli
     return connection
 
 
-def begin(connection: Connection) -> None:
+def begin(connection: Connection, timeout: float) -> None:
     """Take the write lock at once where the transaction will write: it could not be had later without a conflict."""
-    immediate = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    if connection.get_execution_options().get("writes", False):
+        begin_writing(connection.connection.driver_connection, timeout)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def begin_writing(connection: Any, timeout: float) -> None:
+    """Begin a transaction with the write lock, which is asked for again and again within some seconds.
+
+    SQLite would wait by sleeping longer each time, up to 0.1 s, while the lock comes free every millisecond: several
+    writers would be slower together than one, and the last of them would wait for a second. Nor would it heed Ctrl-C.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        Others have had it all the time.
+    """
+    wait = f"PRAGMA busy_timeout={int(timeout * 1e3)}"
+    end = time.monotonic() + timeout
+    pause, longest = _PAUSES
+    try:
+        while True:
+            try:
+                connection.executescript(f"PRAGMA busy_timeout=0; BEGIN IMMEDIATE; {wait}")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            time.sleep(random.random() * pause)
+            pause = min(2 * pause, longest)
+    except BaseException:
+        connection.executescript(wait)
+        raise
 
 
 def translated(error: Exception, where: object, timeout: float) -> SkyButlerError | None:
