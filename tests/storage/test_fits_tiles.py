@@ -4,6 +4,7 @@ import multiprocessing
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -219,3 +220,23 @@ def test_a_compression_that_nobody_knows_is_refused(tmp_path: Path):
     with pytest.raises(StorageClassError, match="json files take no compression='gzip'"):
         files.write({"a": 1}, tmp_path / "a.json", compression="gzip")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "rice"])
+def test_files_need_little_memory_beside_their_pixels(tmp_path: Path, compression):
+    rng = np.random.default_rng(0)
+    size, path = 1536, tmp_path / "frame.fits"
+    image = rng.normal(100, 5, (size, size)).astype("f4")
+    image[::9, ::7] = np.nan
+    given = MaskedImage(image, np.where(rng.random((size, size)) < 0.02, 2, 0).astype("i4"), np.full_like(image, 25))
+    pixels = sum(plane.nbytes for plane in given.arrays)
+    for job, held in (
+        (lambda: files.write(given, path, compression=compression), pixels),
+        (lambda: files.read(path), 0),
+    ):
+        job()  # what is imported or kept for later is not counted
+        tracemalloc.start()
+        job()
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert held + most < 1.4 * pixels
