@@ -110,6 +110,7 @@ _EXPORTS = {
         "Box2IKey",
         "CoordKey",
         "CovarianceKey",
+        "EllipseKey",
         "FunctorKey",
         "Point2DKey",
         "Point2IKey",

@@ -24,6 +24,7 @@ __all__ = [
     "Box2IKey",
     "CoordKey",
     "CovarianceKey",
+    "EllipseKey",
     "FunctorKey",
     "Point2DKey",
     "Point2IKey",
@@ -121,6 +122,33 @@ class QuadrupoleKey(FunctorKey):
     def unpack(self, value: Any) -> Sequence[Any]:
         """Return ixx, iyy and ixy."""
         return list(value)
+
+
+@dataclass(frozen=True)
+class EllipseKey(FunctorKey):
+    """A shape about a position: ``_xx``, ``_yy``, ``_xy``, ``_x`` and ``_y``, a pair of `Quadrupole` and `Point2D`.
+
+    Of a catalog, a `Quadrupole` of arrays and an array of shape (n, 2).
+    """
+
+    center: str = ""
+    """What the names of the position begin with, where that is something else: ``slot_Centroid`` beside
+    ``slot_Shape``."""
+    parts = (*QuadrupoleKey.parts, *Point2DKey.parts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return *QuadrupoleKey(self.prefix).names, *Point2DKey(self.center or self.prefix).names
+
+    def pack(self, values: Sequence[Any]) -> Any:
+        """Return second moments and their centre."""
+        return QuadrupoleKey(self.prefix).pack(values[:3]), Point2DKey(self.prefix).pack(values[3:])
+
+    def unpack(self, value: Any) -> Sequence[Any]:
+        """Return ixx, iyy, ixy, x and y."""
+        shape, center = value
+        return [*QuadrupoleKey(self.prefix).unpack(shape), *Point2DKey(self.prefix).unpack(center)]
 
 
 class Box2IKey(FunctorKey):

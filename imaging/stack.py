@@ -7,12 +7,13 @@ statistics come from a sorting network, whose comparisons are whole blocks at a 
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Block, for_blocks
+from .geometry import Box2I, Extent2I
 from .image import Image
 from .mask import Mask
 from .mask_schema import MaskSchema, renumbered
@@ -41,6 +42,7 @@ __all__ = ["statistics_stack"]
 Cube = NDArray[Any]
 
 _BLOCK = 8192
+_CUBE = 64 * _BLOCK  # pixels of all images that are worked on at a time
 _LARGEST_NETWORK = 64  # beyond, numpy's sort along the stack does fewer comparisons
 _CLIPPED = MEANCLIP | STDEVCLIP | VARIANCECLIP
 _SUPPORTED = MEAN | MEDIAN | IQRANGE | STDEV | VARIANCE | MEANSQUARE | MIN | MAX | SUM | NPOINT | _CLIPPED
@@ -48,27 +50,30 @@ _SUPPORTED = MEAN | MEDIAN | IQRANGE | STDEV | VARIANCE | MEANSQUARE | MIN | MAX
 
 @overload
 def statistics_stack(
-    images: Sequence[MaskedImage],
+    images: Sequence[MaskedImage] | MaskedImage,
     flag: Property,
     control: StatisticsControl | None = None,
     *,
+    axis: Literal["x", "y"] | None = None,
     weights: Sequence[float] | None = None,
     clipped: int = 0,
 ) -> MaskedImage: ...
 @overload
 def statistics_stack(
-    images: Sequence[Image],
+    images: Sequence[Image] | Image,
     flag: Property,
     control: StatisticsControl | None = None,
     *,
+    axis: Literal["x", "y"] | None = None,
     weights: Sequence[float] | None = None,
     clipped: int = 0,
 ) -> Image: ...
 def statistics_stack(
-    images: Sequence[MaskedImage] | Sequence[Image],
+    images: Sequence[MaskedImage] | Sequence[Image] | MaskedImage | Image,
     flag: Property,
     control: StatisticsControl | None = None,
     *,
+    axis: Literal["x", "y"] | None = None,
     weights: Sequence[float] | None = None,
     clipped: int = 0,
 ) -> MaskedImage | Image:
@@ -77,14 +82,17 @@ def statistics_stack(
     Parameters
     ----------
     images
-        All of one kind and size; their `xy0` are not compared.
+        All of one kind and size; their `xy0` are not compared. Or one image, whose columns (`axis` "x") or rows ("y")
+        are the stack.
     flag
         One of MEAN, MEDIAN, IQRANGE, STDEV, VARIANCE, MEANSQUARE, MIN, MAX, SUM, NPOINT, MEANCLIP, STDEVCLIP and
         VARIANCECLIP.
     control
         As for `make_statistics`, for each pixel; masks are matched by name.
+    axis
+        Of one image, the axis that is collapsed: of "x" one column is left, of "y" one row.
     weights
-        One for each image.
+        One for each image, or each column or row of the one.
     clipped
         Bits to set in the mask where clipping left an input out.
 
@@ -103,21 +111,27 @@ def statistics_stack(
     control = control or StatisticsControl()
     control.check()
     flag = Property(flag)
-    if not images:
+    if isinstance(images, Image | MaskedImage):
+        stacked: Sequence[MaskedImage | Image] = _lines(images, axis)
+    elif axis is not None:
+        raise TypeError(f"axis={axis!r} is for the columns or rows of one image; of several a stack goes through them")
+    else:
+        stacked = images
+    if not stacked:
         raise ValueError("there are no images to stack")
     if flag not in _SUPPORTED or flag.bit_count() != 1:
         raise ValueError(f"a stack is of exactly one of {_SUPPORTED!r}, not {flag!r}")
-    first = images[0]
-    for image in images:
+    first = stacked[0]
+    for image in stacked:
         if not isinstance(image, Image | MaskedImage):
             raise TypeError(f"a stack is made of images or of masked images, not of {type(image).__name__}")
         if image.dimensions != first.dimensions:
             raise ValueError(f"images to stack differ in size: {first!r} and {image!r}")
-    if weights is not None and len(weights) != len(images):
-        raise ValueError(f"{len(weights)} weights do not go with {len(images)} images")
-    planes = [image.image if isinstance(image, MaskedImage) else image for image in images]
-    masked = [image for image in images if isinstance(image, MaskedImage)]
-    if masked and len(masked) != len(images):
+    if weights is not None and len(weights) != len(stacked):
+        raise ValueError(f"{len(weights)} weights do not go with {len(stacked)} images")
+    planes = [image.image if isinstance(image, MaskedImage) else image for image in stacked]
+    masked = [image for image in stacked if isinstance(image, MaskedImage)]
+    if masked and len(masked) != len(stacked):
         raise TypeError("a stack is made of images or of masked images, not of both")
     from_variance = control.calc_error_from_input_variance or control.calc_error_mosaic_mode
     if not masked and (from_variance or (control.weighted and weights is None)):
@@ -147,8 +161,18 @@ def statistics_stack(
                     result.variance.array[block] = error2.reshape(shape)
                     result.mask.array[block] = bits.reshape(shape)
 
-    for_blocks(result.image.array.shape, _BLOCK, work)
+    for_blocks(result.image.array.shape, min(_BLOCK, max(1, _CUBE // len(stacked))), work)
     return result if isinstance(first, MaskedImage) else result.image
+
+
+def _lines(image: MaskedImage | Image, axis: str | None) -> list[MaskedImage | Image]:
+    """Return the columns (axis "x") or rows ("y") of an image."""
+    if axis not in ("x", "y"):
+        raise ValueError(f'one image is collapsed along axis="x" or axis="y", not {axis!r}')
+    box, along = image.bbox, axis == "x"
+    size = Extent2I(1, box.height) if along else Extent2I(box.width, 1)
+    first = (Extent2I(i, 0) if along else Extent2I(0, i) for i in range(box.width if along else box.height))
+    return [image[Box2I(box.min + offset, size)] for offset in first]
 
 
 def _schema(masked: list[MaskedImage], control: StatisticsControl) -> MaskSchema:

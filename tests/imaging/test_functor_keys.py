@@ -12,6 +12,7 @@ from skybutler.imaging import (
     Box2IKey,
     CoordKey,
     CovarianceKey,
+    EllipseKey,
     Extent2I,
     Point2D,
     Point2DKey,
@@ -92,3 +93,15 @@ def test_boxes_and_arrays(catalog):
 def test_a_missing_column_is_named(catalog):
     with pytest.raises(KeyError, match="nothing_x"):
         catalog[0][Point2DKey("nothing")]
+
+
+def test_ellipses(catalog):
+    key = EllipseKey("slot_Shape", center="slot_Centroid")
+    catalog[0][key] = Quadrupole(4.0, 5.0, 1.0), Point2D(10.0, 20.0)
+    assert catalog[0][key] == (Quadrupole(4.0, 5.0, 1.0), (10, 20))
+    assert (catalog[0]["s_xy"], catalog[0]["c_y"]) == (1, 20)
+    shapes, positions = catalog[key]
+    assert shapes.iyy[0] == 5
+    assert positions[0].tolist() == [10, 20]
+    schema = SourceCatalog.minimal_schema()
+    assert EllipseKey.add_fields(schema, "e").names == ("e_xx", "e_yy", "e_xy", "e_x", "e_y")

@@ -166,3 +166,33 @@ def test_masks_of_inputs_left_out_are_taken_over_where_these_weigh_enough(plane,
     used = (4 + last) / (5 if weights is None else 7)
     assert stacked.image.array[0].tolist() == pytest.approx([used, 1, used, 1])
     assert stacked.mask.array[0].tolist() == [0, 0, 8, 8 if taken else 0]
+
+
+def test_one_image_is_collapsed_along_an_axis():
+    """Numbers of a plane 0.5 + x + 100 y of 4x3 pixels, as afw's tests of rows and columns do it."""
+    x, y = np.meshgrid(np.arange(4.0), np.arange(3.0))
+    image = Image((0.5 + x + 100 * y).astype("float32"), xy0=(10, 20))
+    column, row = (statistics_stack(image, MEAN, axis=axis) for axis in ("x", "y"))
+    assert column.bbox == Box2I(Point2I(10, 20), Extent2I(1, 3))
+    assert row.bbox == Box2I(Point2I(10, 20), Extent2I(4, 1))
+    assert column.array.ravel().tolist() == [2, 102, 202]
+    assert row.array.ravel().tolist() == [100.5, 101.5, 102.5, 103.5]
+    assert statistics_stack(image, MEDIAN, axis="y").array.ravel().tolist() == [100.5, 101.5, 102.5, 103.5]
+    assert statistics_stack(image, SUM, axis="x").array.ravel().tolist() == [8, 408, 808]
+
+
+def test_a_masked_image_is_collapsed_by_its_good_pixels():
+    image = MaskedImage(np.arange(12.0).reshape(3, 4))
+    image.mask[1, 0] = "BAD"
+    image.mask[:, 2:3] = "BAD"
+    image.mask[0, 0] = "CR"
+    made = statistics_stack(image, MEAN, StatisticsControl(and_mask="BAD"), axis="x")
+    assert made.image.array.ravel().tolist()[:2] == [(0 + 2 + 3) / 3, 5.5]
+    assert np.isnan(made.image.array[2, 0])
+    assert made.mask.interpret(made.mask[0, 0]) == "CR"
+    assert made.mask.interpret(made.mask[0, 2]) == "NO_DATA"
+    assert made.variance[0, 1] == pytest.approx(np.var([4, 5, 6, 7], ddof=1) / 4)
+    with pytest.raises(ValueError, match='axis="x" or axis="y"'):
+        statistics_stack(image, MEAN)
+    with pytest.raises(TypeError, match="one image"):
+        statistics_stack([image], MEAN, axis="x")
