@@ -7,8 +7,9 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,9 +21,12 @@ from ..model.storage_classes import StorageClasses
 from .database import Database, Prepared
 from .tables import Tables
 
-__all__ = ["Catalog", "CatalogCache", "CollectionRow", "Operation", "is_glob"]
+__all__ = ["Catalog", "CatalogCache", "CollectionRow", "is_glob"]
 
 _TOKEN = "catalog_version"  # noqa: S105 - a version's name, no secret
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ class CatalogCache:
 
     A commit by anyone changes SQLite's ``data_version``; only then is the catalog's own version read, and only where
     that is new, the catalog. In PostgreSQL, and within a transaction, which may be rolled back, its version is read
-    each time; but once in an `Operation`.
+    each time; but once in an operation.
     """
 
     def __init__(self, database: Database, tables: Tables, storage_classes: StorageClasses):
@@ -197,7 +201,6 @@ class CatalogCache:
         self._tables = tables
         self._storage_classes = storage_classes
         self._local = _OfThread()
-        self.operation = Operation(self._local)
         attribute = tables.attribute
         self._token = Prepared(database, sa.select(attribute.c.value).where(attribute.c.name == sa.bindparam("name")))
 
@@ -218,6 +221,20 @@ class CatalogCache:
         local.moment = moment
         return catalog
 
+    def in_operation(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        """Do what asks once whether the catalog is still the same, and once more in each transaction.
+
+        No block (``with``) is as quick, and ends though Ctrl-C comes as it is left.
+        """
+        local = self._local
+        local.operations += 1
+        try:
+            return work(*arguments, **keywords)
+        finally:
+            local.operations -= 1
+            if not local.operations:
+                local.moment = None
+
     def lock(self, connection: Connection) -> None:
         """Wait until nobody else is changing the catalog, and let nobody until this transaction ends.
 
@@ -232,29 +249,6 @@ class CatalogCache:
         attribute = self._tables.attribute
         connection.execute(sa.update(attribute).where(attribute.c.name == _TOKEN).values(value=uuid.uuid4().hex))
         self._local.moment = None
-
-
-class Operation:
-    """What is done in such a block asks once whether the catalog is still the same, and once more in each transaction.
-
-    Parameters
-    ----------
-    local
-        What each thread knows of the catalog.
-    """
-
-    __slots__ = ("_local",)
-
-    def __init__(self, local: _OfThread):
-        self._local = local
-
-    def __enter__(self) -> None:
-        self._local.operations += 1
-
-    def __exit__(self, *exception: object) -> None:
-        self._local.operations -= 1
-        if not self._local.operations:
-            self._local.moment = None
 
 
 def first_version(connection: Connection, tables: Tables) -> None:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,7 +20,7 @@ from ..model.storage_classes import StorageClasses
 from . import provenance
 from .annotations import Annotations
 from .calibrations import Calibrations
-from .catalog import Catalog, CatalogCache, Operation
+from .catalog import Catalog, CatalogCache
 from .collections import Collections
 from .data_ids import DataIds
 from .database import Database
@@ -34,15 +34,16 @@ from .trash import Trash
 __all__ = ["Registry", "one_operation"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def one_operation(method: F) -> F:
-    """Let a method of what has a `Registry` look but once whether others have changed the catalog: see `Operation`."""
+    """Let a method of what has a `Registry` look but once whether others have changed the catalog."""
 
     @wraps(method)
     def operation(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        with self.registry.operation:
-            return method(self, *arguments, **keywords)
+        return self.registry.in_operation(method, self, *arguments, **keywords)
 
     return cast("F", operation)
 
@@ -142,10 +143,9 @@ class Registry:
         """Collections and dataset types, as this thread's transaction or the last commit has them."""
         return self._catalog.current()
 
-    @property
-    def operation(self) -> Operation:
-        """What opens a block in which the catalog is looked at once: each look is a journey to PostgreSQL."""
-        return self._catalog.operation
+    def in_operation(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        """Do what looks at the catalog once: each look is a journey to PostgreSQL."""
+        return self._catalog.in_operation(work, *arguments, **keywords)
 
     @block
     def edit_catalog(self) -> Iterator[Connection]:

@@ -4,7 +4,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
@@ -12,6 +12,7 @@ from typing import Any
 
 from xxhash import xxh3_128
 
+from ..model.blocks import block
 from ..model.errors import FileIntegrityError, ReadOnlyError, StoreUnavailableError
 
 __all__ = [
@@ -217,7 +218,7 @@ def place(source: Path, path: str) -> None:
     _flush_folder(folder)
 
 
-@contextmanager
+@block
 def spooled(write: Callable[[HashingFile], None], folder: Path | None = None) -> Iterator[tuple[Path, int, str]]:
     """Write a temporary file, from which bytes go elsewhere; it is gone afterwards unless it has been moved.
 
@@ -239,7 +240,6 @@ def spooled(write: Callable[[HashingFile], None], folder: Path | None = None) ->
         If there is no room for it there, or nothing may be written.
     """
     temporary, descriptor = _open_beside(str(folder or tempfile.gettempdir()))
-    path = Path(temporary)
     try:
         try:
             sink = HashingFile(descriptor)
@@ -251,9 +251,12 @@ def spooled(write: Callable[[HashingFile], None], folder: Path | None = None) ->
             raise told from error
         finally:
             os.close(descriptor)
-        yield path, sink.size, sink.checksum
+        yield Path(temporary), sink.size, sink.checksum
     finally:
-        path.unlink(missing_ok=True)
+        try:  # noqa: SIM105 - Ctrl-C may come before what a function of Python's does
+            os.unlink(temporary)  # noqa: PTH108
+        except FileNotFoundError:
+            pass
 
 
 def why_not_written(error: OSError, path: str) -> OSError:

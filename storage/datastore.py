@@ -7,7 +7,6 @@ and `read` and `remove` are told it again. Where files lie is its stores' affair
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -342,19 +341,22 @@ class Datastore(FileIntake, FileFetching):
             return store.write(name, write, flushes)
         if self.cache is None or store.local_path(name) is not None:
             return store.write(name, write)
-        with ExitStack() as stack:
-            try:
-                path, size, checksum = stack.enter_context(self.cache.spooled(write))
-            except OSError as error:
-                _log.warning(NO_COPY, self.cache.folder, error)
-                return store.write(name, write)
-            store.put(name, path)
-            try:
-                if size <= self.cache.size:
-                    self.cache.adopt(self._key(name, size, checksum), file_suffix(name), path)
-            except OSError as error:  # the file is where it belongs
-                _log.warning(NO_COPY, self.cache.folder, error)
-        return size, checksum
+        is_spooled = False
+        try:
+            with self.cache.spooled(write) as (path, size, checksum):
+                is_spooled = True
+                store.put(name, path)
+                try:
+                    if size <= self.cache.size:
+                        self.cache.adopt(self._key(name, size, checksum), file_suffix(name), path)
+                except OSError as error:  # the file is where it belongs
+                    _log.warning(NO_COPY, self.cache.folder, error)
+                return size, checksum
+        except OSError as error:
+            if is_spooled:
+                raise
+            _log.warning(NO_COPY, self.cache.folder, error)
+        return store.write(name, write)
 
     def _on_disk(self, stored: StoredFile) -> Path | None:
         """Return where on this machine a file lies; None where it may be elsewhere.

@@ -8,11 +8,12 @@ What was used last goes last: the time of change of a copy is that of its last u
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from ...model.blocks import block
 from ..atomic import TEMPORARY_PREFIX, HashingFile, place, spooled, write_whole
 
 try:
@@ -57,7 +58,7 @@ class FileCache:
     def __repr__(self) -> str:
         return f"FileCache({str(self.folder)!r}, size={self.size}, age={self.age})"
 
-    @contextmanager
+    @block
     def opened(self, key: str, suffix: str, size: int, fill: Callable[[HashingFile], None]) -> Iterator[Path]:
         """Give a copy of a file, fetched if need be by one process while others who want it wait.
 
@@ -78,21 +79,24 @@ class FileCache:
             The copy, which stays there during the block.
         """
         path = self._path(key, suffix)
-        with ExitStack() as stack:
-            lease = _lease(path, size)
+        leases: list[int] = []
+        try:
+            _lease(path, size, leases)
             for _ in range(_ATTEMPTS):
-                if lease is not None:
+                if leases:
                     break
                 with self._fetching(key):
-                    lease = _lease(path, size)
-                    if lease is None:
+                    _lease(path, size, leases)
+                    if not leases:
                         self._make_room(size)
                         write_whole(str(path), fill)
-                        lease = _lease(path, size)
-            if lease is None:
+                        _lease(path, size, leases)
+            if not leases:
                 raise FileNotFoundError(f"{path} vanishes as soon as it is there; is the cache's size enough?")
-            stack.callback(os.close, lease)
             yield path
+        finally:
+            for lease in leases:
+                os.close(lease)
 
     def renew(self, key: str, suffix: str, checksum: str | None, fill: Callable[[HashingFile], None]) -> None:
         """Fetch a copy anew, unless it has the checksum that is recorded of its content; parameters as of `opened`.
@@ -121,7 +125,7 @@ class FileCache:
         name = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
         return self.folder / name[:2] / f"{name[2:]}{suffix}"
 
-    @contextmanager
+    @block
     def _fetching(self, key: str) -> Iterator[None]:
         """Keep others from fetching the same file meanwhile (and a 256th of all others)."""
         locks = self.folder / "locks"
@@ -173,26 +177,23 @@ def _checksum(path: Path, kind: str) -> str:
     return sink.checksum
 
 
-def _lease(path: Path, size: int) -> int | None:
-    """Open and lock a copy, so that nobody evicts it before it is closed; None where there is none, or no whole one."""
+def _lease(path: Path, size: int, leases: list[int]) -> None:
+    """Open and lock a copy, so that nobody evicts it before it is closed, unless there is none, or no whole one.
+
+    Its descriptor is added to those that are closed whatever happens: Ctrl-C may come before it could be returned.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except FileNotFoundError:
-        return None
-    try:
+        leases.append(os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)))
         if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        found = os.fstat(descriptor)
+            fcntl.flock(leases[-1], fcntl.LOCK_SH)
+        found = os.fstat(leases[-1])
         if found.st_nlink and found.st_size == size:
             os.utime(path)
-            return descriptor
-    except FileNotFoundError:  # evicted between two lines
+            return
+    except FileNotFoundError:  # there is none, or it was evicted between two lines
         pass
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
+    if leases:
+        os.close(leases.pop())
 
 
 def _evict(path: str) -> bool:
