@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..model.errors import closest
 from ..model.lsst_names import LsstNames
 from .describe import Described, Facts, Part, Table
 from .geometry import Box2I
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Amplifier", "Camera", "Detector"]
 
@@ -227,6 +230,12 @@ class Camera(Described, LsstNames, Mapping[int, Detector]):
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the detectors and their names, with matplotlib; see `skybutler.imaging.camera_plot.plot_camera`."""
+        from .camera_plot import plot_camera
+
+        return plot_camera(self, ax)
 
     def _state(self) -> Iterable[str]:
         return repr(self.name), f"{len(self)} detectors"
