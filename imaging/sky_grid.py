@@ -58,13 +58,15 @@ def _write_on(ax: Axes, line: NDArray[np.float64], box: Box2I, text: str, colour
     x, y = line[np.argmin(line[:, 1 if upright else 0])]
     if not upright and y < box.min_y + 0.04 * box.height:  # there stand those of the lines from below
         return
+    place = (x - box.min_x) / max(box.width, 1) if upright else (y - box.min_y) / max(box.height, 1)
+    side = 0 if place < 0.06 else 2 if place > 0.94 else 1  # near a corner, all of it is to stay in the picture
     ax.annotate(
         text,
         (x, y),
         xytext=(0, 3) if upright else (3, 0),
         textcoords="offset points",
-        ha="center" if upright else "left",
-        va="bottom" if upright else "center",
+        ha=("left", "center", "right")[side] if upright else "left",
+        va="bottom" if upright else ("bottom", "center", "top")[side],
         color=colour,
         fontsize="x-small",
         bbox={"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.0},

@@ -67,7 +67,7 @@ def test_an_exposure_in_a_notebook(exposure):
     assert html == exposure.describe()._repr_html_()
     assert html.count('src="data:image/png;base64,') == 1
     assert "<code>Exposure(4x3 float32" in html
-    assert '<span style="background:#3cb44b">&emsp;</span> SAT' in html
+    assert '<span style="background:#00804d">&emsp;</span> SAT' in html
     assert "<th>psf</th><td>GaussianPsf(21, 21, sigma=2), FWHM 4.71 pixels</td>" in html
 
 

@@ -116,9 +116,9 @@ def test_a_mask_is_on_white_in_the_colours_of_its_planes():
     picture = display.thumbnail(None, bits, MaskSchema.default())
     indices, palette = read_png(picture.png)
     rgb = palette[indices][::-1]
-    assert picture.legend == {"BAD": "#e6194b", "SAT": "#3cb44b"}
-    assert rgb[0, 0].tolist() == [0xE6, 0x19, 0x4B]
-    assert rgb[1, 1].tolist() == [0x3C, 0xB4, 0x4B]
+    assert picture.legend == {"BAD": "#cc1a00", "SAT": "#00804d"}
+    assert rgb[0, 0].tolist() == [0xCC, 0x1A, 0x00]
+    assert rgb[1, 1].tolist() == [0x00, 0x80, 0x4D]
     assert rgb[2:].min() == 255
 
 

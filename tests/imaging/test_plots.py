@@ -111,8 +111,8 @@ def test_a_mask_is_seen_in_the_colours_of_its_planes(ax):
     mask[100:110, 50:60] = "SAT"
     mask[102:105, 52:55] = ["SAT", "BAD"]
     mask.plot(ax=ax)
-    assert colour_at(ax, 107, 57) == [0x3C, 0xB4, 0x4B]
-    assert colour_at(ax, 103, 53) == [0xE6, 0x19, 0x4B]
+    assert colour_at(ax, 107, 57) == [0x00, 0x80, 0x4D]
+    assert colour_at(ax, 103, 53) == [0xCC, 0x1A, 0x00]
     assert colour_at(ax, 130, 70) == [255, 255, 255]
     assert legend(ax) == ["SAT 8.3 %", "BAD 0.8 %"]
 
@@ -132,8 +132,8 @@ def test_a_single_flagged_pixel_of_a_large_mask_is_seen(ax):
     mask[4321, 1234] = "CR"
     mask.plot(ax=ax)
     picture = ax.images[0]
-    assert picture.get_array().shape == (600, 1000)
-    assert np.argwhere(picture.get_array()).tolist() == [[246, 864]]
+    assert picture.get_array().shape == (375, 625)
+    assert np.argwhere(picture.get_array()).tolist() == [[154, 540]]
     assert picture.get_extent() == [-0.5, 4999.5, -0.5, 2999.5]
     assert legend(ax) == ["CR 7e-06 %"]
 
@@ -254,8 +254,8 @@ def test_a_new_figure_is_as_wide_as_the_image():
     from matplotlib import pyplot
 
     wide, high = Image(np.zeros((100, 250))).plot().figure, Image(np.zeros((250, 100))).plot().figure
-    assert wide.get_size_inches().tolist() == pytest.approx([9.2, 2.9])
-    assert high.get_size_inches().tolist() == pytest.approx([5.6, 6.5])
+    assert wide.get_size_inches().tolist() == pytest.approx([9.2, 3.6])
+    assert high.get_size_inches().tolist() == pytest.approx([5.6, 7.2])
     pyplot.close(wide)
     pyplot.close(high)
 
