@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .geometry import *  # noqa: F403
     from .header import Header as Header
     from .image import Image as Image
+    from .interpolate import Interpolate as Interpolate
+    from .interpolate import lookup_max_interp_style as lookup_max_interp_style
+    from .interpolate import lookup_min_interp_points as lookup_min_interp_points
+    from .interpolate import make_interpolate as make_interpolate
     from .mask import Mask as Mask
     from .mask_schema import MaskPlane as MaskPlane
     from .mask_schema import MaskSchema as MaskSchema
@@ -99,6 +103,12 @@ _EXPORTS = {
     "photo_calib": ("PhotoCalib",),
     "ap_corr": ("ApCorrMap",),
     "polygon": ("Polygon",),
+    "interpolate": (
+        "Interpolate",
+        "lookup_max_interp_style",
+        "lookup_min_interp_points",
+        "make_interpolate",
+    ),
     "background": ("Background", "BackgroundControl", "BackgroundList", "make_background"),
     "visit_info": ("VisitInfo",),
     "filter": ("Filter",),

@@ -15,13 +15,15 @@ from .blocks import strips
 from .chebyshev import ChebyshevField
 from .geometry import Box2I
 from .image import Image
+from .interpolate import INTERPOLATIONS, Interpolate, lookup_max_interp_style
 from .masked_image import MaskedImage
 from .statistics import ERRORS, Property, StatisticsControl, make_statistics, string_to_statistics_property
 
 __all__ = ["STYLES", "Background", "BackgroundControl", "BackgroundList", "make_background"]
 
-STYLES = {"AKIMA_SPLINE": 5, "NATURAL_SPLINE": 3, "LINEAR": 2, "CONSTANT": 1, "CHEBYSHEV": 1}
-"""Surfaces, and how many cells along an axis each needs. The first four fall back on the next where there are fewer."""
+STYLES = (*INTERPOLATIONS, "CHEBYSHEV")
+"""Surfaces; CONSTANT has the value of the nearest cell. Those that are interpolated fall back on the next one where
+there are fewer cells than they need."""
 
 
 @dataclass(frozen=True)
@@ -291,26 +293,10 @@ def _measure_cells(
 def _interpolate(
     centers: NDArray[np.float64], values: NDArray[np.float64], positions: NDArray[Any], style: str
 ) -> NDArray[np.float64]:
-    """Interpolate columns of values, shape ``(n, m)``, at positions, and extrapolate in straight lines."""
-    for fitting, needed in STYLES.items():
-        if needed <= len(centers) and needed <= STYLES[style]:
-            style = fitting
-            break
-    if style == "CONSTANT":
+    """Interpolate columns of values, shape ``(n, m)``, at positions, as well as so few points allow."""
+    styles = list(INTERPOLATIONS)
+    possible = styles[max(styles.index(style), styles.index(lookup_max_interp_style(len(centers))))]
+    if possible == "CONSTANT":  # of a background the nearest cell's value
         edges = (centers[:-1] + centers[1:]) / 2.0
         return np.asarray(values[np.searchsorted(edges, positions)], dtype=np.float64)
-    from scipy import interpolate
-
-    if style == "AKIMA_SPLINE":
-        curve = interpolate.Akima1DInterpolator(centers, values, axis=0)
-    elif style == "NATURAL_SPLINE":
-        curve = interpolate.CubicSpline(centers, values, axis=0, bc_type="natural")
-    else:
-        curve = interpolate.PPoly(np.stack([np.diff(values, axis=0) / np.diff(centers)[:, None], values[:-1]]), centers)
-    inside = np.clip(positions, centers[0], centers[-1])
-    found = np.asarray(curve(inside), dtype=np.float64)
-    slopes = curve.derivative()
-    for outside, edge in ((positions < centers[0], centers[0]), (positions > centers[-1], centers[-1])):
-        if outside.any():
-            found[outside] += (positions[outside] - edge)[:, None] * np.asarray(slopes(edge))
-    return found
+    return np.asarray(Interpolate(centers, values, possible).interpolate(positions))

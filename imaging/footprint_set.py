@@ -130,7 +130,7 @@ class FootprintSet(LsstNames):
         plane
             A plane to set in the masked image's mask inside of all footprints; added where there is none.
         set_peaks
-            Whether to find peaks.
+            Whether to find peaks: pixels that no neighbour surpasses, so that a plateau has as many as pixels.
 
         Returns
         -------
@@ -289,7 +289,7 @@ def _connected(
 
 
 def _peaks(pixels: NDArray[Any], inside: NDArray[np.bool_], first: int, sign: int, region: Box2I) -> list[Peak]:
-    """Return the pixels inside, in the rows from one on, that no neighbour surpasses; of equal ones, the first."""
+    """Return the pixels inside, in the rows from one on, that no neighbour surpasses; of equal ones, each."""
     height, width = pixels.shape
     y, x = np.nonzero(inside)
     y += first
@@ -298,7 +298,6 @@ def _peaks(pixels: NDArray[Any], inside: NDArray[np.bool_], first: int, sign: in
     for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
         there = (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
         neighbour = _signed(pixels[np.where(there, y + dy, y), np.where(there, x + dx, x)], sign)
-        surpassed = neighbour >= value if (dy, dx) < (0, 0) else neighbour > value
-        highest &= ~(there & surpassed)
+        highest &= ~(there & (neighbour > value))
     chosen = zip(x[highest].tolist(), y[highest].tolist(), value[highest].tolist(), strict=True)
     return [Peak(column + region.min_x, row + region.min_y, float(sign * found)) for column, row, found in chosen]

@@ -34,6 +34,19 @@ class Quadrupole(LsstNames):
     ixy: float = 0.0
     """Mixed."""
 
+    @classmethod
+    def from_axes(cls, a: float, b: float, theta: float = 0.0) -> Self:
+        """Make the moments of half axes a and b, pixels, the first turned from x by an angle in radians."""
+        cos, sin = math.cos(theta), math.sin(theta)
+        return cls((a * cos) ** 2 + (b * sin) ** 2, (a * sin) ** 2 + (b * cos) ** 2, (a * a - b * b) * cos * sin)
+
+    @property
+    def axes(self) -> tuple[float, float, float]:
+        """Half axes, the longer first, pixels, and the angle of the first from x, radians, above -π/2 up to π/2."""
+        mean, half = (self.ixx + self.iyy) / 2.0, math.hypot((self.ixx - self.iyy) / 2.0, self.ixy)
+        theta = 0.5 * math.atan2(2.0 * self.ixy, self.ixx - self.iyy)
+        return math.sqrt(mean + half), math.sqrt(max(mean - half, 0.0)), theta
+
     @property
     def determinant_radius(self) -> float:
         """``(ixx·iyy - ixy²)^¼``, pixels; sigma of a round Gaussian."""

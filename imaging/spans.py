@@ -18,6 +18,8 @@ from .blocks import strips
 from .geometry import Box2I, Extent2I, Point2D, Point2I
 from .image import Image
 from .mask import Mask
+from .mask_schema import renumbered
+from .masked_image import MaskedImage
 from .psf import Quadrupole
 
 __all__ = ["Spans", "Stencil"]
@@ -73,6 +75,29 @@ class Spans(LsstNames):
         }[stencil]
         x, y = Point2I(center)
         return cls._of(np.stack([rows + y, x - np.array(reach), x + np.array(reach)]))
+
+    @classmethod
+    def from_ellipse(cls, shape: Quadrupole, center: Point2D | tuple[float, float] = (0.0, 0.0)) -> Self:
+        """Make the set of the pixels whose centres lie in an ellipse, or upon its edge.
+
+        Parameters
+        ----------
+        shape
+            Such moments that ``Quadrupole(a**2, b**2)`` has the half axes a and b; those of the pixels inside are about
+            a quarter of them.
+        center
+            The middle of the ellipse.
+        """
+        x, y = center
+        reach = math.sqrt(max(shape.iyy, 0.0))
+        rows = np.arange(math.ceil(y - reach), math.floor(y + reach) + 1)
+        height = (rows - y) / reach if reach else np.zeros(len(rows))
+        middle = x + (rows - y) * (shape.ixy / shape.iyy if shape.iyy else 0.0)
+        widest = math.sqrt(max(shape.ixx - (shape.ixy**2 / shape.iyy if shape.iyy else 0.0), 0.0))
+        half = widest * np.sqrt(np.maximum(1.0 - height**2, 0.0))
+        tiny = 1e-12 * (1.0 + np.abs(middle) + half)  # what rounding may take off a pixel upon the edge
+        runs = np.stack([rows, np.ceil(middle - half - tiny), np.floor(middle + half + tiny)]).astype(np.int64)
+        return cls._of(runs[:, runs[1] <= runs[2]])
 
     @classmethod
     def from_array(cls, inside: ArrayLike, xy0: Point2I | tuple[int, int] = (0, 0)) -> Self:
@@ -212,19 +237,23 @@ class Spans(LsstNames):
         """Whether any pixel is in both."""
         return not self.intersect(other).is_empty
 
-    def union(self, other: "Spans") -> Self:
-        """Return what is in either."""
-        return self._of(_sweep([(self._runs, 1), (other._runs, 1)], lambda depth: depth > 0))
+    def union(self, other: "Spans | Mask", planes: int | str | Iterable[str] | None = None) -> Self:
+        """Return what is in either; of a mask, the pixels that have any of these planes set, or any at all."""
+        return self._of(_sweep([(self._runs, 1), (_runs(other, planes), 1)], lambda depth: depth > 0))
 
-    def intersect(self, other: "Spans") -> Self:
-        """Return what is in both."""
-        return self._of(_sweep([(self._runs, 1), (other._runs, 1)], lambda depth: depth == 2))
+    def intersect(self, other: "Spans | Mask", planes: int | str | Iterable[str] | None = None) -> Self:
+        """Return what is in both; of a mask, as `union` has it."""
+        return self._of(_sweep([(self._runs, 1), (_runs(other, planes), 1)], lambda depth: depth == 2))
 
-    def intersect_not(self, other: "Spans") -> Self:
-        """Return what is in this set, but not in the other."""
-        return self._of(_sweep([(self._runs, 1), (other._runs, 2)], lambda depth: depth == 1))
+    def intersect_not(self, other: "Spans | Mask", planes: int | str | Iterable[str] | None = None) -> Self:
+        """Return what is in this set, but not in the other; of a mask, as `union` has it."""
+        return self._of(_sweep([(self._runs, 1), (_runs(other, planes), 2)], lambda depth: depth == 1))
 
     __or__, __and__, __sub__ = union, intersect, intersect_not
+
+    def edge_pixels(self) -> Self:
+        """Return the pixels of which a side is outside."""
+        return self.intersect_not(self.eroded(1, Stencil.MANHATTAN))
 
     def clipped_to(self, box: Box2I) -> Self:
         """Return what lies in a box."""
@@ -232,9 +261,9 @@ class Spans(LsstNames):
         runs = np.stack([y, np.maximum(x0, box.min_x), np.minimum(x1, box.max_x)])
         return self._of(runs[:, (y >= box.min_y) & (y <= box.max_y) & (runs[1] <= runs[2])])
 
-    def shifted_by(self, offset: Extent2I | tuple[int, int]) -> Self:
-        """Return the set moved by an offset."""
-        x, y = Extent2I(offset)
+    def shifted_by(self, x: Extent2I | tuple[int, int] | int, y: int | None = None) -> Self:
+        """Return the set moved by an offset, or by two numbers."""
+        x, y = Extent2I(x) if y is None else Extent2I(x, y)
         return self._of(self._runs + np.array([[y], [x], [x]]))
 
     def dilated(self, by: "int | Spans", stencil: Stencil = Stencil.CIRCLE) -> Self:
@@ -325,17 +354,37 @@ class Spans(LsstNames):
         """Set pixels of an image inside; what lies off the image is passed over."""
         image.array[self.clipped_to(image.bbox).indices(image.xy0)] = value
 
+    def copy_pixels(self, source: Image | Mask | MaskedImage, target: Image | Mask | MaskedImage) -> None:
+        """Copy the pixels inside from one image, mask or masked image to another; what lies off either is passed over.
+
+        Bits of masks are matched by name.
+        """
+        if isinstance(source, MaskedImage) and isinstance(target, MaskedImage):
+            self.copy_pixels(source.image, target.image)
+            self.copy_pixels(source.mask, target.mask)
+            self.copy_pixels(source.variance, target.variance)
+            return
+        if isinstance(source, MaskedImage) or isinstance(target, MaskedImage) or type(source) is not type(target):
+            raise TypeError(f"pixels of a {type(source).__name__} cannot be copied to a {type(target).__name__}")
+        inside = self.clipped_to(source.bbox).clipped_to(target.bbox)
+        values = source.array[inside.indices(source.xy0)]
+        if isinstance(source, Mask) and isinstance(target, Mask):
+            target.adopt_planes(source.schema)
+            moves = target.moves_from(source)
+            values = values if moves is None else renumbered(values, moves, target.dtype)
+        target.array[inside.indices(target.xy0)] = values
+
     def flatten(self, array: NDArray[Any], xy0: Point2I | tuple[int, int] = (0, 0)) -> NDArray[Any]:
-        """Return the pixels inside of an array of shape (height, width), which must hold them all, as one line."""
-        height, width = array.shape
+        """Return the pixels inside of an array of shape (height, width, …), which must hold them all, as one line."""
+        height, width = array.shape[:2]
         if not Box2I(Point2I(xy0), Extent2I(width, height)).contains(self.bbox):
             raise IndexError(f"the set covers {self.bbox!r}, which is not all in an array of {width}x{height} at {xy0}")
         return np.asarray(array[self.indices(xy0)])
 
     def unflatten(self, line: NDArray[Any], fill: Any = 0) -> NDArray[Any]:
         """Return an array over `bbox` that holds a line of pixels where they belong, and `fill` elsewhere."""
-        box = self.bbox
-        array = np.full((box.height, box.width), fill, np.asarray(line).dtype)
+        box, line = self.bbox, np.asarray(line)
+        array = np.full((box.height, box.width, *line.shape[1:]), fill, line.dtype)
         array[self.indices(box.min)] = line
         return array
 
@@ -359,6 +408,11 @@ class Spans(LsstNames):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.area} pixels, {len(self)} runs, {self.bbox!r})"
+
+
+def _runs(other: Spans | Mask, planes: int | str | Iterable[str] | None) -> Integers:
+    """Return the runs of a set, or of the pixels of a mask that have any of some planes."""
+    return (Spans.from_mask(other, planes) if isinstance(other, Mask) else other).runs
 
 
 def _sweep(groups: list[tuple[Integers, int]], keep: Callable[[Integers], NDArray[np.bool_]]) -> Integers:

@@ -5,9 +5,9 @@ statistics come from a sorting network, whose comparisons are whole blocks at a 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ __all__ = ["statistics_stack"]
 
 Cube = NDArray[Any]
 
+Planes: TypeAlias = int | str | Iterable[str]
+"""Planes of a mask: bits, a name or names."""
+
 _BLOCK = 8192
 _CUBE = 64 * _BLOCK  # pixels of all images that are worked on at a time
 _LARGEST_NETWORK = 64  # beyond, numpy's sort along the stack does fewer comparisons
@@ -56,7 +59,9 @@ def statistics_stack(
     *,
     axis: Literal["x", "y"] | None = None,
     weights: Sequence[float] | None = None,
-    clipped: int = 0,
+    clipped: Planes = 0,
+    excuse: Planes = 0,
+    mask_map: Sequence[tuple[Planes, Planes]] | None = None,
 ) -> MaskedImage: ...
 @overload
 def statistics_stack(
@@ -66,7 +71,9 @@ def statistics_stack(
     *,
     axis: Literal["x", "y"] | None = None,
     weights: Sequence[float] | None = None,
-    clipped: int = 0,
+    clipped: Planes = 0,
+    excuse: Planes = 0,
+    mask_map: Sequence[tuple[Planes, Planes]] | None = None,
 ) -> Image: ...
 def statistics_stack(
     images: Sequence[MaskedImage] | Sequence[Image] | MaskedImage | Image,
@@ -75,7 +82,9 @@ def statistics_stack(
     *,
     axis: Literal["x", "y"] | None = None,
     weights: Sequence[float] | None = None,
-    clipped: int = 0,
+    clipped: Planes = 0,
+    excuse: Planes = 0,
+    mask_map: Sequence[tuple[Planes, Planes]] | None = None,
 ) -> MaskedImage | Image:
     """Compute a statistic of each pixel through a stack of images.
 
@@ -94,7 +103,11 @@ def statistics_stack(
     weights
         One for each image, or each column or row of the one.
     clipped
-        Bits to set in the mask where clipping left an input out.
+        Planes (or bits) to set in the mask where clipping left an input out, or its mask did, without a `mask_map`.
+    excuse
+        Planes of inputs that do not count as left out.
+    mask_map
+        Pairs of planes: where an input has any of the first, the second are set.
 
     Returns
     -------
@@ -139,6 +152,8 @@ def statistics_stack(
     dtype = np.result_type(np.float32, *(plane.dtype for plane in planes))
     result = MaskedImage(Image.full(first.bbox, dtype=dtype), Mask.full(first.bbox, schema=_schema(masked, control)))
     inputs = _Inputs(planes, masked, result.mask, control, weights)
+    clipped_bits = result.mask.schema.bit_mask(clipped)
+    marks = inputs.marks(mask_map, clipped_bits, excuse)
     no_good = result.mask.schema.bit_mask(control.no_good_pixels_mask)
 
     def work(some: list[Block]) -> None:
@@ -156,8 +171,10 @@ def statistics_stack(
                     bits = inputs.used_bits(block, used)
                     bits[empty] = no_good
                     bits |= inputs.propagated_bits(block)
-                    if clipped:
-                        bits[(good & ~used).any(axis=0)] |= clipped
+                    if clipped_bits:
+                        bits[(good & ~used).any(axis=0)] |= bits.dtype.type(clipped_bits)
+                    for each, mark in marks:
+                        bits[inputs.any_has(each, block)] |= bits.dtype.type(mark)
                     result.variance.array[block] = error2.reshape(shape)
                     result.mask.array[block] = bits.reshape(shape)
 
@@ -198,7 +215,9 @@ class _Inputs:
     ) -> None:
         self._planes, self._masked, self._control = planes, masked, control
         self._dtype = np.result_type(np.float32, *(plane.dtype for plane in planes))
-        self._and_masks = [image.mask.schema.bit_mask(control.and_mask) for image in masked]
+        for image in masked:
+            target.require_named(image.mask)
+        self._and_masks = [image.mask.selection(control.and_mask) for image in masked]
         self._moves = [target.moves_from(image.mask) for image in masked]
         self._target, self._mask_type = target, target.dtype
         use_weights = control.weighted is not False
@@ -239,6 +258,29 @@ class _Inputs:
             bits = bits.astype(self._mask_type) if moves is None else renumbered(bits, moves, self._mask_type)
             result |= bits * row
         return result
+
+    def marks(
+        self, mask_map: Sequence[tuple[Planes, Planes]] | None, clipped: int, excuse: Planes
+    ) -> list[tuple[list[int], int]]:
+        """Return which bits of each input's pixels mark those of the result, and with what."""
+        if mask_map is None:
+            left_out = [
+                bits & ~image.mask.schema.bit_mask(excuse)
+                for image, bits in zip(self._masked, self._and_masks, strict=True)
+            ]
+            return [(left_out, clipped)] if clipped and any(left_out) else []
+        return [
+            ([image.mask.schema.bit_mask(wanted) for image in self._masked], self._target.schema.bit_mask(mark))
+            for wanted, mark in mask_map
+        ]
+
+    def any_has(self, each: list[int], block: Block) -> NDArray[np.bool_]:
+        """Return where any input has one of the bits that count of its own."""
+        found = np.zeros(self._planes[0].array[block].size, bool)
+        for image, bits in zip(self._masked, each, strict=True):
+            pixels = image.mask.array[block].ravel()
+            found |= (pixels & pixels.dtype.type(bits)) != 0
+        return found
 
     def propagated_bits(self, block: Block) -> NDArray[Any]:
         """Return the planes that enough of the inputs have which are left out for their mask."""

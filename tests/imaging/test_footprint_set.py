@@ -100,7 +100,7 @@ def test_peaks_are_sorted_by_brightness():
     values = [(peak.x, peak.y, peak.value) for peak in found.peaks]
     assert values[:3] == [(104, 202, 9.0), (107, 201, 7.0), (102, 202, 5.0)]
     (flat,) = FootprintSet.detect(Image.full((3, 2), 4.0), 4.0)
-    assert flat.peaks == (Peak(0, 0, 4.0),)
+    assert flat.peaks == tuple(Peak(x, y, 4.0) for y in (0, 1) for x in (0, 1, 2))
 
 
 def test_nan_is_in_no_footprint():

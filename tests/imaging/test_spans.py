@@ -1,12 +1,26 @@
 """Sets of pixels: exact ones, and what boolean arrays say of random ones."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from skybutler.imaging import Box2I, Extent2I, Image, Mask, Point2D, Point2I, Spans, Stencil
+from skybutler.imaging import (
+    Box2I,
+    Extent2I,
+    Image,
+    Mask,
+    MaskedImage,
+    MaskSchema,
+    Point2D,
+    Point2I,
+    Quadrupole,
+    Spans,
+    Stencil,
+)
 
 FRAME = Box2I(Point2I(-20, -20), Extent2I(50, 50))
 sets = st.lists(
@@ -128,3 +142,63 @@ def test_a_set_is_put_upon_each_pixel_of_another(left, right):
         if (x, y) in inside and all((x + i, y + j) in inside for j, i in offsets)
     }
     assert kept == {(x, y) for y, x in zip(*left.eroded(right).indices(), strict=True)}
+
+
+def test_edge_pixels_have_a_side_outside():
+    edge = Spans.from_shape(6).edge_pixels()
+    assert list(edge)[:5] == [(-6, 0, 0), (-5, -3, -1), (-5, 1, 3), (-4, -4, -4), (-4, 4, 4)]
+    assert (0, -6, -6) in list(edge)
+    assert Spans(Box2I(Point2I(0, 0), Extent2I(2, 2))).edge_pixels().area == 4
+    assert Spans().edge_pixels().is_empty
+
+
+def test_ellipses():
+    """The numbers of afw's tests of footprints: circles of 29 pixels, and an ellipse that is found again."""
+    assert Spans.from_ellipse(Quadrupole.from_axes(3, 3)) == Spans.from_shape(3)
+    assert Spans.from_ellipse(Quadrupole.from_axes(3, 3), (50, 47)).area == 29
+    touching = [Spans.from_ellipse(Quadrupole.from_axes(3, 3), (50, y)) for y in (47, 53)]
+    eight = touching[0].union(touching[1])
+    assert (eight.area, eight.eroded(1).area) == (57, 26)
+    spans = Spans.from_ellipse(Quadrupole.from_axes(25, 15, math.radians(30)), (23, 25))
+    assert spans.centroid == pytest.approx((23, 25), abs=1e-12)
+    a, b, theta = spans.shape.axes
+    assert (2 * a, 2 * b) == pytest.approx((25, 15), abs=0.15)
+    assert math.degrees(theta) == pytest.approx(30, abs=0.2)
+    assert Spans.from_ellipse(Quadrupole(0, 0), (0.5, 0.5)).is_empty
+
+
+def test_masks_are_sets_too():
+    mask = Mask.full((20, 20))
+    for y, bits in ((2, 3), (8, 3), (5, 4)):
+        Spans.from_shape(2, Stencil.BOX, (3, y)).set_mask(mask, bits)
+    middle = Spans.from_shape(2, Stencil.BOX, (3, 5))
+    assert [y for y, _, _ in middle.intersect(mask, 2)] == [3, 4, 6, 7]
+    assert list(middle.intersect_not(mask, 2)) == [(5, 1, 5)]
+    assert [y for y, _, _ in middle.union(mask, 2)] == list(range(11))
+    assert middle.union(mask).area == 55
+
+
+def test_pixels_are_copied_inside():
+    source, target = MaskedImage(np.arange(100.0).reshape(10, 10)), MaskedImage.full((10, 10), dtype="float64")
+    source.variance.array[...] = source.image.array.T
+    source.mask.array[...] = 1
+    Spans([(4, 3, 6), (5, 2, 4), (9, 8, 99)]).copy_pixels(source, target)
+    assert target.image.array[4].tolist() == [0, 0, 0, 43, 44, 45, 46, 0, 0, 0]
+    assert target.variance.array[5].tolist() == [0, 0, 25, 35, 45, 0, 0, 0, 0, 0]
+    assert (np.count_nonzero(target.mask.array), target.image[9, 9]) == (9, 99)
+    part, other = Image.full((100, 100)), Image(np.ones((30, 10), "float32"), (45, 45))
+    Spans([(50, 50, 60), (60, 0, 100), (99, 0, 1000)]).copy_pixels(other, part[40:60, 40:60])
+    assert np.count_nonzero(part.array) == part.array[50, 50:55].sum() == 5
+    renamed = Mask.full((2, 2), schema=MaskSchema.from_dict({"BAD": 3}))
+    Spans([(0, 0, 1)]).copy_pixels(Mask.full((2, 2), "BAD"), renamed)
+    assert renamed.array.tolist() == [[8, 8], [0, 0]]
+    with pytest.raises(TypeError, match="a Image cannot be copied to a Mask"):
+        Spans([(0, 0, 1)]).copy_pixels(Image.full((2, 2)), renamed)
+
+
+def test_arrays_of_more_dimensions_become_lines():
+    spans, cube = Spans.from_shape(2, Stencil.BOX).shifted_by(2, 2), np.arange(75).reshape(5, 5, 3)
+    lines = spans.flatten(cube)
+    assert np.array_equal(lines, cube.reshape(25, 3))
+    assert np.array_equal(spans.unflatten(lines), cube)
+    assert spans.shifted_by((1, 1)) == spans.shifted_by(1, 1)

@@ -196,3 +196,29 @@ def test_a_masked_image_is_collapsed_by_its_good_pixels():
         statistics_stack(image, MEAN)
     with pytest.raises(TypeError, match="one image"):
         statistics_stack([image], MEAN, axis="x")
+
+
+def test_inputs_left_out_by_their_mask_are_marked_as_afw_marks_them():
+    """The steps of afw's test of clipped pixels: ten planes of zeros, one pixel of which is 1, or masked."""
+    images = [MaskedImage.full(Box2I(Point2I(12345, 67890), Extent2I(3, 3))) for _ in range(10)]
+    clipped, rejected, bad = 1 << 11, 1 << 12, 0xAD
+    control = StatisticsControl(and_mask=bad)
+    assert not statistics_stack(images, MEANCLIP, clipped=clipped).mask.array.any()
+    images[0].image.array[1, 1] = 1
+    made = statistics_stack(images, MEANCLIP, clipped=clipped)
+    assert (made.image.array[1, 1], made.mask.array[1, 1]) == (0, clipped)
+    images[0].mask.array[1, 1] = bad
+    assert statistics_stack(images, MEAN, control, clipped=clipped).mask.array[1, 1] == clipped
+    assert statistics_stack(images, MEAN, control, clipped=clipped, excuse=bad).mask.array[1, 1] == 0
+    images[0].mask.array[1, 1], images[1].mask.array[2, 1] = 0, bad
+    made = statistics_stack(images, MEANCLIP, control, clipped=clipped, mask_map=[(bad, rejected)])
+    assert (made.mask.array[1, 1], made.mask.array[2, 1]) == (clipped, rejected)
+    assert not made.image.array.any()
+
+
+def test_marks_are_given_by_the_names_of_planes():
+    image = MaskedImage.full((2, 1), (1.0, 0, 1.0), schema=MaskSchema.from_dict({"BAD": 5}))
+    image.mask[0, 0] = "BAD"
+    made = statistics_stack([image, MaskedImage.full((2, 1))], MEAN, mask_map=[("BAD", "SUSPECT")])
+    assert made.mask.interpret(made.mask[0, 0]) == "BAD,SUSPECT"
+    assert made.mask[1, 0] == 0
