@@ -19,7 +19,7 @@ from ..model.lsst_names import LsstNames
 from .blocks import Block, for_blocks
 from .geometry import Box2I
 from .image import Image
-from .mask import Mask
+from .mask import Mask, pixel_type
 from .masked_image import MaskedImage
 from .spatial_kernel import LinearCombinationKernel
 
@@ -190,9 +190,10 @@ class _Convolution:
         copied = self._control.do_copy_edge
         edge = "EDGE" if copied else "NO_DATA"
         schema = mask.schema.with_plane(edge)
-        result = Mask.full(mask.bbox, edge, schema=schema, dtype=mask.dtype)
+        result = Mask.full(mask.bbox, edge, schema=schema, dtype=pixel_type(schema, mask.dtype))
+        bits = mask.array.astype(result.dtype, copy=False)
         if copied:
-            result.array[...] |= mask.array
+            result.array[...] |= bits
         inner = self._inner
         spread = result.array[inner]
         spread[...] = 0
@@ -200,7 +201,7 @@ class _Convolution:
         if self._varying is not None:
             factors, _ = self._factors(inner)
         for place, weights in enumerate(self._basis):
-            taken = _valid_or(mask.array, weights != 0)
+            taken = _valid_or(bits, weights != 0)
             spread |= taken if factors is None else np.where(np.not_equal(factors[place], 0.0), taken, 0)
         return result
 

@@ -14,7 +14,7 @@ from .describe import Described, Part
 from .geometry import Box2I, Extent2I, Point2D, Point2I
 from .header import Header
 from .image import Image
-from .mask import Mask
+from .mask import Mask, pixel_type
 from .masked_image import MaskedImage
 from .photo_calib import PhotoCalib
 from .placed import Placed
@@ -202,9 +202,10 @@ class Exposure(Described, ExposureComponents, Placed):
         box = Box2I.make_centered_box(position, size)
         image, mask, variance = self.image, self.mask, self.variance
         nothing = np.nan if np.issubdtype(image.dtype, np.floating) else 0
+        schema = mask.schema.with_plane("NO_DATA")
         made = MaskedImage(
             Image.full(box, nothing, dtype=image.dtype),
-            Mask.full(box, "NO_DATA", schema=mask.schema.with_plane("NO_DATA"), dtype=mask.dtype),
+            Mask.full(box, "NO_DATA", schema=schema, dtype=pixel_type(schema, mask.dtype)),
             Image.full(box, np.inf, dtype=variance.dtype),
         )
         overlap = box.clipped_to(self.bbox)

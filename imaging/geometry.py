@@ -292,6 +292,10 @@ class Box2I(LsstNames):
 
     def shifted_by(self, offset: Extent2I | tuple[int, int]) -> "Box2I":
         """Return the box moved by an offset; an empty one stays empty."""
+        if isinstance(offset, Point2I):
+            raise TypeError(
+                f"a box is shifted by an Extent2I, not by the place {offset!r}; Extent2I(point) makes it one"
+            )
         x, y = offset if isinstance(offset, Extent2I) else Extent2I(offset)
         x0, y0, width, height = self._bounds
         return Box2I._of(x0 + x, y0 + y, width, height)

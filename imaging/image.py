@@ -23,9 +23,9 @@ class Image(Plane):
     Parameters
     ----------
     array
-        The pixels, shape (height, width); shared, not copied, where it is an array.
+        The pixels, shape (height, width), or an image; shared, not copied, where it is an array or an image.
     xy0
-        PARENT coordinates of the lower left pixel.
+        PARENT coordinates of the lower left pixel; those of the image that is given, else (0, 0).
 
     Raises
     ------
@@ -37,11 +37,9 @@ class Image(Plane):
 
     __slots__ = ()
 
-    def __init__(self, array: ArrayLike, xy0: Point2I | tuple[int, int] = (0, 0)) -> None:
-        pixels = np.asarray(array)
-        if pixels.dtype.kind not in "biuf":
-            raise TypeError(f"an image is made of numbers, not of {pixels.dtype}")
-        super().__init__(pixels, xy0)
+    if TYPE_CHECKING:
+
+        def __init__(self, array: "ArrayLike | Image", xy0: Point2I | tuple[int, int] | None = None) -> None: ...
 
     @classmethod
     def full(
@@ -50,6 +48,11 @@ class Image(Plane):
         """Make an image of one value over a box, or of a size (width, height) with its origin at (0, 0)."""
         box = as_box(size)
         return cls(np.full((box.height, box.width), value, dtype), box.min)
+
+    def sqrt(self) -> None:
+        """Replace every pixel by its square root; NaN where it is negative."""
+        with np.errstate(invalid="ignore"):
+            np.sqrt(self._array, out=self._array)
 
     def plot(self, ax: "Axes | None" = None, stretch: str = "asinh") -> "Axes":
         """Draw the pixels, with matplotlib; see `skybutler.imaging.plots.plot_image`."""

@@ -4,7 +4,7 @@ Which bit means what belongs to the mask itself (`MaskSchema`), and wherever two
 name. A mask and its views share one schema, as they share their pixels.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Never, ParamSpec, Self, TypeVar
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .mask_report import MaskReport
 
-__all__ = ["Mask"]
+__all__ = ["Mask", "pixel_type"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,36 +63,39 @@ class Mask(Plane):
     Parameters
     ----------
     array
-        The pixels, integers of shape (height, width); shared, not copied, where it is an array.
+        The pixels, integers of shape (height, width), or a mask; shared, not copied, where it is an array or a mask.
     schema
-        What the bits mean; LSST's default planes.
+        What the bits mean; LSST's default planes. A mask that is given has its own.
     xy0
-        PARENT coordinates of the lower left pixel.
+        PARENT coordinates of the lower left pixel; those of the mask that is given, else (0, 0).
 
     Raises
     ------
     TypeError
         If the pixels are not integers.
     ValueError
-        If the array is not 2-D, or its pixels have too few bits for the schema.
+        If the array is not 2-D, its pixels have too few bits for the schema, or a mask has another one.
     """
 
     __slots__ = ("_shared",)
+    _PIXELS = "iu", "integers"
 
     _shared: _SharedSchema
 
     def __init__(
         self,
-        array: NDArray[Any],
+        array: "NDArray[Any] | Mask",
         schema: MaskSchema | None = None,
-        xy0: Point2I | tuple[int, int] = (0, 0),
+        xy0: Point2I | tuple[int, int] | None = None,
     ) -> None:
-        array = np.asarray(array)
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"a mask is made of integers, not of {array.dtype}")
         super().__init__(array, xy0)
+        if isinstance(array, Mask):
+            if schema not in (None, array.schema):
+                raise ValueError("the mask has a schema of its own; mask.conformed_to(schema) renumbers its planes")
+            self._shared = array._shared
+            return
         schema = MaskSchema.default() if schema is None else schema
-        _require_room(schema, array.dtype)
+        _require_room(schema, self.dtype)
         self._shared = _SharedSchema(schema)
 
     @classmethod
@@ -109,9 +112,8 @@ class Mask(Plane):
         Pixels are int32, or int64 where the schema has a plane beyond bit 30, or uint64 where it has one at bit 63.
         """
         schema = MaskSchema.default() if schema is None else schema
-        if dtype is None:
-            last = max((plane.bit for plane in schema), default=0)
-            dtype = next(kind for kind in map(np.dtype, ("int32", "int64", "uint64")) if last < _bits(kind))
+        dtype = pixel_type(schema) if dtype is None else np.dtype(dtype)
+        _require_room(schema, dtype)
         box = as_box(size)
         array = np.full((box.height, box.width), schema.bit_mask(value), dtype)
         return cls(array, schema, box.min)
@@ -138,11 +140,19 @@ class Mask(Plane):
         """Return the value of a pixel with exactly these planes set; ValueError for an unknown name."""
         return self.schema.bit_mask(names)
 
+    def selection(self, planes: int | str | Iterable[str]) -> int:
+        """Return the value to select planes with by ``mask.array & …``; bits that pixels do not have are left out.
+
+        So ``~bits`` and 0xFFFFFFFF are of use whatever the type of the pixels.
+        """
+        unsigned = np.dtype(f"u{self.dtype.itemsize}")
+        return int(unsigned.type(self.schema.bit_mask(planes) & int(np.iinfo(unsigned).max)).view(self.dtype))
+
     def add_mask_plane(self, name: str, doc: str = "") -> int:
         """Add a plane at the lowest free bit, here and in views of this mask, and return its bit.
 
-        A plane of that name that is there already stays as it is. ValueError where no bit is free: ``astype("int64")``
-        makes a wider mask.
+        A plane of that name that is there already stays as it is. ValueError where no bit is free: views share the
+        pixels, which therefore stay as wide as they are; ``astype("int64")`` makes a wider mask.
         """
         self.adopt_planes(self.schema.with_plane(name, doc))
         return self.schema.bit(name)
@@ -158,10 +168,23 @@ class Mask(Plane):
         """Unset every plane in every pixel."""
         self._array[...] = 0
 
-    def remove_and_clear_mask_plane(self, name: str) -> None:
-        """Unset a plane in every pixel, and forget it."""
-        self.clear_mask_plane(name)
+    def remove_mask_plane(self, name: str) -> None:
+        """Forget a plane, here and in views of this mask, without unsetting it."""
         self._shared.schema = self.schema.without_plane(name)
+
+    def remove_and_clear_mask_plane(self, name: str, remove_from_default: bool = False) -> None:
+        """Unset a plane in every pixel, and forget it.
+
+        LSST's `remove_from_default` changes nothing: there is no dictionary that all masks have in common.
+        """
+        self.clear_mask_plane(name)
+        self.remove_mask_plane(name)
+
+    def set_mask_plane_values(self, plane: str | int, x0: int, x1: int, y: int) -> None:
+        """Set a plane, given by its name or its bit, from pixel (x0, y) to (x1, y), both of them too; PARENT."""
+        bit = self.schema.bit(plane) if isinstance(plane, str) else plane
+        run = self[Box2I(Point2I(x0, y), Point2I(x1, y), invert=False)]
+        run |= 1 << bit
 
     @_AlsoOfDefault
     def interpret(self, value: int) -> str:
@@ -191,23 +214,48 @@ class Mask(Plane):
         copy.assign(self)
         return copy
 
-    def assign(self, value: Any, *, align: bool = False) -> None:
-        """Copy pixels from another mask (planes matched by name), an array, a number or names of planes.
+    def conform_mask_planes(self, plane_dict: Mapping[str, int]) -> None:
+        """Renumber the pixels, in place, from the bits that are given by name to those of this mask's schema.
 
-        `xy0` is not compared, unless with `align`: then the pixels that both masks cover are copied.
+        Planes that it lacks are added.
         """
-        if isinstance(value, Mask) and not align:
-            self._require_size(value)
-            self.adopt_planes(value.schema)
-            moves = self.moves_from(value)
-            if moves is None:
-                self._fill(self._array, value.array)
-                return
-            pixels = safe_operand(value.array, self._array)
-            for block in blocks(pixels.shape):
-                self._array[block] = renumbered(pixels[block], moves, self.dtype)
-        else:
-            super().assign(value, align=align)
+        self.assign(Mask(self._array, MaskSchema.from_dict(plane_dict), self._xy0))
+
+    def _assign(self, value: Any) -> None:
+        if not isinstance(value, Mask):
+            super()._assign(value)
+            return
+        self._require_size(value)
+        self.require_named(value)
+        self.adopt_planes(value.schema)
+        moves = self.moves_from(value)
+        if moves is None:
+            self._fill(self._array, value.array)
+            return
+        pixels = safe_operand(value.array, self._array)
+        for block in blocks(pixels.shape):
+            self._array[block] = renumbered(pixels[block], moves, self.dtype)
+
+    def check_pixels(self, values: Any, shape: tuple[int, ...]) -> None:
+        """Refuse what cannot be copied into a part of this shape, and masks with bits that nobody can match."""
+        super().check_pixels(values, shape)
+        if isinstance(values, Mask):
+            self.require_named(values)
+
+    def require_named(self, other: "Mask") -> None:
+        """Refuse a mask of another schema where bits are set that it has no plane for: they mean nothing here."""
+        if self.schema == other.schema or not other.array.size:
+            return
+        found = int(np.bitwise_or.reduce(other.array, axis=None))
+        unnamed = [
+            bit for bit in range(_bits(other.dtype)) if found >> bit & 1 and bit not in other.plane_dict.values()
+        ]
+        if unnamed:
+            raise ValueError(
+                f"the other mask has bits {', '.join(map(str, unnamed))} set, which are no planes of its schema "
+                f"{other.plane_dict}, and planes are matched by name; make it with a schema that names them, or clear "
+                "them with clear_mask_plane(bit)"
+            )
 
     def moves_from(self, other: "Mask") -> list[tuple[int, int]] | None:
         """Return how to renumber another mask's pixels for this one, or None where they can be taken as they are."""
@@ -231,11 +279,14 @@ class Mask(Plane):
 
     def _combine(self, operation: np.ufunc, other: Any) -> Self:
         """Apply a bitwise operation in place, with another mask's planes matched by name."""
+        selects = operation is np.bitwise_and  # which sets no bit of a plane that this mask lacks
         if not isinstance(other, Mask):
-            operation(self._array, self._pixel(other), out=self._array)
+            value = self.selection(other) if selects and isinstance(other, int) else self._pixel(other)
+            operation(self._array, value, out=self._array)
             return self
         self._require_size(other)
-        if operation is not np.bitwise_and:  # which sets no bit of a plane that this mask lacks
+        if not selects:
+            self.require_named(other)
             self.adopt_planes(other.schema)
         moves = self.moves_from(other)
         values = safe_operand(other.array, self._array)
@@ -300,6 +351,13 @@ def _pixel_value(value: Any, dtype: np.dtype[Any]) -> Any:
     return dtype.type(value)
 
 
+def pixel_type(schema: MaskSchema, least: DTypeLike = "int32") -> np.dtype[Any]:
+    """Return a type of pixels that a schema has room in: `least`, or else int32, int64 or uint64."""
+    last = max((plane.bit for plane in schema), default=0)
+    kinds = (np.dtype(kind) for kind in (least, "int32", "int64", "uint64"))
+    return next(kind for kind in kinds if last < _bits(kind))
+
+
 def _bits(dtype: np.dtype[Any]) -> int:
     """Return how many planes fit a pixel; the sign bit is none."""
     return 8 * dtype.itemsize - (dtype.kind == "i")
@@ -312,5 +370,5 @@ def _require_room(schema: MaskSchema, dtype: np.dtype[Any]) -> None:
     if beyond:
         raise ValueError(
             f"no room for mask plane {', '.join(beyond)}: pixels of type {dtype} have {bits} planes; "
-            "make a wider mask with astype('int64')"
+            "make a wider mask, as with masked.mask = masked.mask.astype('int64')"
         )

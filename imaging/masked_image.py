@@ -27,12 +27,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import kernels
 from .blocks import blocks
 from .describe import Described, Part
-from .geometry import Box2I, Extent2I, Point2I
+from .geometry import PARENT, Box2I, Extent2I, ImageOrigin, Point2I
 from .image import Image, operand_pixels, refuse_binary
 from .mask import Mask
 from .mask_schema import MaskSchema
 from .placed import Placed
-from .plane import as_box, locate
+from .plane import Plane, as_box, locate
 
 if TYPE_CHECKING:
     from astropy.nddata import NDData, NDDataArray
@@ -72,17 +72,17 @@ class MaskedImage(Described, Placed):
         mask: Mask | ArrayLike | None = None,
         variance: Image | ArrayLike | None = None,
     ) -> None:
+        if isinstance(image, (Box2I, Extent2I)):
+            raise TypeError(f"MaskedImage takes the pixels; MaskedImage.full({image!r}) makes one of a size")
         self._image = image if isinstance(image, Image) else Image(image)
         box = self._image.bbox
         if mask is None:
             mask = Mask.full(box)
         if variance is None:
             variance = Image.full(box)
-        mask = mask if isinstance(mask, Mask) else Mask(np.asarray(mask), xy0=box.min)
-        variance = variance if isinstance(variance, Image) else Image(variance, xy0=box.min)
-        self._check_plane(mask, Mask, "mask")
-        self._check_plane(variance, Image, "variance")
-        self._mask, self._variance = mask, variance
+        bits: Any = mask if isinstance(mask, Plane) else Mask(np.asarray(mask), xy0=box.min)
+        squares: Any = variance if isinstance(variance, Plane) else Image(variance, xy0=box.min)
+        self.mask, self.variance = bits, squares
 
     @classmethod
     def full(
@@ -131,7 +131,7 @@ class MaskedImage(Described, Placed):
         self._check_plane(plane, Image, "variance")
         self._variance = plane
 
-    def _check_plane(self, plane: Image | Mask, kind: type[Image | Mask], name: str) -> None:
+    def _check_plane(self, plane: Plane, kind: type[Image | Mask], name: str) -> None:
         if not isinstance(plane, kind):
             raise TypeError(f"the {name} takes {kind.__name__}, not {type(plane).__name__}; {name}.array takes values")
         if plane.bbox != self._image.bbox:
@@ -187,6 +187,14 @@ class MaskedImage(Described, Placed):
         elif not isinstance(mask, np.ndarray):
             mask = self._mask.schema.bit_mask(mask)
         self._image[where], self._variance[where], self._mask[where] = image, variance, mask
+
+    def set(self, value: Any, mask: Any = 0, variance: Any = 0.0) -> None:
+        """Set every pixel of the three planes; the mask's value may be names of planes, the first all three."""
+        self[:] = value if isinstance(value, tuple) else (value, mask, variance)
+
+    def assign(self, value: Any, box: Box2I | None = None, origin: ImageOrigin = PARENT) -> None:
+        """Copy pixels, as ``masked[box, origin] = value`` does, or ``masked[:] = value`` without a box."""
+        self[slice(None) if box is None else box, origin] = value
 
     def clone(self) -> Self:
         """Return a copy that shares no pixels."""
@@ -260,6 +268,7 @@ class MaskedImage(Described, Placed):
             raise TypeError(f"the variance is {variance.dtype}; arithmetic needs one of floats")
         schema = self._mask.schema
         if masked:
+            self._mask.require_named(masked._mask)
             schema = schema.merged_with(masked._mask.schema)
         if arithmetic.divides and "NO_DATA" not in schema and _has_zero(right, factor):
             schema = schema.with_plane("NO_DATA")

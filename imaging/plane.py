@@ -6,7 +6,7 @@ array itself is ``[y, x]`` and counts from 0. Nothing is clipped silently: what 
 
 import operator
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -78,7 +78,9 @@ def _coordinate(index: Any, begin: int, end: int, origin: ImageOrigin) -> int:
     try:
         given = operator.index(index)
     except TypeError:
-        raise TypeError(f"pixels are indexed by integers, not by {index!r}") from None
+        given = None
+    if given is None or isinstance(index, bool):
+        raise TypeError(f"pixels are indexed by integers, not by {index!r}")
     if origin is LOCAL:
         return given + (begin if given >= 0 else end)
     if given < 0:
@@ -117,17 +119,30 @@ class Plane(Described, Placed):
 
     __slots__ = ("_array", "_xy0")
     __array_ufunc__ = None  # so that `array + image` comes to us, who can say why not
+    _PIXELS: ClassVar[tuple[str, str]] = "biuf", "numbers"
+    """Kinds of numpy's types that pixels can be of, and what these are called."""
 
     _array: NDArray[Any]
     _xy0: Point2I
 
-    def __init__(self, array: NDArray[Any], xy0: Point2I | tuple[int, int] = (0, 0)) -> None:
-        if array.ndim != 2:
-            raise ValueError(f"{type(self).__name__} takes an array of shape (height, width), not {array.shape}")
-        if array.size > _MOST_PIXELS:
-            raise ValueError(f"an array of shape {array.shape} has more than {_MOST_PIXELS} pixels")
-        self._array = array
-        self._xy0 = Point2I(xy0)
+    def __init__(self, array: Any, xy0: Point2I | tuple[int, int] | None = None) -> None:
+        kind = type(self).__name__
+        if isinstance(array, (Box2I, Extent2I)):
+            raise TypeError(f"{kind} takes the pixels; {kind}.full({array!r}) makes one of a size")
+        if isinstance(array, Placed):
+            if not isinstance(array, type(self)):
+                raise TypeError(f"{kind} takes an array or another {kind}, not {type(array).__name__}")
+            xy0 = array.xy0 if xy0 is None else xy0
+        pixels = np.asarray(array)
+        kinds, meant = self._PIXELS
+        if pixels.dtype.kind not in kinds:
+            raise TypeError(f"{kind} is made of {meant}, not of {pixels.dtype}")
+        if pixels.ndim != 2:
+            raise ValueError(f"{kind} takes an array of shape (height, width), not {pixels.shape}")
+        if pixels.size > _MOST_PIXELS:
+            raise ValueError(f"an array of shape {pixels.shape} has more than {_MOST_PIXELS} pixels")
+        self._array = pixels
+        self._xy0 = Point2I(0, 0) if xy0 is None else Point2I(xy0)
 
     @property
     def array(self) -> NDArray[Any]:
@@ -185,23 +200,42 @@ class Plane(Described, Placed):
         elif not where.is_empty:
             self._view(where).assign(value)
 
-    def assign(self, value: Any, *, align: bool = False) -> None:
-        """Copy pixels from another image, an array of shape (height, width) or one value.
+    def set(self, value: Any) -> None:
+        """Set every pixel to one value; in a mask that may be names of planes."""
+        self[:] = value
 
-        `xy0` is not compared, unless with `align`: then the pixels that both images cover are copied.
+    def assign(
+        self, value: Any, box: Box2I | None = None, origin: ImageOrigin = PARENT, *, align: bool = False
+    ) -> None:
+        """Copy pixels from another image (planes of masks matched by name), an array or one value.
+
+        Parameters
+        ----------
+        value
+            Its `xy0` is not compared, unless with `align`.
+        box, origin
+            Which pixels to set; all by default.
+        align
+            Whether to copy the pixels that both images cover, instead of as many as there are.
 
         Raises
         ------
+        IndexError
+            If the box is not within the image.
         ValueError
             If the dimensions differ.
         TypeError
             If the pixels cannot be converted without changing their kind (floats to integers).
         """
+        target = self if box is None else self[box, origin]
         if align:
-            common = self.bbox.clipped_to(value.bbox)
-            self._view(common).assign(value._view(common))
-        else:
-            self._fill(self._array, value.array if isinstance(value, Plane) else value)
+            common = target.bbox.clipped_to(value.bbox)
+            target, value = target._view(common), value._view(common)
+        target._assign(value)
+
+    def _assign(self, value: Any) -> None:
+        """Copy pixels of the same number."""
+        self._fill(self._array, value.array if isinstance(value, Plane) else value)
 
     def _view(self, box: Box2I) -> Self:
         """Return the same pixels within a box that lies inside."""

@@ -246,7 +246,7 @@ def make_statistics(
     sample = select(
         values,
         mask_array,
-        0 if mask is None else mask.schema.bit_mask(control.and_mask),
+        0 if mask is None else mask.selection(control.and_mask),
         nan_safe=control.nan_safe,
         weights=given,
         inverse=by_variance,

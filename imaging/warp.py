@@ -3,7 +3,7 @@
 A new pixel is the old image interpolated where its centre lies, times its area in old pixels, so that fluxes stay what
 they were. The variance is that of the weighted sum (neighbours become correlated, which it does not tell), the mask the
 OR of every pixel that has a weight. Where the old image has no pixels, or the kernel reaches beyond them, there is NaN
-and NO_DATA.
+of infinite variance and NO_DATA.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from .exposure import Exposure
 from .geometry import Box2I
 from .image import Image
 from .lanczos import lanczos_taps
-from .mask import Mask
+from .mask import Mask, pixel_type
 from .masked_image import MaskedImage
 from .wcs import Wcs
 
@@ -121,8 +121,8 @@ def warp_image(
     Returns
     -------
     warped : `MaskedImage`
-        float32, or float64 where the old image is. Where there is nothing, image and variance are NaN and the mask is
-        NO_DATA; and EDGE too where there would be something if the kernel did not reach beyond the old image.
+        float32, or float64 where the old image is. Where there is nothing, the image is NaN, the variance infinite and
+        the mask NO_DATA; and EDGE too where there would be something if the kernel did not reach beyond the old image.
     """
     control = control or WarpingControl()
     masked = source if isinstance(source, MaskedImage) else MaskedImage(source)
@@ -132,8 +132,8 @@ def warp_image(
         schema = schema.with_plane(name)
     result = MaskedImage(
         Image.full(bbox, np.nan, dtype=dtype),
-        Mask.full(bbox, "NO_DATA", schema=schema, dtype=masked.mask.dtype),
-        Image.full(bbox, np.nan, dtype=np.result_type(np.float32, masked.variance.dtype)),
+        Mask.full(bbox, "NO_DATA", schema=schema, dtype=pixel_type(schema, masked.mask.dtype)),
+        Image.full(bbox, np.inf, dtype=np.result_type(np.float32, masked.variance.dtype)),
     )
     if bbox.is_empty or source.bbox.is_empty:
         return result

@@ -91,6 +91,8 @@ def test_the_empty_box_is_a_value():
     assert not box.overlaps(empty)
     assert box.is_disjoint_from(empty)
     assert empty.dilated_by(3) == empty.shifted_by(Extent2I(1, 1)) == empty
+    with pytest.raises(TypeError, match="shifted by an Extent2I"):
+        empty.shifted_by(Point2I(1, 1))
     assert empty.expanded_to(Point2I(4, 5)) == Box2I(Point2I(4, 5), Extent2I(1, 1))
     assert box.eroded_by(1).is_empty
 

@@ -253,3 +253,36 @@ def test_assignment_may_align_what_both_images_cover():
     assert image[3, 2] == 7
     image.assign(Image.full(Box2I(Point2I(90, 90), Extent2I(5, 5)), 9.0), align=True)
     assert image.array.max() == 7
+
+
+def test_an_image_of_an_image_is_a_view_at_its_place():
+    image = Image.full(Box2I(Point2I(5, 6), Extent2I(2, 2)))
+    again = Image(image)
+    assert again.xy0 == Point2I(5, 6)
+    assert again.array is image.array
+    assert Image(image, xy0=(1, 2)).xy0 == Point2I(1, 2)
+    with pytest.raises(TypeError, match=r"Image.full\(Extent2I\(3, 4\)\) makes one"):
+        Image(Extent2I(3, 4))
+    with pytest.raises(TypeError, match=r"Image.full\(Box2I"):
+        Image(image.bbox)
+
+
+def test_set_assign_to_a_box_and_sqrt():
+    image = Image.full(Box2I(Point2I(5, 6), Extent2I(3, 2)), 1.0)
+    image.set(9)
+    assert image.array.tolist() == [[9, 9, 9], [9, 9, 9]]
+    image.assign(Image.full(Extent2I(2, 1), 4.0), box(6, 7, 7, 7))
+    image.assign(-1.0, box(0, 0, 0, 0), LOCAL)
+    assert image.array.tolist() == [[-1, 9, 9], [9, 4, 4]]
+    image.assign(Image.full(box(7, 7, 8, 8), 16.0), box(5, 7, 7, 7), align=True)
+    image.sqrt()
+    assert np.array_equal(image.array, [[np.nan, 3, 3], [3, 2, 4]], equal_nan=True)
+    with pytest.raises(ValueError, match="do not fit"):
+        image.assign(Image.full(Extent2I(2, 2)), box(6, 7, 7, 7))
+    with pytest.raises(IndexError):
+        image.assign(0.0, box(0, 0, 0, 0))
+
+
+def test_truth_values_are_no_indices():
+    with pytest.raises(TypeError, match="integers, not by True"):
+        ramp()[True, False]

@@ -6,7 +6,19 @@ import pickle
 import numpy as np
 import pytest
 
-from skybutler.imaging import Extent2I, Mask, MaskPlane, MaskSchema
+from skybutler.imaging import (
+    Box2I,
+    Exposure,
+    Extent2I,
+    Mask,
+    MaskedImage,
+    MaskPlane,
+    MaskSchema,
+    Point2I,
+    Wcs,
+    convolve,
+    warp_image,
+)
 
 
 def small(schema=None, value=0):
@@ -171,3 +183,84 @@ def test_the_class_answers_for_the_default_schema_and_a_mask_for_its_own():
     own = Mask.full((2, 2), schema=MaskSchema.from_dict({"BAD": 4}))
     assert own.getPlaneBitMask("BAD") == 16
     assert own.interpret(16) == "BAD"
+
+
+def test_a_mask_of_a_mask_is_a_view_that_means_the_same():
+    mask = Mask.full(Box2I(Point2I(5, 6), Extent2I(1, 1)), "NEW", schema=MaskSchema.from_dict({"NEW": 0}))
+    again = Mask(mask)
+    assert (again.interpret(1), again.xy0) == ("NEW", Point2I(5, 6))
+    assert again.array is mask.array
+    again.add_mask_plane("NEWER")
+    assert mask.plane_dict == {"NEW": 0, "NEWER": 1}
+    assert Mask(mask, mask.schema).schema == mask.schema
+    with pytest.raises(ValueError, match="conformed_to"):
+        Mask(mask, MaskSchema.default())
+
+
+def test_bits_without_a_name_are_not_lost_silently():
+    target, other = Mask.full((1, 1), "SAT"), Mask.full((1, 1), 1 << 20 | 1, schema=MaskSchema.from_dict({"CR": 0}))
+    for combine in (lambda: target.__ior__(other), lambda: target.__ixor__(other), lambda: target.assign(other)):
+        with pytest.raises(ValueError, match=r"bits 20 set, which are no planes of its schema \{'CR': 0\}"):
+            combine()
+    assert (int(target[0, 0]), target.schema) == (2, MaskSchema.default())
+    target &= other  # takes no bit from there
+    assert int(target[0, 0]) == 0
+    other.clear_mask_plane(20)
+    target |= other
+    assert target.interpret(target[0, 0]) == "CR"
+    same = Mask.full((1, 1), 1 << 20)
+    target |= same  # of the same schema bits mean the same, named or not
+    assert int(target[0, 0]) == 1 << 20 | 8
+
+
+def test_planes_are_set_along_rows_renumbered_and_forgotten_as_in_lsst():
+    mask = Mask.full(Box2I(Point2I(10, 20), Extent2I(5, 3)))
+    mask.setMaskPlaneValues(mask.getMaskPlane("CR"), 11, 13, 21)
+    mask.set_mask_plane_values("BAD", 14, 14, 20)
+    assert mask.array.tolist() == [[0, 0, 0, 0, 1], [0, 8, 8, 8, 0], [0, 0, 0, 0, 0]]
+    mask.set_mask_plane_values("BAD", 13, 12, 20)
+    assert mask.array[0].tolist() == [0, 0, 0, 0, 1]
+    with pytest.raises(IndexError):
+        mask.set_mask_plane_values("BAD", 9, 11, 20)
+    mask.conformMaskPlanes({"CR": 0, "OWN": 3})
+    assert mask.plane_dict["OWN"] == 11
+    assert mask.array.tolist() == [[0, 0, 0, 0, 8], [0, 2048, 2048, 2048, 0], [0, 0, 0, 0, 0]]
+    mask.removeMaskPlane("OWN")
+    assert "OWN" not in mask.schema
+    assert int(mask[11, 21]) == 2048
+    mask.removeAndClearMaskPlane("CR", True)
+    assert "CR" not in mask.schema
+    assert int(mask[14, 20]) == 0
+    mask.set("SAT")
+    assert mask.array.tolist() == [[2] * 5] * 3
+
+
+def test_bits_are_selected_whatever_the_type_of_the_pixels():
+    for dtype in ("uint16", "int32", "int64", "uint64"):
+        mask = Mask.full((1, 1), 7, dtype=dtype)
+        assert int(mask.array[0, 0] & mask.selection(~2)) == 5
+        assert int(mask.array[0, 0] & mask.selection(0xFFFFFFFFFFFFFFFF)) == 7
+        assert int(mask.array[0, 0] & mask.selection(1 << 70)) == 0
+        mask &= 0xFFFFFFFFFFFFFFFD
+        assert int(mask[0, 0]) == 5
+
+
+def test_where_a_plane_more_is_needed_new_masks_are_made_wider():
+    full = MaskSchema.from_dict({f"A{bit}": bit for bit in range(31)})
+    masked = MaskedImage.full((5, 5), (1.0, "A30", 1.0), schema=full)
+    assert masked.mask.dtype == np.int32
+    cutout = Exposure(masked).get_cutout(Point2I(0, 0), Extent2I(3, 3))
+    assert cutout.mask.dtype == np.int64
+    assert [cutout.mask.as_string(0, 0), cutout.mask[Point2I(-1, 0)]] == ["A30", 1 << 31]
+    smooth = convolve(masked, np.ones((3, 3)))
+    assert smooth.mask.dtype == np.int64
+    assert (smooth.mask.as_string(1, 1), smooth.mask.as_string(0, 0)) == ("A30", "NO_DATA")
+    wcs = Wcs.make_tan((2.0, 2.0), (45.0, 30.0), [[-1e-4, 0], [0, 1e-4]])
+    warped = warp_image(masked, wcs, wcs, Box2I(Point2I(0, 0), Extent2I(6, 5)))
+    assert warped.mask.dtype == np.int64
+    assert (warped.mask.as_string(2, 2), warped.mask.as_string(5, 2)) == ("A30", "NO_DATA")
+    with pytest.raises(ValueError, match=r"no room for mask plane A31.*masked.mask = masked.mask.astype\('int64'\)"):
+        masked.mask.add_mask_plane("A31")
+    masked.mask = masked.mask.astype("int64")
+    assert masked.mask.add_mask_plane("A31") == 31
+    assert masked.mask.as_string(0, 0) == "A30"

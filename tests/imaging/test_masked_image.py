@@ -399,6 +399,42 @@ def test_masks_of_other_planes_and_types_are_merged_by_either_engine(engine):
         left += other
         assert left.mask.interpret(left.mask[0, 0]) == "BAD,CROSSTALK,NO_DATA"
     nameless = MaskedImage(Image.full(BOX, 2.0), Mask.full(BOX, 1 << 9, schema=MaskSchema([])))
+    before = left.clone()
+    for combine in (
+        lambda: left.__isub__(nameless),
+        lambda: left.__setitem__(BOX, nameless),
+        lambda: left.assign(nameless),
+    ):
+        with pytest.raises(ValueError, match="bits 9 set, which are no planes"):
+            combine()
+    assert all(np.array_equal(now, then) for now, then in zip(left.arrays, before.arrays, strict=True))
+    nameless.mask.clear_mask_plane(9)
     left -= nameless
-    assert left.mask.interpret(left.mask[0, 0]) == "BAD,CROSSTALK,NO_DATA"
     assert left[0, 0][0] == 5
+
+
+def test_all_three_planes_are_set_and_assigned_as_in_lsst():
+    masked = filled(1.0, "BAD", 2.0)
+    masked.set(3.0, "CR", 4.0)
+    assert masked[0, 0] == (3.0, 8, 4.0)
+    masked.set(5.0)
+    assert masked[0, 0] == (5.0, 0, 0.0)
+    masked.set((6.0, 0x2, 7.0))
+    assert masked[0, 0] == (6.0, 2, 7.0)
+    part = Box2I(Point2I(0, 0), Extent2I(1, 1))
+    masked.assign(MaskedImage.full(Extent2I(1, 1), (8.0, "SAT", 9.0)), part, LOCAL)
+    assert masked[0, 0, LOCAL] == (8.0, 2, 9.0)
+    masked.assign(filled(1.0, 0, 1.0))
+    assert masked[0, 0] == (1.0, 0, 1.0)
+    with pytest.raises(IndexError):
+        masked.assign(masked, part.shifted_by(Extent2I(1000, 0)))
+
+
+def test_planes_are_of_their_kind_and_sizes_are_no_pixels():
+    image = Image.full(Extent2I(2, 2))
+    with pytest.raises(TypeError, match="the mask takes Mask, not Image"):
+        MaskedImage(image, Image.full(Extent2I(2, 2), dtype="int32"))
+    with pytest.raises(TypeError, match="the variance takes Image, not Mask"):
+        MaskedImage(image, None, Mask.full(Extent2I(2, 2)))
+    with pytest.raises(TypeError, match=r"MaskedImage.full\(Box2I"):
+        MaskedImage(image.bbox)

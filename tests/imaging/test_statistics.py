@@ -33,6 +33,7 @@ from skybutler.imaging import (
     StatisticsControl,
     make_statistics,
     makeStatistics,
+    statistics_stack,
     string_to_statistics_property,
 )
 
@@ -282,3 +283,14 @@ def test_the_image_is_neither_changed_nor_copied_where_it_is_all_good(bad):
     assert stats[MEANCLIP] == pytest.approx(np.nanmean(before.astype("float64")))
     view = values[:, 100:1100]
     assert make_statistics(view, MEAN)[MEAN] == pytest.approx(np.nanmean(view.astype("float64")))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "int64"])
+@pytest.mark.parametrize(("and_mask", "good"), [(~2, 3), (~1, 2), (0xFFFFFFFF, 1), (1 << 40, 4), (-1, 1)])
+def test_bits_that_pixels_do_not_have_select_nothing(dtype, and_mask, good):
+    mask = Mask(np.array([[0, 2], [2, 1]], dtype))
+    control = StatisticsControl(and_mask=and_mask)
+    image = Image.full(mask.bbox)
+    assert make_statistics(image, NPOINT, control, mask=mask)[NPOINT] == good
+    stacked = statistics_stack([MaskedImage(image, mask)] * 2, NPOINT, control)
+    assert (stacked.image.array == 2).sum() == good
