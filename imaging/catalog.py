@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .catalog_search import CatalogSearches
 from .describe import Described, Part, Table
 from .footprint import Footprint
 from .functor_keys import FunctorKey
@@ -27,7 +28,7 @@ Column = np.ndarray[Any, Any]
 _SHOWN_ROWS, _SHOWN_COLUMNS = 10, 20
 
 
-class SourceCatalog(Described, SourceMeasurements):
+class SourceCatalog(Described, CatalogSearches, SourceMeasurements):
     """Sources as rows over columns.
 
     ``catalog["flux"]`` is a column, ``catalog[3]`` a record, ``catalog[2:5]`` a view of rows, ``catalog[good]`` with a
@@ -255,16 +256,6 @@ class SourceCatalog(Described, SourceMeasurements):
         """Sort the rows by a column, stably, NaN last; columns obtained earlier keep the old order."""
         order = np.argsort(self[key], kind="stable")
         self._change(lambda column: column[order])
-
-    def is_sorted(self, key: str | Field = "id") -> bool:
-        """Whether a column never falls from one row to the next."""
-        column = self[key]
-        return bool(np.all(column[:-1] <= column[1:]))
-
-    def find(self, value: Any, key: str | Field = "id") -> SourceRecord | None:
-        """Return the first record whose column has a value, or None; needs no sorting."""
-        rows = np.flatnonzero(self[key] == value)
-        return SourceRecord(self, int(rows[0])) if len(rows) else None
 
     def get_children(self, parent_id: int) -> Self:
         """Return a copy of the records that were deblended from a source."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self, overload
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import ArrayLike, NDArray
 
 from ..model.lsst_names import LsstNames
+from .blocks import strips
 from .geometry import Box2I
+
+if TYPE_CHECKING:
+    from .image import Image
+    from .masked_image import MaskedImage
+
+    _Pixels = TypeVar("_Pixels", Image, MaskedImage, Image | MaskedImage)
 
 __all__ = ["ChebyshevField", "chebyshev_terms"]
 
@@ -109,6 +116,43 @@ class ChebyshevField(LsstNames):
         along_y = _vander(self.bbox.min_y, self.bbox.height, np.arange(box.min_y, box.min_y + box.height), order_y)
         values: NDArray[np.float64] = along_y @ self.coefficients @ along_x.T
         return values
+
+    def fill_image(self, image: Image, *, overlap_only: bool = False) -> None:
+        """Set every pixel to the field there; what is beyond the field's box stays as it is with `overlap_only`.
+
+        Raises
+        ------
+        ValueError
+            If the image does not cover just the field's box, unless with `overlap_only`.
+        """
+        for part, values in self._parts(image, overlap_only):
+            part[:] = values
+
+    def add_to_image(self, image: Image, scale: float = 1.0, *, overlap_only: bool = False) -> None:
+        """Add the field, times a number; as `fill_image`."""
+        for part, values in self._parts(image, overlap_only):
+            part.scaled_plus(scale, values)
+
+    def multiply_image(self, image: Image | MaskedImage, *, overlap_only: bool = False) -> None:
+        """Multiply by the field, the variance by its square; as `fill_image`."""
+        for part, values in self._parts(image, overlap_only):
+            part.scaled_multiplies(1.0, values)
+
+    def divide_image(self, image: Image | MaskedImage, *, overlap_only: bool = False) -> None:
+        """Divide by the field, the variance by its square; as `fill_image`."""
+        for part, values in self._parts(image, overlap_only):
+            part.scaled_divides(1.0, values)
+
+    def _parts(self, image: _Pixels, overlap_only: bool) -> Iterator[tuple[_Pixels, Image]]:
+        """Yield parts of an image, and the field there."""
+        from .image import Image
+
+        if image.bbox != self.bbox and not overlap_only:
+            raise ValueError(
+                f"the image covers {image.bbox!r}, the field {self.bbox!r}; overlap_only=True takes what is in both"
+            )
+        for strip in strips(image.bbox.clipped_to(self.bbox)):
+            yield image[strip], Image(self.array(strip), strip.min)
 
     def mean(self) -> float:
         """Return the mean over the box's area."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -209,6 +210,7 @@ class Schema(Described, LsstNames):
         size: int = 0,
         *,
         shape: tuple[int, ...] | None = None,
+        do_replace: bool = False,
     ) -> Field:
         """Add a column.
 
@@ -227,6 +229,8 @@ class Schema(Described, LsstNames):
             Elements of an array, or the most characters of a text (0: any number).
         shape
             Of one row, for columns of more dimensions; instead of `size`.
+        do_replace
+            Whether a column of that name and type that is there already gets the new units and doc.
 
         Returns
         -------
@@ -238,7 +242,8 @@ class Schema(Described, LsstNames):
         ValueError
             If there is such a column already, an array has no size, or an Angle has another unit.
         TypeError
-            If the type is unknown, or the schema belongs to a catalog.
+            If the type is unknown, or another than that of the column to be replaced, or the schema belongs to a
+            catalog.
         """
         canonical, is_array, characters = _type_name(type)
         if canonical == "String":
@@ -254,7 +259,7 @@ class Schema(Described, LsstNames):
                 raise ValueError(f"{name}: an Angle is kept in radians, not in {units}; use type 'D' for other units.")
             units = "rad"
         field = Field(name, canonical, doc, units, size, tuple(shape))
-        self._add(field)
+        self._add(field, do_replace=do_replace)
         return field
 
     def define_slot(self, slot: str, prefix: str) -> None:
@@ -288,13 +293,39 @@ class Schema(Described, LsstNames):
             raise KeyError(f"The schema has no column {asked!r}{through} among its {len(self)}.{hint}")
         return found
 
-    def extract(self, *patterns: str) -> dict[str, Field]:
-        """Return the columns whose names match any of some patterns (``"base_Psf*"``), by name."""
-        return {
+    def extract(self, *patterns: str, regex: str | None = None, sub: str | None = None) -> dict[str, Field]:
+        r"""Return the columns whose names match any of some patterns (``"base_Psf*"``), by name.
+
+        Parameters
+        ----------
+        patterns
+            With ``*`` and ``?``, as shells have them. Those that begin with an alias match the columns that it stands
+            for, under the names that these have by it.
+        regex
+            A regular expression that whole names may match instead.
+        sub
+            What such names become, ``r"\1_flux"``.
+        """
+        found = {
             name: field
             for name, field in self._fields.items()
             if any(fnmatchcase(name, pattern) for pattern in patterns)
         }
+        for alias, target in self.aliases.items():
+            for name, field in self._fields.items():
+                other = alias + name.removeprefix(target)
+                if name.startswith(target) and any(
+                    pattern.startswith(alias) and fnmatchcase(other, pattern) for pattern in patterns
+                ):
+                    found[other] = field
+        if regex is not None:
+            matches = {name: re.fullmatch(regex, name) for name in self._fields}
+            found |= {
+                name if sub is None else match.expand(sub): self._fields[name]
+                for name, match in matches.items()
+                if match
+            }
+        return found
 
     def copy(self) -> Schema:
         """Return a schema with the same columns and aliases that takes further ones."""
@@ -349,13 +380,16 @@ class Schema(Described, LsstNames):
         if self.aliases:
             yield Facts(dict(self.aliases))
 
-    def _add(self, field: Field) -> None:
+    def _add(self, field: Field, *, do_replace: bool = False) -> None:
         if self._frozen:
             raise TypeError(
                 f"The schema of a catalog is fixed, {field.name!r} cannot be added to it: "
                 "make a wider one with schema.copy(), add the column, and make a new catalog with it."
             )
-        if field.name in self._fields:
+        old = self._fields.get(field.name) if do_replace else None
+        if old is not None and (old.type, old.size, old.shape) != (field.type, field.size, field.shape):
+            raise TypeError(f"{old} cannot be replaced by a column of another type, {field}.")
+        if old is None and field.name in self._fields:
             raise ValueError(f"There is a column {field.name!r} already: {self._fields[field.name]}.")
         self._fields[field.name] = field
 

@@ -168,6 +168,11 @@ class SourceMeasurements(LsstNames):
         return np.asarray(self[CovarianceKey("slot_Centroid")])
 
     @property
+    def shape_err(self) -> NDArray[np.float64]:
+        """Covariance of the moments xx, yy and xy, by the slot Shape: shape (3, 3), or (n, 3, 3)."""
+        return np.asarray(self[CovarianceKey("slot_Shape", ("xx", "yy", "xy"))])
+
+    @property
     def shape(self) -> Quadrupole:
         """Second moments by the slot Shape."""
         return self._moments("Shape")
