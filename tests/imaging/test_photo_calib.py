@@ -5,7 +5,7 @@ import pytest
 
 from skybutler.imaging.catalog import SourceCatalog
 from skybutler.imaging.chebyshev import ChebyshevField
-from skybutler.imaging.geometry import Box2I, Extent2I, Point2I
+from skybutler.imaging.geometry import Box2I, Extent2I, Point2D, Point2I
 from skybutler.imaging.photo_calib import AB_ZERO_NANOJANSKY, PhotoCalib
 
 BOX = Box2I(Point2I(0, 0), Extent2I(10, 10))
@@ -93,3 +93,67 @@ def test_it_comes_back_and_refuses_nonsense():
     with pytest.raises(ValueError, match="not negative"):
         PhotoCalib(1.0, -1.0)
     assert repr(PhotoCalib.from_zero_point(25)) == "PhotoCalib(363.078 ± 0 nJy/count, zero point 25.0000 mag)"
+
+
+def test_a_point_in_the_place_of_the_error_is_the_point_as_in_lsst():
+    constant = PhotoCalib(2.0)
+    varying = PhotoCalib.from_field(
+        ChebyshevField(Box2I(Point2I(0, 0), Extent2I(100, 100)), [[1000.0, 0.0], [100.0, 10.0]])
+    )
+    point = Point2D(-0.5, 99.5)
+    assert constant.instFluxToNanojansky(10.0, Point2D(1, 2)) == 20.0
+    assert varying.instFluxToNanojansky(1.0, point) == pytest.approx(1090.0, rel=1e-14)
+    assert varying.instFluxToNanojansky(1.0, 0.5, point) == pytest.approx((1090.0, 545.0), rel=1e-14)
+    assert varying.instFluxToMagnitude(1.0, point) == varying.inst_flux_to_magnitude(1.0, point=point)
+    assert varying.instFluxToMagnitude(1.0, point) == pytest.approx(-2.5 * np.log10(1090.0 / AB_ZERO_NANOJANSKY))
+    with pytest.raises(TypeError, match="errors of counts are numbers"):
+        constant.instFluxToNanojansky(10.0, point, point)
+    scaled = varying.computeScaledCalibration()
+    assert scaled.evaluate(*point) == pytest.approx(1.09)
+    assert varying.calibration_mean == pytest.approx(1000.0)
+    with pytest.raises(ValueError, match="same all over"):
+        constant.compute_scaled_calibration()
+
+
+def test_counts_come_back_from_magnitudes_to_the_last_digits():
+    calib = PhotoCalib(1e-3)
+    for counts in (1000.0, 1.0, 123.456, 1e8):
+        assert calib.magnitude_to_inst_flux(calib.inst_flux_to_magnitude(counts)) == pytest.approx(counts, rel=3e-15)
+    assert calib.magnitude_to_inst_flux(calib.inst_flux_to_magnitude(1000.0)) == 1000.0
+    assert PhotoCalib.from_zero_point(0.0).calibration_mean == AB_ZERO_NANOJANSKY
+
+
+def test_values_and_errors_have_names_and_arrays_have_units():
+    from astropy import units
+
+    calib = PhotoCalib.from_field(ChebyshevField(BOX, [[2.0, 1.0]]))
+    measured = calib.inst_flux_to_nanojansky(10.0, 1.0)
+    assert (measured.value, measured.error) == measured == (20.0, 2.0)
+    x, y = np.array([-0.5, 9.5]), np.zeros(2)
+    magnitudes = calib.instFluxToMagnitudeArray(np.array([3.0, 1.0]), x, y)
+    assert magnitudes.unit == units.ABmag
+    np.testing.assert_allclose(magnitudes.value, -2.5 * np.log10(3.0 / AB_ZERO_NANOJANSKY), rtol=1e-15)
+    np.testing.assert_allclose(calib.magnitudeToInstFluxArray(magnitudes, x, y), [3.0, 1.0], rtol=1e-14)
+    np.testing.assert_allclose(calib.magnitudeToInstFluxArray(magnitudes.value, x, y), [3.0, 1.0], rtol=1e-14)
+
+
+def test_records_and_catalogs_are_taken_by_the_prefix_of_their_columns():
+    schema = SourceCatalog.minimal_schema()
+    for name in ("a_instFlux", "a_instFluxErr", "c_x", "c_y"):
+        schema.add_field(name, "D")
+    schema.define_slot("Centroid", "c")
+    columns = {"a_instFlux": [10.0, 20.0], "a_instFluxErr": [1.0, 2.0], "c_x": [-0.5, 9.5], "c_y": [0.0, 0.0]}
+    catalog = SourceCatalog(schema, columns)
+    calib = PhotoCalib.from_field(ChebyshevField(BOX, [[2.0, 1.0]]))
+    np.testing.assert_allclose(calib.instFluxToNanojansky(catalog, "a"), [[10.0, 1.0], [60.0, 6.0]], rtol=1e-14)
+    assert calib.instFluxToNanojansky(catalog[1], "a") == pytest.approx((60.0, 6.0), rel=1e-14)
+    magnitudes = calib.instFluxToMagnitude(catalog, "a")
+    np.testing.assert_allclose(magnitudes[:, 1], [2.5 / np.log(10) * 0.1] * 2)
+    np.testing.assert_allclose(magnitudes[:, 0], -2.5 * np.log10(np.array([10.0, 60.0]) / AB_ZERO_NANOJANSKY))
+    with pytest.raises(TypeError, match="prefix of its columns"):
+        calib.inst_flux_to_nanojansky(catalog)
+
+
+def test_a_field_alone_is_sent_to_from_field():
+    with pytest.raises(TypeError, match=r"PhotoCalib.from_field\(field, err\)"):
+        PhotoCalib(ChebyshevField(BOX, [[2.0]]))
