@@ -403,8 +403,17 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         self.close()
 
     def __repr__(self) -> str:
-        known = len(self.registry.catalog.collections)
-        readonly = "" if self.registry.database.writeable else ", read-only"
-        return (
-            f"Butler({str(self.root)!r}, run={self.run!r}, search={list(self.search)}, {known} collections{readonly})"
-        )
+        return f"Butler({', '.join(self._state())})"
+
+    def _repr_html_(self) -> str:
+        from ..imaging.describe import Description
+        from ..registry.notebook import collections_table, dataset_types_table
+
+        catalog = self.registry.catalog
+        parts = [collections_table(catalog), dataset_types_table(catalog)]
+        return Description("Butler", self._state(), lambda: parts)._repr_html_()
+
+    def _state(self) -> tuple[str, ...]:
+        known = f"{len(self.registry.catalog.collections)} collections"
+        said = repr(str(self.root)), f"run={self.run!r}", f"search={list(self.search)}", known
+        return said if self.registry.database.writeable else (*said, "read-only")

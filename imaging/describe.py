@@ -58,6 +58,9 @@ class Picture:
     """Colour (``#rrggbb``) by what it stands for."""
 
 
+_LEFT = ' style="text-align:left"'
+"""Of cells with text: notebooks have all cells at the right."""
+
 Part: TypeAlias = Facts | Table | Picture
 
 
@@ -133,7 +136,7 @@ def _text_table(table: Table) -> list[str]:
     """Return the lines of a table: columns of numbers to the right, others to the left."""
     heads = [table.names, *([table.units] if any(table.units) else [])]
     columns = list(zip(*heads, *table.rows, strict=True))
-    rights = [bool(table.rows) and all(_is_number(cell) for cell in column[len(heads) :]) for column in columns]
+    rights = _are_numbers(table)
     widths = [max(map(len, column)) for column in columns]
     shown = len(columns)
     if table.may_lose_columns:
@@ -160,16 +163,18 @@ def _html(part: Part) -> str:
     match part:
         case Facts(values):
             rows = "".join(
-                f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in values.items()
+                f"<tr><th>{escape(name)}</th><td{_LEFT}>{escape(value)}</td></tr>" for name, value in values.items()
             )
             return f"<table>{rows}</table>"
         case Table():
-            head = "".join(f"<th>{escape(name)}</th>" for name in part.names)
+            sides = ["" if number else _LEFT for number in _are_numbers(part)]
+            head = _html_row("th", part.names, sides)
             if any(part.units):
-                head += "</tr><tr>" + "".join(f"<td>{escape(unit)}</td>" for unit in part.units)
-            body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in part.rows)
+                head += _html_row("td", part.units, sides)
+            body = "".join(_html_row("td", row, sides) for row in part.rows)
             note = _left_out(part.more_rows, part.more_columns)
-            return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note and f'<p>{note}</p>'}"
+            table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+            return f'<div style="overflow-x:auto">{table}</div>{note and f"<p>{note}</p>"}'
         case Picture():
             source = base64.b64encode(part.png).decode("ascii")
             legend = "".join(
@@ -181,6 +186,18 @@ def _html(part: Part) -> str:
                 f'height="{part.height}" style="image-rendering:pixelated;max-width:none" '
                 f'src="data:image/png;base64,{source}"/>{legend}</div>'
             )
+
+
+def _html_row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:
+    return (
+        f"<tr>{''.join(f'<{tag}{side}>{escape(cell)}</{tag}>' for cell, side in zip(cells, sides, strict=True))}</tr>"
+    )
+
+
+def _are_numbers(table: Table) -> list[bool]:
+    """Return which columns are of numbers alone, which stand at the right; of a table without rows, none is."""
+    columns = zip(*table.rows, strict=True) if table.rows else ([""] for _ in table.names)
+    return [bool(table.rows) and all(map(_is_number, column)) for column in columns]
 
 
 def _is_number(cell: str) -> bool:

@@ -100,7 +100,11 @@ def _component(name: str, component: Any) -> str:
     if name == "psf":
         return f"{component!r}, FWHM {component.compute_shape().fwhm:.3g} pixels"
     if name == "visit_info":
-        names = ("id", "object", "observation_type", "begin", "exposure_time", "airmass")
+        units = {"id": "", "object": "", "observation_type": "", "begin": "", "exposure_time": " s", "airmass": ""}
         known = component.to_dict()
-        return ", ".join(f"{key.replace('_', ' ')} {known[key]}" for key in names if key in known)
+        return ", ".join(
+            f"{key.replace('_', ' ')} {f'{known[key]:.6g}' if isinstance(known[key], float) else known[key]}{unit}"
+            for key, unit in units.items()
+            if key in known
+        )
     return str(component) if name == "filter" else repr(component)

@@ -347,6 +347,14 @@ class Collections:
     def __repr__(self) -> str:
         return f"Collections({', '.join(self.list())})"
 
+    def _repr_html_(self) -> str:
+        from ..imaging.describe import Description
+        from .notebook import collections_table
+
+        catalog = self._registry.catalog
+        state = (f"{len(catalog.collections)} collections",)
+        return Description("Collections", state, lambda: [collections_table(catalog)])._repr_html_()
+
 
 def check_globs(given: object) -> tuple[str, ...]:
     """Return names or globs as a tuple.

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SHOWN", "html_table"]
 
+_LEFT = ' style="text-align:left"'
+"""Of all but numbers: notebooks have all cells at the right."""
+
 SHOWN = 10
 """Rows of a result that are shown."""
 _WIDE = 60
@@ -28,14 +31,23 @@ def html_table(asked: str, table: pa.Table, total: int) -> str:
     total
         How many there are.
     """
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.column_names)
-    columns = [[_cell(value) for value in column.to_pylist()] for column in _dates_as_text(table).columns]
+    import pyarrow as pa
+
+    sides = [
+        "" if pa.types.is_integer(field.type) or pa.types.is_floating(field.type) else _LEFT for field in table.schema
+    ]
+    head = "".join(f"<th{side}>{escape(name)}</th>" for name, side in zip(table.column_names, sides, strict=True))
+    columns = [
+        [f"<td{side}>{_cell(value)}</td>" for value in column.to_pylist()]
+        for column, side in zip(_dates_as_text(table).columns, sides, strict=True)
+    ]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns, strict=True))
     more = f", of which the first {table.num_rows} are shown" if total > table.num_rows else ""
     counted = f"{total:,} result{'' if total == 1 else 's'}{more}"
     return (
         f"<div><code>{escape(asked)}</code>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{counted}</p></div>"
+        f'<div style="overflow-x:auto"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f"<p>{counted}</p></div>"
     )
 
 
@@ -50,4 +62,4 @@ def _dates_as_text(table: pa.Table) -> pa.Table:
 def _cell(value: Any) -> str:
     text = "" if value is None else value.hex() if isinstance(value, bytes) else str(value)
     shown = text if len(text) <= _WIDE else f"{text[:_WIDE]}…"
-    return f"<td>{escape(shown)}</td>"
+    return escape(shown)

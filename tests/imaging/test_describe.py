@@ -31,6 +31,8 @@ from skybutler.imaging.describe import Description, Facts, Picture, Table
 
 BOX = Box2I(Point2I(100, 50), Extent2I(4, 3))
 
+LEFT = '<td style="text-align:left">'
+
 
 @pytest.fixture
 def exposure():
@@ -68,7 +70,7 @@ def test_an_exposure_in_a_notebook(exposure):
     assert html.count('src="data:image/png;base64,') == 1
     assert "<code>Exposure(4x3 float32" in html
     assert '<span style="background:#00804d">&emsp;</span> SAT' in html
-    assert "<th>psf</th><td>GaussianPsf(21, 21, sigma=2), FWHM 4.71 pixels</td>" in html
+    assert f"<th>psf</th>{LEFT}GaussianPsf(21, 21, sigma=2), FWHM 4.71 pixels</td>" in html
 
 
 def test_one_description_feeds_line_text_and_html(exposure):
@@ -129,9 +131,9 @@ def test_a_schema_shows_its_columns_with_units():
     schema.add_field("ap", "ArrayF", "apertures", "count", size=3)
     schema.define_slot("PsfFlux", "flux")
     html = schema._repr_html_()
-    assert "<tr><td>flux</td><td>float64</td><td>nJy</td><td>of the star</td></tr>" in html
-    assert "<td>float32[3]</td>" in html
-    assert "<th>slot_PsfFlux</th><td>flux</td>" in html
+    assert f"<tr>{LEFT}flux</td>{LEFT}float64</td>{LEFT}nJy</td>{LEFT}of the star</td></tr>" in html
+    assert f"{LEFT}float32[3]</td>" in html
+    assert f"<th>slot_PsfFlux</th>{LEFT}flux</td>" in html
     assert repr(schema).splitlines() == [
         "Schema(2 columns)",
         "  column  type        unit   meaning",
@@ -177,7 +179,7 @@ def test_a_record_shows_its_values(monkeypatch):
         "SourceRecord(row 0 of 1, id=7, coord_ra=nan, coord_dec=nan, parent=0, a=1.5, b=nan, … 1 more columns)"
     )
     assert "  a          1.5 nJy" in str(catalog[0].describe()).splitlines()
-    assert "<th>c</th><td>nan nJy</td>" in catalog[0]._repr_html_()
+    assert f"<th>c</th>{LEFT}nan nJy</td>" in catalog[0]._repr_html_()
 
 
 def test_cameras_and_detectors():
@@ -188,8 +190,8 @@ def test_cameras_and_detectors():
     assert str(detector.describe()).splitlines()[3].split() == ["A", "100", "50", "4", "3", "1.5", "4", "inf"]
     camera = Camera("Sim", [detector])
     assert str(camera.describe()).splitlines()[2].split() == ["3", "S03", "4", "3", "2", "0.2", "SIM-3"]
-    assert "<td>S03</td>" in camera._repr_html_()
-    assert "<td>1.5 electrons/ADU</td>" in amplifiers[0]._repr_html_()
+    assert f"{LEFT}S03</td>" in camera._repr_html_()
+    assert f"{LEFT}1.5 electrons/ADU</td>" in amplifiers[0]._repr_html_()
 
 
 def test_lines_say_what_is_known_and_no_more():
@@ -200,7 +202,7 @@ def test_lines_say_what_is_known_and_no_more():
     field = ChebyshevField(BOX, [[1.0]])
     assert repr(ApCorrMap(dict.fromkeys("abcdefgh", field))) == "ApCorrMap(a, b, c, d, e, f, … 2 more)"
     assert repr(MaskSchema.from_dict({"BAD": 0})) == "MaskSchema.from_dict({'BAD': 0})"
-    assert "<td>BAD</td><td>0</td><td>the sensor is known to be bad here</td>" in MaskSchema.default()._repr_html_()
+    assert f"{LEFT}BAD</td><td>0</td>{LEFT}the sensor is known to be bad here</td>" in MaskSchema.default()._repr_html_()
 
 
 def test_every_public_class_has_a_repr_of_its_own():
