@@ -17,6 +17,7 @@ from ..model.errors import (
     FileFormatError,
     FileIntegrityError,
     InvalidQueryError,
+    SkyButlerError,
     StorageClassError,
     closest,
 )
@@ -133,7 +134,9 @@ class DatasetQuery(RegistryQuery):
     def dataset(self, *, data_id: DataIdColumns = True, fill_missing: bool = False) -> pds.Dataset:
         """Return the catalogs as a `pyarrow.dataset.Dataset`, of which nothing but the schema has been read.
 
-        Polars (``scan_pyarrow_dataset``), DuckDB and others take it. See `read` for the parameters and errors.
+        Of catalogs that are not on this machine, the files are fetched into memory: nobody knows what will be asked.
+        `read` and `batches` fetch what they need. Polars (``scan_pyarrow_dataset``), DuckDB and others take it.
+        See `read` for the parameters and errors.
         """
         return self._open(data_id, lambda _: True).dataset(None, fill_missing)
 
@@ -175,16 +178,16 @@ class DatasetQuery(RegistryQuery):
         lazy: bool = False,
     ) -> tuple[CatalogFiles, pds.Scanner]:
         """Return the catalogs, and what reads them: with data IDs, if it is `lazy` or the filter speaks of any."""
-        from ..storage.filters import row_filter
+        from ..storage.filters import AskedNames, row_filter
         from ..storage.formatters.parquet import chosen_columns
 
         opened = self._open(data_id, lambda ids: lazy or any(name in str(filters) for name in ids))
         names = opened.names
         wanted = None if columns is None else chosen_columns(columns, names, str(self))
-        noticed = _Noticing(names)
+        noticed = AskedNames(names)
         condition = None if filters is None else row_filter(filters, noticed)
-        needed = None if wanted is None or not (filters is None or noticed.found) else {*wanted, *noticed.found}
-        dataset = opened.dataset(needed, fill_missing)
+        needed = None if wanted is None or not (filters is None or noticed.asked) else {*wanted, *noticed.asked}
+        dataset = _said_plainly(lambda: opened.dataset(needed, fill_missing, condition), filters)
         if wanted is not None:
             wanted = [*opened.id_columns, *(name for name in wanted if name not in opened.ids)]
         scanner = _said_plainly(lambda: dataset.scanner(columns=wanted, filter=condition), filters)
@@ -254,38 +257,14 @@ class DatasetQuery(RegistryQuery):
         return found
 
 
-class _Noticing(Sequence[str]):
-    """Names of columns that remembers which were asked for.
-
-    Parameters
-    ----------
-    names
-        The names.
-    """
-
-    def __init__(self, names: Sequence[str]):
-        self._names = names
-        self.found: set[str] = set()
-
-    def __contains__(self, name: object) -> bool:
-        if name in self._names:
-            self.found.add(str(name))
-            return True
-        return False
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._names[index]
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
 def _said_plainly(do: Callable[[], T], filters: Any) -> T:
     """Do what pyarrow may refuse; say what it was that it refused."""
     import pyarrow as pa
 
     try:
         return do()
+    except SkyButlerError:
+        raise
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise InvalidQueryError(f"filters={filters!r} cannot be applied to these catalogs: {error}") from error
     except (pa.ArrowException, OSError) as error:

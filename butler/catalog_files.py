@@ -19,6 +19,7 @@ from pyarrow.fs import LocalFileSystem
 from ..imaging.arrow_columns import LENGTH, SHAPE
 from ..model.datasets import DatasetRef
 from ..model.errors import FileFormatError, StorageClassError
+from ..storage.formatters.parquet_parts import fetch_footers, fetch_parts
 from .progress import track
 
 __all__ = ["CatalogFiles"]
@@ -54,11 +55,13 @@ class CatalogFiles:
         self.refs = refs
         here = all(isinstance(source, Path) for source in sources)
         self._known = filtered or not here or len(set(sources)) < len(sources)
-        # What is near is read where it is wanted; of what is far, neighbouring parts are fetched together.
-        options = pds.ParquetFragmentScanOptions(pre_buffer=not here)
+        options = pds.ParquetFragmentScanOptions(pre_buffer=False)  # all is near, or in memory
         self._format = pds.ParquetFileFormat(default_fragment_scan_options=options)
         self.ids = dict(ids)
         """Values of the data-ID columns, without those that the catalogs have themselves."""
+        far = {number: source for number, source in enumerate(sources) if not isinstance(source, Path)}
+        self._parts = dict(zip(far, fetch_footers(far.values()), strict=True))
+        """Those that are not on this machine, by their places among all."""
         self._open(sources)
         if taken := [name for name in self.ids if any(name in schema.names for schema, _ in self._schemas)]:
             for name in taken:  # a column of the catalogs' own goes before
@@ -70,11 +73,12 @@ class CatalogFiles:
         """Open the files, and note the schemas that they have."""
         files = LocalFileSystem()
         self._fragments = []
-        for source, guarantee in zip(sources, self._guarantees(), strict=True):
-            if isinstance(source, Path):
-                self._fragments.append(self._format.make_fragment(str(source), files, guarantee))
+        for number, (source, guarantee) in enumerate(zip(sources, self._guarantees(), strict=True)):
+            if number in self._parts:
+                opened = self._parts[number].open()
+                self._fragments.append(self._format.make_fragment(opened, partition_expression=guarantee))
             else:
-                self._fragments.append(self._format.make_fragment(source.open(), partition_expression=guarantee))
+                self._fragments.append(self._format.make_fragment(str(source), files, guarantee))
         starts = range(0, len(self._fragments), _AT_ONCE)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for part in track([pool.submit(self._read_footers, start) for start in starts], "Opening catalogs"):
@@ -108,8 +112,8 @@ class CatalogFiles:
         """All columns that there are: data-ID columns, then those of the first catalog, then what others have more."""
         return list(dict.fromkeys([*self.ids, *(name for schema, _ in self._schemas for name in schema.names)]))
 
-    def dataset(self, needed: set[str] | None, fill_missing: bool) -> pds.Dataset:
-        """Return the files as one dataset.
+    def dataset(self, needed: set[str] | None, fill_missing: bool, condition: Any = None) -> pds.Dataset:
+        """Return the files as one dataset; of those that are not on this machine, fetch what will be read.
 
         Parameters
         ----------
@@ -117,6 +121,8 @@ class CatalogFiles:
             The columns that will be read; all where None.
         fill_missing
             Whether catalogs may lack some, or have them in other types.
+        condition
+            The pyarrow expression by which rows will be chosen; None where all are.
 
         Raises
         ------
@@ -137,9 +143,20 @@ class CatalogFiles:
             for name, values in self.ids.items()
             if self._known
         ]
-        return pds.FileSystemDataset(
-            self._fragments, pa.schema([*added, *schema], kept or None), self._format, LocalFileSystem()
-        )
+        whole = pa.schema([*added, *schema], kept or None)
+        self._fetch(needed, condition, whole)
+        return pds.FileSystemDataset(self._fragments, whole, self._format, LocalFileSystem())
+
+    def _fetch(self, needed: set[str] | None, condition: Any, schema: pa.Schema) -> None:
+        """Fetch column chunks of the files that are not on this machine: those of row groups that may be chosen."""
+        wanted = []
+        for number, parts in self._parts.items():
+            groups = None
+            if condition is not None:
+                chosen = self._fragments[number].subset(condition, schema=schema)
+                groups = {group.id for group in chosen.row_groups}
+            wanted.append((parts, needed, groups))
+        fetch_parts(wanted)
 
     def table(self, scanner: pds.Scanner) -> pa.Table:
         """Return all that a scanner reads, showing on a terminal how far it is, with the data-ID columns."""

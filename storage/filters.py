@@ -16,7 +16,7 @@ from ..model.errors import InvalidQueryError, closest
 if TYPE_CHECKING:
     import pyarrow.compute as pc
 
-__all__ = ["row_filter"]
+__all__ = ["AskedNames", "row_filter"]
 
 _COMPARE: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
@@ -78,6 +78,33 @@ def row_filter(filters: Any, columns: Sequence[str]) -> "pc.Expression":
         f"filters={filters!r} is none of: text such as 'psf_flux > 100', a list of (column, operator, value), "
         "a pyarrow expression"
     )
+
+
+class AskedNames(Sequence[str]):
+    """Names of columns that remember which of them a filter asks for.
+
+    Parameters
+    ----------
+    names
+        The names.
+    """
+
+    def __init__(self, names: Sequence[str]):
+        self._names = names
+        self.asked: set[str] = set()
+        """Those that have been looked for, and are there; none where the filter is pyarrow's own."""
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._names:
+            self.asked.add(str(name))
+            return True
+        return False
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._names[index]
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _joined(how: Callable[[Any, Any], Any], terms: list[Any]) -> Any:

@@ -13,14 +13,16 @@ import pyarrow.parquet as pq
 from ...imaging.arrow_columns import LENGTH, OWN, SHAPE, own_metadata
 from ...model.errors import FileFormatError, InvalidQueryError, SkyButlerError, StorageClassError, closest
 from ...model.provenance import says_provenance
-from ..filters import row_filter
+from ..filters import AskedNames, row_filter
 from ..tables import FEW_ROWS, from_arrow, index_columns, is_table, pandas_metadata, to_arrow
 from .astropy_header import without_provenance
 from .formatter import ByteSink, Formatter, check_parameters, no_component
+from .parquet_parts import ParquetParts, fetch_footers, fetch_parts
 from .parquet_types import as_parquet_has_it, as_was_written
 
 if TYPE_CHECKING:
     from ...model.storage_class import StorageClass
+    from ..stores.ranges import RemoteFile
 
 __all__ = ["ParquetFormatter", "chosen_columns"]
 
@@ -79,15 +81,20 @@ class ParquetFormatter(Formatter):
             raise StorageClassError(f"this table cannot be kept as Parquet: {error}") from error
 
     def read(
-        self, path: Path, storage_class: "StorageClass", component: str | None, parameters: Mapping[str, Any]
+        self,
+        path: "Path | RemoteFile",
+        storage_class: "StorageClass",
+        component: str | None,
+        parameters: Mapping[str, Any],
     ) -> Any:
         """Read the table, a part of it, or its schema, column names or number of rows (from the file's footer)."""
         check_parameters(parameters, _PARAMETERS, storage_class)
+        parts = None if isinstance(path, Path) else fetch_footers([path])[0]
         try:
-            with pq.ParquetFile(_opened(path), memory_map=isinstance(path, Path)) as file:
+            with pq.ParquetFile(parts.open() if parts else path, memory_map=parts is None) as file:
                 if component is not None:
                     return _component(file, component, storage_class)
-                table = _read_table(file, path, storage_class, parameters)
+                table = _read_table(file, path, parts, storage_class, parameters)
         except (FileNotFoundError, SkyButlerError):
             raise
         except (pa.ArrowException, OSError) as error:
@@ -96,11 +103,6 @@ class ParquetFormatter(Formatter):
             return from_arrow(table, storage_class.name)
         except FileFormatError as error:
             raise FileFormatError(f"{path}: {error}") from error
-
-
-def _opened(path: Any) -> Any:
-    """Return what pyarrow reads a file by: its path, or, of what is far away, an open file that fetches parts."""
-    return path if isinstance(path, Path) else path.open()
 
 
 def _repetitive(schema: pa.Schema) -> list[str]:
@@ -140,9 +142,13 @@ def _component(file: pq.ParquetFile, component: str, storage_class: "StorageClas
 
 
 def _read_table(
-    file: pq.ParquetFile, path: Path, storage_class: "StorageClass", parameters: Mapping[str, Any]
+    file: pq.ParquetFile,
+    path: "Path | RemoteFile",
+    parts: ParquetParts | None,
+    storage_class: "StorageClass",
+    parameters: Mapping[str, Any],
 ) -> pa.Table:
-    """Read what the parameters ask for, and no other columns or row groups."""
+    """Read what the parameters ask for, and no other columns or row groups; fetch these where the file is far away."""
     schema = file.schema_arrow
     columns = None
     if parameters.get("columns") is not None:
@@ -159,13 +165,21 @@ def _read_table(
         raise InvalidQueryError(f"rows={rows!r} is not a slice; for the first hundred rows give slice(100)")
     filters = parameters.get("filters")
     if filters is None:
-        table = _some_rows(file, columns, rows)
+        table = _some_rows(file, parts, columns, rows)
     else:
-        expression = row_filter(filters, schema.names)
+        names = AskedNames(schema.names)
+        expression = row_filter(filters, names)
         try:
+            if parts is not None:
+                import pyarrow.dataset as pds
+
+                fragment = pds.ParquetFileFormat().make_fragment(parts.open()).subset(expression)
+                needed = None if columns is None or not names.asked else {*columns, *names.asked}
+                fetch_parts([(parts, needed, {group.id for group in fragment.row_groups})])
             table = pq.read_table(
-                _opened(path), columns=columns, filters=expression, memory_map=isinstance(path, Path), partitioning=None
-            )
+                parts.open() if parts else path, columns=columns, filters=expression, memory_map=parts is None,
+                partitioning=None,
+            )  # fmt: skip
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise InvalidQueryError(f"filters={filters!r} cannot be applied to {path}: {error}") from error
         if rows is not None:
@@ -173,9 +187,13 @@ def _read_table(
     return as_was_written(table, file.metadata.metadata)
 
 
-def _some_rows(file: pq.ParquetFile, columns: list[str] | None, rows: slice | None) -> pa.Table:
+def _some_rows(
+    file: pq.ParquetFile, parts: ParquetParts | None, columns: list[str] | None, rows: slice | None
+) -> pa.Table:
     """Read a slice of the rows from the row groups that hold it."""
     if rows is None:
+        if parts is not None:
+            fetch_parts([(parts, columns, None)])
         return file.read(columns, use_threads=file.metadata.num_rows > FEW_ROWS)
     total = file.metadata.num_rows
     wanted = range(total)[rows]
@@ -191,6 +209,8 @@ def _some_rows(file: pq.ParquetFile, columns: list[str] | None, rows: slice | No
                 before = begin
             groups.append(number)
         begin = end
+    if parts is not None:
+        fetch_parts([(parts, columns, groups)])
     table = file.read_row_groups(groups, columns)
     return _taken(table, range(wanted.start - before, wanted.stop - before, wanted.step))
 

@@ -2,6 +2,7 @@
 
 import errno
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from .store import Store
@@ -27,14 +28,19 @@ class RemoteFile:
     """
 
     def __init__(self, store: Store, name: str, size: int) -> None:
-        self._store, self._name, self._size = store, name, size
+        self._store, self._name = store, name
+        self.size = size
 
     def __str__(self) -> str:
         return self._store.uri(self._name)
 
     def open(self, mode: Literal["rb"] = "rb", buffering: int = 0) -> io.BufferedReader:
         """Open it for reading, as a path is; a request fetches at least `buffering` bytes."""
-        return io.BufferedReader(_Ranges(self._store, self._name, self._size), buffering or _AHEAD)
+        return io.BufferedReader(_Ranges(self._store, self._name, self.size), buffering or _AHEAD)
+
+    def stream(self, begin: int, end: int) -> Iterator[bytes]:
+        """Yield the bytes of a part; see `Store.stream`."""
+        return self._store.stream(self._name, begin, end)
 
 
 class _Ranges(io.RawIOBase):
