@@ -2,15 +2,17 @@
 
 An image of float32, a mask of int32 and a variance of float32, 4096x4096 each unless asked otherwise. Contenders take
 turns; medians of their times, the median of the ratios of each round, and the memory at most in use beyond inputs and
-outputs are printed.
+outputs are printed. ``--processor`` measures processor time instead, of all threads together, which other work on the
+machine disturbs less; ``--without-numba`` is what an installation without ``skybutler[fast]`` does.
 
-    python benchmarks/imaging.py [--size 4096] [--rounds 5] [job ...]
+    python benchmarks/imaging.py [--size 4096] [--rounds 5] [--processor] [--without-numba] [job ...]
 """
 
 import argparse
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -35,8 +37,10 @@ from skybutler.imaging import (
     MaskedImage,
     Point2I,
     StatisticsControl,
+    Wcs,
     make_statistics,
     statistics_stack,
+    warp_image,
 )
 
 Contender = Callable[[], object]
@@ -58,29 +62,42 @@ def as_ccd(one: MaskedImage) -> CCDData:
 
 
 def arithmetic(size: int, rounds: int) -> None:
-    """In place, on three planes: aims 1.5x of copying the three planes, and a quarter of what CCDData takes."""
+    """In place: aims 1.5x of copying the planes that are worked on, and a quarter of what CCDData takes."""
     left, right = frame(size, 1), frame(size, 2)
     target = left.clone()
     ours, theirs = as_ccd(left), as_ccd(right)
+    image, plain = right.image, CCDData(right.image.array, unit="adu")
+    number = 1.01
 
-    def copies() -> None:
-        for to, source in zip(target.arrays, right.arrays, strict=True):
-            np.copyto(to, source)
+    def copies(planes: int) -> Contender:
+        def work() -> None:
+            for to, source in list(zip(target.arrays, right.arrays, strict=True))[:planes]:
+                np.copyto(to, source)
+
+        return work
 
     def ones() -> None:
         left.image.array[...], left.variance.array[...] = 1000, 144
 
-    jobs: dict[str, tuple[Contender, Contender | None]] = {
-        "+=": (lambda: left.__iadd__(right), lambda: ours.add(theirs, handle_mask=np.bitwise_or)),
-        "-=": (lambda: left.__isub__(right), lambda: ours.subtract(theirs, handle_mask=np.bitwise_or)),
-        "*=": (lambda: left.__imul__(right), lambda: ours.multiply(theirs, handle_mask=np.bitwise_or)),
-        "/=": (lambda: left.__itruediv__(right), lambda: ours.divide(theirs, handle_mask=np.bitwise_or)),
-        "scaled_plus": (lambda: left.scaled_plus(2.5, right), None),
-        "scaled_divides": (lambda: left.scaled_divides(2.5, right), None),
+    both = {"handle_mask": np.bitwise_or}
+    jobs: dict[str, tuple[int, Contender, Contender | None]] = {
+        "+=": (3, lambda: left.__iadd__(right), lambda: ours.add(theirs, **both)),
+        "-=": (3, lambda: left.__isub__(right), lambda: ours.subtract(theirs, **both)),
+        "*=": (3, lambda: left.__imul__(right), lambda: ours.multiply(theirs, **both)),
+        "/=": (3, lambda: left.__itruediv__(right), lambda: ours.divide(theirs, **both)),
+        "scaled_plus": (3, lambda: left.scaled_plus(2.5, right), None),
+        "scaled_multiplies": (3, lambda: left.scaled_multiplies(2.5, right), None),
+        "scaled_divides": (3, lambda: left.scaled_divides(2.5, right), None),
+        "+= image": (1, lambda: left.__iadd__(image), lambda: ours.add(plain, **both)),
+        "*= image": (2, lambda: left.__imul__(image), lambda: ours.multiply(plain, **both)),
+        "/= image": (3, lambda: left.__itruediv__(image), lambda: ours.divide(plain, **both)),
+        "+= number": (1, lambda: left.__iadd__(number), lambda: ours.add(number * ours.unit)),
+        "*= number": (2, lambda: left.__imul__(number), lambda: ours.multiply(number)),
+        "/= number": (2, lambda: left.__itruediv__(number), lambda: ours.divide(number)),
     }
-    for name, (job, peer) in jobs.items():
+    for name, (planes, job, peer) in jobs.items():
         ones()
-        compare(name, rounds, copies, job, peer, "1.5 x copies, 4 x CCDData", before=ones)
+        compare(name, rounds, copies(planes), job, peer, "1.5 x copies, 4 x CCDData", before=ones)
 
 
 def clipped(size: int, rounds: int) -> None:
@@ -117,7 +134,31 @@ def stack(size: int, rounds: int) -> None:
             ccds, method="average", sigma_clip=True, sigma_clip_low_thresh=3, sigma_clip_high_thresh=3, mem_limit=4e9
         ),
         "3 x ccdproc.combine",
-        inputs=sum(plane.nbytes for one in (*frames, frames[0]) for plane in one.arrays),
+        inputs=sum(plane.nbytes for one in frames for plane in one.arrays),
+        outputs=sum(plane.nbytes for plane in frames[0].arrays),
+    )
+
+
+def warp(size: int, rounds: int) -> None:
+    """Take a frame to other pixels by Lanczos 3, with mask and variance; reproject, by cubics, the image alone."""
+    from reproject import reproject_interp
+
+    one = frame(size // 2, 1)
+    middle, pixel = size / 4, 0.2 / 3600
+    turn = np.array([[np.cos(0.05), -np.sin(0.05)], [np.sin(0.05), np.cos(0.05)]])
+    straight = np.diag([-pixel, pixel])
+    old = Wcs.make_tan((middle, middle), (150.0, 2.0), straight)
+    new = Wcs.make_tan((middle + 0.3, middle + 0.2), (150.0, 2.0), straight @ turn)
+    to = new.as_astropy(), one.image.array.shape
+    compare(
+        f"warp {size // 2}x{size // 2}",
+        max(1, rounds // 2),
+        lambda: [plane.copy() for plane in one.arrays],
+        lambda: warp_image(one, old, new, one.bbox),
+        lambda: reproject_interp((one.image.array, old.as_astropy()), *to, order="bicubic", return_footprint=False),
+        "1 s",
+        inputs=sum(plane.nbytes for plane in one.arrays),
+        outputs=sum(plane.nbytes for plane in one.arrays),
     )
 
 
@@ -230,9 +271,10 @@ def pixels(path: Path, part: object = None) -> list[np.ndarray]:
 
 def timed(job: Contender) -> float:
     """Return the seconds that a job takes."""
-    begin = time.perf_counter()
+    clock = time.process_time if "--processor" in sys.argv else time.perf_counter
+    begin = clock()
     job()
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 def compare(
@@ -244,6 +286,7 @@ def compare(
     aim: str,
     *,
     inputs: int = 0,
+    outputs: int = 0,
     before: Contender = lambda: None,
 ) -> None:
     """Time the contenders in turn, and print one row."""
@@ -260,7 +303,7 @@ def compare(
     if inputs:
         tracemalloc.start()
         ours()
-        memory = f"{1 + tracemalloc.get_traced_memory()[1] / inputs:.2f}x"
+        memory = f"{(inputs + tracemalloc.get_traced_memory()[1]) / (inputs + outputs):.2f}x"
         tracemalloc.stop()
     of_raw = statistics.median(a / b for a, b in zip(times["ours"], times["raw"], strict=True))
     row = f"{name:<20}{statistics.median(times['raw']) * 1e3:>10.1f}{statistics.median(times['ours']) * 1e3:>11.1f}"
@@ -276,6 +319,7 @@ JOBS = {
     "arithmetic": arithmetic,
     "clipped": clipped,
     "stack": stack,
+    "warp": warp,
     "plain": plain_files,
     "compressed": compressed_files,
 }
@@ -287,7 +331,11 @@ def main() -> None:
     parser.add_argument("jobs", nargs="*", metavar="job", help=f"of {', '.join(JOBS)}; all by default")
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--processor", action="store_true", help="measure processor time")
+    parser.add_argument("--without-numba", action="store_true", help="do as though numba was not installed")
     args = parser.parse_args()
+    if args.without_numba:
+        sys.modules["numba"] = None  # type: ignore[assignment]  # which makes its import fail
     warnings.simplefilter("ignore")  # what the peers say of NaN and of chunks
     print(f"{'job (ms)':<20}{'raw':>10}{'SkyButler':>11}{'peer':>10}{'of raw':>9}{'faster':>9}{'memory':>8}   aim")
     for name in args.jobs or JOBS:
