@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .model.datasets import DatasetRef, DatasetType, FileDataset
     from .model.errors import (
         AnnotationError,
+        ArgumentError,
         CalibrationLookupError,
         CollectionCycleError,
         CollectionNotFoundError,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ERRORS = (
-    "AnnotationError", "CalibrationLookupError", "CollectionCycleError", "CollectionNotFoundError",
+    "AnnotationError", "ArgumentError", "CalibrationLookupError", "CollectionCycleError", "CollectionNotFoundError",
     "CollectionTypeError", "ConfigError", "ConflictingDefinitionError", "DataIdError",
     "DatasetExistsError", "DatasetNotFoundError",
     "DatasetTypeNotFoundError", "FileFormatError", "FileIntegrityError", "HeaderError", "InvalidQueryError",
@@ -92,6 +93,7 @@ _PLACES = {
 
 __all__ = [
     "AnnotationError",
+    "ArgumentError",
     "Butler",
     "CalibrationLookupError",
     "CollectionCycleError",

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from ..model.blocks import block
 from ..model.datasets import DatasetRef, DatasetType, StoredFile
 from ..model.errors import (
+    ArgumentError,
     ConfigError,
     DatasetNotFoundError,
     DatasetTypeNotFoundError,
     StorageClassError,
 )
+from ..model.given import shown, type_name
 from ..model.provenance import DatasetProvenance
 from ..model.storage_class import StorageClass
 from ..model.timespan import Timespan
-from ..registry.collections import check_globs
+from ..registry.collections import check_collection_name, check_globs
 from ..registry.registry import Registry, one_operation
 from ..storage.atomic import FolderFlushes
 from ..storage.datastore import Datastore
@@ -68,6 +70,8 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         Another version of SkyButler made it.
     CollectionNotFoundError
         One of ``collections`` is not there; ``run`` may be among them, and is made by the first put.
+    ConflictingDefinitionError
+        ``run`` cannot name a collection.
 
     Examples
     --------
@@ -84,6 +88,8 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         instrument: str | None = None,
         writeable: bool | None = None,
     ):
+        if run is not None:
+            check_collection_name(run)
         config = RepositoryConfig.load(root)
         self.root = config.root
         if writeable is None:
@@ -185,7 +191,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
     @one_operation
     def get(
         self,
-        dataset: DatasetRef | DatasetType | str,
+        dataset: DatasetRef | uuid.UUID | DatasetType | str,
         data_id: Mapping[str, Any] | None = None,
         *,
         collections: str | Iterable[str] | None = None,
@@ -200,7 +206,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         Parameters
         ----------
         dataset
-            A reference, or a dataset type's name, with ``.component`` behind it for a part (``"calexp.wcs"``).
+            A reference, an id, or a dataset type's name, with ``.component`` behind it for a part (``"calexp.wcs"``).
         data_id, **keywords
             Values of dimensions, and whatever else pins them down.
         collections
@@ -225,9 +231,13 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
             The data ID is incomplete, unknown or ambiguous.
         FileIntegrityError
             Its file is gone, or is not what was written.
+        ArgumentError
+            What is given is neither a dataset nor a dataset type.
         """
         named, ref, files = self._locate(dataset, data_id, collections, keywords, timespan)
         component = named or component
+        if not isinstance(parameters, Mapping | None):
+            raise ArgumentError(f"parameters are a dict, such as {{'columns': […]}}; not {shown(parameters)}.")
         wanted = self.registry.storage_classes[
             ref.dataset_type.storage_class if storage_class is None else storage_class
         ]
@@ -244,7 +254,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
     @one_operation
     def get_deferred(
         self,
-        dataset: DatasetRef | DatasetType | str,
+        dataset: DatasetRef | uuid.UUID | DatasetType | str,
         data_id: Mapping[str, Any] | None = None,
         *,
         collections: str | Iterable[str] | None = None,
@@ -296,12 +306,14 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
             The object is not what the dataset type takes.
         """
         if isinstance(obj, str | DatasetType | DatasetRef) and not isinstance(dataset, str | DatasetType | DatasetRef):
-            raise TypeError(f"put takes the dataset type first: butler.put({obj!r}, <{type(dataset).__name__}>, …).")
+            raise ArgumentError(
+                f"put takes the dataset type first: butler.put({obj!r}, <{type(dataset).__name__}>, …)."
+            )
         if isinstance(dataset, DatasetRef):
             ref = dataset
             self.registry.dataset_type(ref.dataset_type.name)
         else:
-            name = dataset if isinstance(dataset, str) else dataset.name
+            name = type_name(dataset)
             if "." in name:
                 raise StorageClassError(f"{name!r} is a component; put the whole {name.partition('.')[0]!r}.")
             dataset_type = self._type_for(name, obj)
@@ -325,9 +337,11 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         ------
         DatasetExistsError, DataIdError, StorageClassError
             As `put`.
+        ArgumentError
+            They are not pairs of a reference and an object.
         """
         self._check_writeable()
-        items = list(items)
+        items = _pairs(items)
         for ref, obj in items:
             self.datastore.check(obj, ref.dataset_type.storage_class)
             self.registry.datasets.check_absent(ref)
@@ -417,3 +431,16 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         known = f"{len(self.registry.catalog.collections)} collections"
         said = repr(str(self.root)), f"run={self.run!r}", f"search={list(self.search)}", known
         return said if self.registry.database.writeable else (*said, "read-only")
+
+
+def _pairs(items: object) -> list[tuple[DatasetRef, Any]]:
+    """Return what `Butler.put_many` is given, as a list."""
+    found: list[Any] = [items]
+    if isinstance(items, Iterable) and not isinstance(items, str | Mapping):
+        found = list(items)
+    for one in found:
+        if not (isinstance(one, tuple | list) and len(one) == 2 and isinstance(one[0], DatasetRef)):
+            raise ArgumentError(
+                f"put_many takes pairs of a DatasetRef and an object: [(ref, obj), …]; not {shown(one)}."
+            )
+    return found

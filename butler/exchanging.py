@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model.datasets import DatasetRef
+from ..model.errors import ArgumentError
+from ..model.given import Datasets
+from ..registry import bulk
 from ..registry.registry import Registry, one_operation
 from .header_values import HeaderKeys
 from .transaction import FileJournal
@@ -31,7 +33,7 @@ class ButlerExchange:
     def export(
         self,
         target: str | os.PathLike[str],
-        datasets: Iterable[DatasetRef] | None = None,
+        datasets: Datasets | None = None,
         *,
         collections: str | Iterable[str] | None = None,
         elements: str | Iterable[str] | None = None,
@@ -44,8 +46,8 @@ class ButlerExchange:
         target
             A new folder, or a YAML file in one; the export's tables and files lie beside it.
         datasets
-            Which: a query, or references. Where left out, all that ``collections`` hold; without these, too, the whole
-            repository with all its dimension records.
+            Which: a query, references or ids. Where left out, all that ``collections`` hold; without these, too,
+            the whole repository with all its dimension records.
         collections
             Names or globs of collections that go along beside the datasets' RUNs: chains, and which of these datasets
             TAGGED collections hold and CALIBRATION collections certify.
@@ -69,15 +71,16 @@ class ButlerExchange:
         FileIntegrityError
             A file is gone, or is not what was written.
         """
+        from ..registry.queries.arguments import names
         from .exchange.export import write_export
         from .exchange.gather import gather, refs_in
 
-        named = _names("*" if datasets is None and collections is None else collections)
+        named = names("*" if datasets is None and collections is None else collections, "collections")
         if elements is None:
             wanted = [e.name for e in self.registry.universe.elements if e.has_table] if named == ("*",) else []
         else:
-            wanted = list(_names(elements))
-        refs = refs_in(self.registry, named) if datasets is None else list(datasets)
+            wanted = list(names(elements, "elements"))
+        refs = refs_in(self.registry, named) if datasets is None else bulk.refs_given(self.registry, datasets)
         return write_export(gather(self.registry, refs, named, wanted), self.datastore, target, transfer)
 
     @one_operation
@@ -132,7 +135,7 @@ class ButlerExchange:
     def transfer_from(
         self,
         other: ButlerExchange,
-        datasets: Iterable[DatasetRef],
+        datasets: Datasets,
         *,
         transfer: str = "auto",
         transfer_dimensions: bool = True,
@@ -147,7 +150,7 @@ class ButlerExchange:
         other
             The other repository's Butler; it is only read.
         datasets
-            Which: a query of it, or references. They keep their ids and RUNs.
+            Which: a query of it, references or ids. They keep their ids and RUNs.
         transfer
             ``copy``, ``link``, ``direct`` (the files stay there), or ``auto``: hard links where that can be.
         transfer_dimensions
@@ -173,15 +176,18 @@ class ButlerExchange:
         """
         from .exchange.import_ import transfer_datasets
 
+        if not isinstance(other, ButlerExchange):
+            raise ArgumentError(f"datasets are taken from a Butler: Butler({other!r}), not {other!r}.")
+        refs = bulk.refs_given(other.registry, datasets)
         return transfer_datasets(
-            self, other, datasets, transfer=transfer, transfer_dimensions=transfer_dimensions,
+            self, other, refs, transfer=transfer, transfer_dimensions=transfer_dimensions,
             register_dataset_types=register_dataset_types, skip_existing=skip_existing, dry_run=dry_run,
         )  # fmt: skip
 
     @one_operation
     def retrieve(
         self,
-        datasets: Iterable[DatasetRef],
+        datasets: Datasets,
         folder: str | os.PathLike[str],
         *,
         overwrite: bool = False,
@@ -192,7 +198,7 @@ class ButlerExchange:
         Parameters
         ----------
         datasets
-            Which: a query, or references.
+            Which: a query, references or ids.
         folder
             Where to; made where it is not there.
         overwrite
@@ -216,18 +222,17 @@ class ButlerExchange:
         """
         from .exchange.retrieve import retrieve_files
 
-        return retrieve_files(self, datasets, folder, overwrite=overwrite, preserve_path=preserve_path)
+        refs = bulk.refs_given(self.registry, datasets)
+        return retrieve_files(self, refs, folder, overwrite=overwrite, preserve_path=preserve_path)
 
     @one_operation
-    def retrieve_zip(
-        self, datasets: Iterable[DatasetRef], path: str | os.PathLike[str], *, overwrite: bool = False
-    ) -> Path:
+    def retrieve_zip(self, datasets: Datasets, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write datasets, and all that must be known of them, into one zip bundle, for `ingest_zip`.
 
         Parameters
         ----------
         datasets
-            Which: a query, or references.
+            Which: a query, references or ids.
         path
             The new file; its name ends in ``.zip``.
         overwrite
@@ -242,7 +247,7 @@ class ButlerExchange:
         """
         from .exchange.zips import retrieve_bundle
 
-        return retrieve_bundle(self, datasets, path, overwrite=overwrite)
+        return retrieve_bundle(self, bulk.refs_given(self.registry, datasets), path, overwrite=overwrite)
 
     @one_operation
     def ingest_zip(
@@ -281,7 +286,3 @@ class ButlerExchange:
         from .exchange.zips import ingest_bundle
 
         return ingest_bundle(self, path, transfer=transfer, skip_existing=skip_existing, dry_run=dry_run)
-
-
-def _names(given: str | Iterable[str] | None) -> tuple[str, ...]:
-    return () if given is None else (given,) if isinstance(given, str) else tuple(given)

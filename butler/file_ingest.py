@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.datasets import DatasetRef, FileDataset, StoredFile
 from ..model.errors import DataIdError, DatasetExistsError
+from ..model.given import files_given
 from ..registry import bulk
 from ..registry.registry import one_operation
 from ..storage.atomic import FolderFlushes
@@ -36,7 +37,7 @@ class ButlerFileIngest(ButlerRegistering, ButlerQueries):
     @one_operation
     def ingest(
         self,
-        files: Iterable[FileDataset],
+        files: FileDataset | Iterable[FileDataset],
         transfer: str = "auto",
         *,
         skip_existing: bool = False,
@@ -69,11 +70,13 @@ class ButlerFileIngest(ButlerRegistering, ButlerQueries):
             One of the datasets is there already; or a file that stays in its place is given twice.
         DataIdError
             A file holds no dataset.
+        ArgumentError
+            What is given are no FileDatasets.
         FileNotFoundError, OSError
             A file is not there, is a folder or a pipe, or cannot be read.
         """
         self._check_writeable()
-        files = list(files)
+        files = files_given(files)
         for file in files:
             self.datastore.check_transfer(file.path, transfer)
         if empty := [str(file.path) for file in files if not file.refs]:

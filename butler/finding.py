@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType, StoredFile
 from ..model.errors import DataIdError, DatasetNotFoundError
+from ..model.given import type_name
 from ..model.timespan import Timespan
+from ..registry import bulk
 from ..registry.registry import one_operation
 from .queries import ButlerQueries
 
@@ -33,7 +36,7 @@ class ButlerFinding(ButlerQueries):
         Of a CALIBRATION collection, it is the one that is valid in the timespan, or when the data ID's exposure, visit
         or day was; see `get` for the parameters and errors.
         """
-        known = self.registry.dataset_type(dataset_type if isinstance(dataset_type, str) else dataset_type.name)
+        known = self.registry.dataset_type(type_name(dataset_type))
         resolved, search = self._data_id(known, data_id, keywords), self._search(collections)
         if known.is_calibration and timespan is None:
             timespan = self._time_of(known, data_id, keywords, search)
@@ -43,7 +46,7 @@ class ButlerFinding(ButlerQueries):
     @one_operation
     def exists(
         self,
-        dataset: DatasetRef | DatasetType | str,
+        dataset: DatasetRef | uuid.UUID | DatasetType | str,
         data_id: Mapping[str, Any] | None = None,
         *,
         collections: str | Iterable[str] | None = None,
@@ -51,8 +54,8 @@ class ButlerFinding(ButlerQueries):
         **keywords: Any,
     ) -> bool:
         """Whether a dataset is registered, and found as `get` finds it, and its file lies there."""
-        if isinstance(dataset, DatasetRef):
-            files = self.registry.datasets.files(dataset.id)
+        if isinstance(dataset, DatasetRef | uuid.UUID):
+            files = self.registry.datasets.files(dataset.id if isinstance(dataset, DatasetRef) else dataset)
         else:
             known, _ = self._type_and_component(dataset)
             resolved, search = self._data_id(known, data_id, keywords), self._search(collections)
@@ -65,7 +68,7 @@ class ButlerFinding(ButlerQueries):
     @one_operation
     def get_uri(
         self,
-        dataset: DatasetRef | DatasetType | str,
+        dataset: DatasetRef | uuid.UUID | DatasetType | str,
         data_id: Mapping[str, Any] | None = None,
         *,
         collections: str | Iterable[str] | None = None,
@@ -96,13 +99,15 @@ class ButlerFinding(ButlerQueries):
 
     def _locate(
         self,
-        dataset: DatasetRef | DatasetType | str,
+        dataset: DatasetRef | uuid.UUID | DatasetType | str,
         data_id: Mapping[str, Any] | None,
         collections: str | Iterable[str] | None,
         keywords: Mapping[str, Any],
         timespan: Timespan | None,
     ) -> tuple[str | None, DatasetRef, list[StoredFile]]:
         """Find a dataset and its files, and the component of it that is asked for."""
+        if isinstance(dataset, uuid.UUID):
+            (dataset,) = bulk.refs_given(self.registry, dataset)
         if isinstance(dataset, DatasetRef):
             files = self.registry.datasets.files(dataset.id)
             if not files:
@@ -132,7 +137,7 @@ class ButlerFinding(ButlerQueries):
         return self.registry.calibrations.timespan_of(dataset_type, given, self.instrument)
 
     def _type_and_component(self, dataset: DatasetType | str) -> tuple[DatasetType, str]:
-        name, _, component = (dataset if isinstance(dataset, str) else dataset.name).partition(".")
+        name, _, component = type_name(dataset).partition(".")
         dataset_type = self.registry.dataset_type(name)
         if component:
             dataset_type.storage_class.component(component)
@@ -152,10 +157,9 @@ class ButlerFinding(ButlerQueries):
                 f"There is {'; '.join(map(str, similar))}." if similar else f"They hold no {dataset_type.name} at all."
             )
         when = "" if timespan is None else f" valid in {timespan}"
+        searched = ", ".join(map(repr, search)) or "no collection at all (collections=[])"
         if dataset_type.is_calibration and (ranks := self.registry.catalog.calibration_ranks(search)):
             validity = self.registry.calibrations.validity(dataset_type, data_id, ranks)
             elsewhere_hint = hint if elsewhere else ""
             hint = f"{'; '.join(validity)}." if validity else f"Nothing is certified for it. {elsewhere_hint}".rstrip()
-        return DatasetNotFoundError(
-            f"no {dataset_type.name} for {data_id}{when} in {', '.join(repr(name) for name in search)}. {hint}"
-        )
+        return DatasetNotFoundError(f"no {dataset_type.name} for {data_id}{when} in {searched}. {hint}")

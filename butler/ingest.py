@@ -19,7 +19,7 @@ from ..instruments.instrument import Instrument
 from ..instruments.translate import Observation
 from ..model.collections import CollectionType
 from ..model.datasets import DatasetRef, DatasetType, FileDataset, dataset_uuid
-from ..model.errors import SkyButlerError
+from ..model.errors import ArgumentError, SkyButlerError
 from ..model.region import Region
 from .butler import Butler
 from .header_values import HeaderKeys
@@ -200,10 +200,14 @@ def ingest_raws(
     SkyButlerError, OSError
         What is wrong with a file, where ``on_error`` says so.
     """
+    if not isinstance(butler, Butler):
+        raise ArgumentError(f"ingest_raws takes the repository's Butler first: Butler({butler!r}), not {butler!r}.")
     if on_error not in ("continue", "stop"):
         raise ValueError(f"on_error={on_error!r} is neither 'continue' nor 'stop'.")
     if isinstance(instrument, str | Path):
         instrument = Instrument.load(instrument)
+    elif not isinstance(instrument, Instrument):
+        raise ArgumentError(f"an instrument is a name, a YAML file or an Instrument; not {instrument!r}.")
     paths = find_frames([places] if isinstance(places, str | Path) else places)
     report = IngestReport(run or f"{instrument.name}/raw")
     frames = _read(instrument, paths, report, butler, processes, on_error)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.collections import CollectionType
 from ..model.datasets import DatasetRef, DatasetType, StoredFile
-from ..model.errors import AnnotationError, CollectionTypeError, ReadOnlyError, StorageClassError
+from ..model.errors import ArgumentError, CollectionTypeError, ReadOnlyError, StorageClassError
+from ..model.given import Datasets
 from ..model.records import DimensionRecord
 from ..model.storage_class import StorageClass
+from ..registry import bulk
 from ..registry.collections import check_collection_name
 from ..registry.record_rows import RecordRows
 from ..registry.registry import Registry
@@ -90,6 +92,8 @@ class ButlerRegistering:
                 )
             kind = self.registry.storage_classes[storage_class]
             dataset_type = DatasetType(dataset_type, dimensions, kind, is_calibration, universe=self.universe)
+        elif not isinstance(dataset_type, DatasetType):
+            raise ArgumentError(f"what is registered is a name or a DatasetType; not {dataset_type!r}.")
         return self.registry.register_dataset_type(dataset_type, replace=replace)
 
     def insert_dimension_records(
@@ -139,7 +143,7 @@ class ButlerRegistering:
         """
         return self.registry.dimension_records.sync(element, row, update=update)
 
-    def annotate(self, datasets: DatasetRef | Iterable[DatasetRef], /, **pairs: AnnotationValue | None) -> None:
+    def annotate(self, datasets: Datasets, /, **pairs: AnnotationValue | None) -> int:
         """Note something of datasets: ``butler.annotate(ref, quality="good", seeing=0.8)``.
 
         Queries find them by it (``where="raw.annotation.quality = 'good'"``). All datasets are annotated, or none.
@@ -147,25 +151,31 @@ class ButlerRegistering:
         Parameters
         ----------
         datasets
-            A dataset, or many: what `query_datasets` returns.
+            A dataset, or many, by references or ids: what `query_datasets` returns.
         **pairs
             Strings, numbers, True and False by their keys, which are letters, digits and underscores. What was noted
             under a key gives way; None takes the key away.
 
+        Returns
+        -------
+        int
+            How many datasets it is noted of; 0 where a query finds none.
+
         Raises
         ------
         AnnotationError
-            A key or a value cannot be kept; or what is given is no dataset.
+            A key or a value cannot be kept.
+        ArgumentError
+            What is given are no datasets.
         DatasetNotFoundError
             One of the datasets is not registered.
         """
         self._check_writeable()
-        refs: list[Any] = [datasets] if isinstance(datasets, DatasetRef) else list(datasets)
-        if wrong := [ref for ref in refs if not isinstance(ref, DatasetRef)]:
-            raise AnnotationError(f"datasets are annotated, as query_datasets finds them; not {wrong[0]!r}.")
-        self.registry.annotations.annotate(refs, pairs)
+        return self.registry.annotations.annotate(datasets, pairs)
 
-    def annotations(self, dataset: DatasetRef, scope: AnnotationScope = "user") -> dict[str, AnnotationValue]:
+    def annotations(
+        self, dataset: DatasetRef | uuid.UUID, scope: AnnotationScope = "user"
+    ) -> dict[str, AnnotationValue]:
         """Return what is noted of a dataset, by key.
 
         Parameters
@@ -180,7 +190,13 @@ class ButlerRegistering:
         DatasetNotFoundError
             It is not registered.
         """
-        return self.registry.annotations.of(dataset, scope)
+        refs = bulk.refs_given(self.registry, dataset)
+        if len(refs) != 1:
+            raise ArgumentError(
+                f"annotations are those of one dataset, and these are {len(refs)}: "
+                "[butler.annotations(ref) for ref in refs]. A query finds datasets by them: raw.annotation.KEY = …"
+            )
+        return self.registry.annotations.of(refs[0], scope)
 
     # What every put and ingest needs
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..model.collections import CollectionType
 from ..model.datasets import DatasetRef
 from ..model.errors import CollectionTypeError, ConflictingDefinitionError
+from ..model.given import Datasets, datasets_given
 from ..registry.registry import one_operation
 from ..registry.usage import DiskUsage, UsageBy, disk_usage
 from .queries import ButlerQueries
@@ -31,7 +31,7 @@ class ButlerRemoval(ButlerQueries):
     _journal: FileJournal
 
     @one_operation
-    def remove_datasets(self, refs: Iterable[DatasetRef], *, purge: bool = False) -> int:
+    def remove_datasets(self, refs: Datasets, *, purge: bool = False) -> int:
         """Remove datasets: into the trash, from which they can be restored for some days (docs/removal.md).
 
         They vanish from all collections at once, and from queries. Files that were ingested where they lie
@@ -40,7 +40,7 @@ class ButlerRemoval(ButlerQueries):
         Parameters
         ----------
         refs
-            Which; those that are gone already are passed over.
+            Which, by references or ids: what `query_datasets` returns. Those that are gone already are passed over.
         purge
             Whether they and their files go for good.
 
@@ -48,8 +48,14 @@ class ButlerRemoval(ButlerQueries):
         -------
         int
             How many were removed.
+
+        Raises
+        ------
+        ArgumentError
+            What is given are no datasets.
         """
-        return self.trash.remove([ref.id for ref in refs], purge=purge)
+        given = datasets_given(refs)
+        return self.trash.remove([one.id if isinstance(one, DatasetRef) else one for one in given], purge=purge)
 
     @one_operation
     def remove_run(self, name: str, unlink_from_chains: bool = False, *, purge: bool = False) -> int:

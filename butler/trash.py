@@ -14,8 +14,9 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from ..model.datasets import DatasetRef, StoredFile
-from ..model.errors import ConflictingDefinitionError, ReadOnlyError
+from ..model.datasets import StoredFile
+from ..model.errors import ArgumentError, ConflictingDefinitionError, ReadOnlyError
+from ..model.given import Datasets, datasets_given
 from ..model.timespan import isot_from_ns, now_ns
 from ..registry.registry import Registry
 from ..registry.restore import Restored, restore
@@ -23,7 +24,7 @@ from ..registry.trash import GOING
 from ..storage.datastore import Datastore
 from .transaction import FileJournal
 
-__all__ = ["RemovedDataset", "Trash"]
+__all__ = ["RemovedDataset", "Trash", "check_age"]
 
 _BATCH = 1000
 """Datasets whose files go at once; as many as S3 removes by one request."""
@@ -95,7 +96,7 @@ class Trash:
 
     def restore(
         self,
-        datasets: DatasetRef | uuid.UUID | RemovedDataset | Iterable[DatasetRef | uuid.UUID | RemovedDataset] = (),
+        datasets: Datasets | RemovedDataset | Iterable[RemovedDataset] = (),
         *,
         dataset_type: str = "*",
         run: str | None = None,
@@ -127,9 +128,10 @@ class Trash:
         ConflictingDefinitionError
             One of them cannot be restored: another dataset has its place by now, its file is gone, its dataset type is
             another one, or it is not in the trash. Or nothing is named at all.
+        ArgumentError
+            What is given are no datasets.
         """
-        one = isinstance(datasets, DatasetRef | uuid.UUID | RemovedDataset)
-        given: list[Any] = [datasets] if one else list(datasets)  # type: ignore[arg-type]
+        given = datasets_given(datasets, RemovedDataset)
         if run is not None or dataset_type != "*":
             if given:
                 raise ConflictingDefinitionError("datasets to restore are named, or found by type and RUN; not both.")
@@ -172,6 +174,7 @@ class Trash:
         trash = self._registry.trash
         ids = None
         if older_than is not None:
+            check_age(older_than)
             before = now_ns() - older_than // timedelta(microseconds=1) * 1000
             ids = [row["dataset_id"] for row in trash.rows() if row["removed_ns"] <= before]
         with self._journal.transaction():
@@ -245,6 +248,18 @@ class Trash:
                 gone += len(rows)
                 batches = None if batches is None else batches - 1
         return gone
+
+
+def check_age(older_than: object) -> None:
+    """Raise unless an age is one.
+
+    Raises
+    ------
+    ArgumentError
+        It is something else, such as text.
+    """
+    if not isinstance(older_than, timedelta):
+        raise ArgumentError(f"older_than is a timedelta, such as timedelta(days=2); not {older_than!r}.")
 
 
 def _removed(row: Mapping[str, Any]) -> RemovedDataset:

@@ -31,7 +31,7 @@ from ..storage.stores.memory import MemoryStore
 from ..storage.stores.store import ListedFile
 from .config import FILE_NAME
 from .progress import track
-from .trash import Trash
+from .trash import Trash, check_age
 
 __all__ = ["Finding", "Verification", "verify"]
 
@@ -120,6 +120,7 @@ class _Verifier:
         self._trash = trash
         self._root = root.absolute()
         self._everywhere = everywhere
+        check_age(older_than)
         self._before = time.time() - older_than.total_seconds()
         self._found = Verification()
 

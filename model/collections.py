@@ -34,7 +34,7 @@ class CollectionType(IntEnum):
         if isinstance(name, CollectionType):
             return name
         try:
-            return cls[name.upper()]
+            return cls[str(name).upper()]
         except KeyError:
             raise CollectionTypeError(f"no collection type {name!r}; there are {', '.join(cls.__members__)}.") from None
 

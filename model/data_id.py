@@ -42,8 +42,10 @@ class DataId(Mapping[str, DimensionValue]):
         Raises
         ------
         DataIdError
-            A required dimension has no value.
+            A required dimension has no value, or what is given is no mapping.
         """
+        if not isinstance(given, Mapping):
+            raise DataIdError(f"a data ID is a mapping, such as {{'visit': 1234, 'detector': 0}}; not {given!r}.")
         try:
             values = [given[name] for name in dimensions.required]
             return cls(dimensions, tuple([v.item() if hasattr(v, "item") else v for v in values]))

@@ -14,7 +14,7 @@ from typing import Any
 
 from .data_id import DataId
 from .dimensions import DimensionGroup, DimensionUniverse, default_universe
-from .errors import DataIdError, StorageClassError
+from .errors import ArgumentError, DataIdError, StorageClassError
 from .storage_class import StorageClass, storage_class
 
 __all__ = ["DatasetRef", "DatasetType", "FileDataset", "StoredFile", "dataset_uuid", "new_uuid"]
@@ -127,6 +127,13 @@ class DatasetRef:
         The RUN that owns it.
     id
         Its UUID; a new one where left out.
+
+    Raises
+    ------
+    DataIdError
+        The data ID lacks a dimension, or is none.
+    ArgumentError
+        The type is none.
     """
 
     __slots__ = ("data_id", "dataset_type", "id", "run")
@@ -138,8 +145,15 @@ class DatasetRef:
         run: str,
         id: uuid.UUID | None = None,  # noqa: A002
     ):
-        if not isinstance(data_id, DataId) or data_id.dimensions is not dataset_type.dimensions:
-            data_id = DataId.from_mapping(dataset_type.dimensions, data_id)
+        try:
+            if not isinstance(data_id, DataId) or data_id.dimensions is not dataset_type.dimensions:
+                data_id = DataId.from_mapping(dataset_type.dimensions, data_id)
+        except AttributeError:  # looked at only then: there may be many thousands
+            if isinstance(dataset_type, DatasetType):
+                raise
+            raise ArgumentError(
+                f"a DatasetRef is of a DatasetType, as butler.dataset_type(name) returns it; not of {dataset_type!r}."
+            ) from None
         self.dataset_type = dataset_type
         self.data_id = data_id
         self.run = run

@@ -282,7 +282,7 @@ class DimensionUniverse:
         return self._families.temporal
 
     def __contains__(self, name: object) -> bool:
-        return name in self._elements or (isinstance(name, str) and self._pixels(name) is not None)
+        return name in self._elements or self._pixels(name) is not None
 
     def __getitem__(self, name: str) -> Element:
         """Return an element.
@@ -323,8 +323,8 @@ class DimensionUniverse:
         return tuple(e.name for e in self.elements if e.name in needed and e.has_table and not e.requires)
 
     @staticmethod
-    def _pixels(name: str) -> Element | None:
-        return _pixel_element(name)
+    def _pixels(name: object) -> Element | None:
+        return _pixel_element(name) if isinstance(name, str) else None
 
     def order(self, name: str) -> int:
         """Return the rank of a dimension in data IDs; sky pixels come last."""
@@ -340,6 +340,8 @@ class DimensionUniverse:
         """
         if isinstance(names, DimensionGroup) and names.universe is self:
             return names
+        if not isinstance(names, Iterable):
+            raise DataIdError(f"dimensions are a list of names, such as ['visit', 'detector']; not {names!r}.")
         wanted = frozenset((names,) if isinstance(names, str) else names)
         group = self._groups.get(wanted)
         if group is None:

@@ -3,6 +3,7 @@
 ::
 
     SkyButlerError
+     ├── ArgumentError               an argument is not of the kind that a method takes
      ├── DataIdError                 a data ID is incomplete, unknown, ambiguous or contradicts itself
      ├── DatasetTypeNotFoundError    no dataset type has that name
      ├── DatasetNotFoundError        no dataset of that type and data ID is in the collections searched
@@ -37,6 +38,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "AnnotationError",
+    "ArgumentError",
     "CalibrationLookupError",
     "CollectionCycleError",
     "CollectionNotFoundError",
@@ -68,6 +70,10 @@ __all__ = [
 
 class SkyButlerError(Exception):
     """Anything that SkyButler itself finds wrong."""
+
+
+class ArgumentError(SkyButlerError, TypeError):
+    """An argument is not of the kind that a method takes."""
 
 
 class DataIdError(SkyButlerError, ValueError):
@@ -170,7 +176,7 @@ class NoWorkFound(TaskError):  # noqa: N818 - the name that LSST's tasks raise
     """There was nothing for the task to do; not a failure."""
 
 
-def closest(name: str, candidates: Iterable[str]) -> str:
+def closest(name: object, candidates: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the candidate nearest to a name, or ``""`` where none is near."""
-    near = get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    near = get_close_matches(str(name), list(candidates), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

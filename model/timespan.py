@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from .errors import ArgumentError
+
 if TYPE_CHECKING:
     from astropy.time import Time
 
@@ -56,7 +58,8 @@ def nanoseconds(time: Any) -> int:
     if not hasattr(time, "tai"):
         if hasattr(time, "__index__"):  # numpy's integers
             return int(time)
-        raise TypeError(f"a time is an astropy Time, a datetime or whole TAI nanoseconds, not {time!r}")
+        text = " Text: Timespan.from_isot(begin, end)." if isinstance(time, str) else ""
+        raise ArgumentError(f"a time is an astropy Time, a datetime or whole TAI nanoseconds; not {time!r}.{text}")
     tai = time.tai
     # jd1 is whole or half days, jd2 the rest: kept apart, they give the nanosecond exactly.
     days, half = divmod(round((tai.jd1 - 2440587.5) * 2), 2)

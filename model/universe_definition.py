@@ -1,8 +1,9 @@
 """Dimensions of one's own: a universe read from YAML or a mapping, extended from the default one, and checked.
 
 A definition is what ``dimensions.yaml`` shows. ``extends: default`` starts from that one: columns, dependencies,
-elements and families are added to it, and whatever is said again is changed. Elements may stand in any order; they are
-put behind what they require and imply.
+elements and families are added to it. What the default universe says of an element or a column stays so, for all that
+reads raws or runs pipelines relies on it; of families and ``common_pixels``, what is said again takes its place.
+Elements may stand in any order; they are put behind what they require and imply.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .dimensions import COLUMN_TYPES, DimensionUniverse, default_universe, universe_from_json
-from .errors import ConflictingDefinitionError, closest
+from .errors import ArgumentError, ConflictingDefinitionError, closest
 
 __all__ = ["load_universe"]
 
@@ -74,7 +75,9 @@ def load_universe(source: str | Path | Mapping[str, Any] | DimensionUniverse | N
     elif isinstance(source, Mapping):
         definition, name = source, "universe"
     else:
-        raise TypeError(f"a universe is a YAML file, a mapping or a DimensionUniverse, not {type(source).__name__}.")
+        raise ArgumentError(
+            f"a universe is a YAML file, a mapping or a DimensionUniverse, not {type(source).__name__}."
+        )
     checker = _Checker(name)
     whole = checker.definition(definition)
     try:
@@ -193,6 +196,10 @@ class _Checker:
         for role in ("alternate", "metadata"):
             for column, described in self._mapping(f"{place}.{role}", given.get(role)).items():
                 self._column(f"{place}.{role}.{column}", column, described)
+                if column == name:
+                    raise self.fail(
+                        f"{place}.{role}.{column}", f"{name}.{column} means the key of {name}; choose another name."
+                    )
 
     def _column(self, place: str, name: str, given: Any) -> None:
         if name in _RESERVED_COLUMNS or name in _WORDS:
@@ -222,12 +229,38 @@ class _Checker:
         for key, value in own.items():
             if key == "elements":
                 for name, element in (value or {}).items():
+                    self._unchanged(name, whole[key].get(name) or {}, element or {})
                     whole[key][name] = _merged(whole[key].get(name) or {}, element or {})
             elif key.endswith("_families"):
                 whole[key] = whole.get(key, {}) | (value or {})
             else:
                 whole[key] = value
         return whole
+
+    def _unchanged(self, name: str, shipped: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        """Refuse what would change an element of the default universe, instead of adding to it."""
+        for key, value in given.items():
+            if key in ("alternate", "metadata"):
+                for column in value or ():
+                    for role in ("alternate", "metadata"):
+                        old = (shipped.get(role) or {}).get(column)
+                        if old is not None and (role, old) != (key, value[column]):
+                            raise self.fail(
+                                f"elements.{name}.{key}.{column}",
+                                f"the default universe has a column {name}.{column} ({old['type']}), which stays as "
+                                "it is. Give yours another name.",
+                            )
+            elif key == "key" and shipped and shipped.get(key) != value:
+                raise self.fail(
+                    f"elements.{name}.key",
+                    f"the default universe has an element {name!r}, whose key stays as it is. Give yours another "
+                    "name, or describe all elements, without `extends`.",
+                )
+            elif key in ("region", "timespan", "always_join", "virtual") and shipped.get(key, value) != value:
+                raise self.fail(
+                    f"elements.{name}.{key}",
+                    f"it is {shipped[key]!r} in the default universe, and stays so. Leave this out.",
+                )
 
     def _ordered(self, elements: Mapping[str, Any]) -> dict[str, Any]:
         """Return the elements as they came, each behind what it requires and implies."""
@@ -300,7 +333,7 @@ class _Checker:
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an element as it is changed: columns and dependencies added, all else put in the place of the old."""
+    """Return an element with what is said of it besides: columns, dependencies, a region or a timespan."""
     merged = dict(old)
     for key, value in new.items():
         if key in ("alternate", "metadata"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import sqlalchemy as sa
@@ -18,6 +18,8 @@ from sqlalchemy.engine import Connection
 
 from ..model.datasets import DatasetRef
 from ..model.errors import AnnotationError, DatasetNotFoundError
+from ..model.given import Datasets
+from . import bulk
 from .database import Prepared
 
 if TYPE_CHECKING:
@@ -49,15 +51,20 @@ class Annotations:
         self._table = registry.tables.annotation
         self._insert = Prepared(self._database, sa.insert(self._table))
 
-    def annotate(self, refs: Iterable[DatasetRef], pairs: Mapping[str, AnnotationValue | None]) -> None:
+    def annotate(self, datasets: Datasets, pairs: Mapping[str, AnnotationValue | None]) -> int:
         """Note keys and values of datasets, in one transaction; what was noted under these keys before gives way.
 
         Parameters
         ----------
-        refs
+        datasets
             The datasets.
         pairs
             Values by their keys; None takes a key away.
+
+        Returns
+        -------
+        int
+            How many datasets it is noted of.
 
         Raises
         ------
@@ -67,8 +74,9 @@ class Annotations:
             One of the datasets is not registered.
         """
         cells = {_checked(key): None if value is None else _encoded(key, value) for key, value in pairs.items()}
-        by_id = {ref.id: ref for ref in refs}
+        by_id = {ref.id: ref for ref in bulk.refs_given(self._registry, datasets)}
         self._database.retry(lambda: self._write(by_id, cells))
+        return len(by_id)
 
     def _write(
         self, by_id: Mapping[uuid.UUID, DatasetRef], cells: Mapping[str, tuple[str, float | None, str | None] | None]

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from ..model.collections import CollectionType
+from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, StoredFile
 from ..model.dimensions import DimensionGroup, Element
+from ..model.errors import DatasetNotFoundError
+from ..model.given import Datasets, datasets_given
 from ..model.records import DimensionRecord
 from ..model.timespan import Timespan
 from .dimension_records import record_from_row
@@ -26,6 +29,7 @@ __all__ = [
     "ingest_dates_of",
     "records_by_key",
     "records_for",
+    "refs_given",
     "tags_of",
     "validities_of",
 ]
@@ -77,6 +81,28 @@ def identities(registry: Registry, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, 
                     if collection == runs[id_]:
                         found[id_] = (name, catalog.by_id[collection].name, tuple(values))
     return found
+
+
+def refs_given(registry: Registry, given: Datasets) -> list[DatasetRef]:
+    """Return references of the datasets that a user gives, one or many, by references or ids.
+
+    Raises
+    ------
+    ArgumentError
+        It is something else.
+    DatasetNotFoundError
+        No dataset of an id is registered.
+    """
+    found = datasets_given(given)
+    if not (ids := [one for one in found if isinstance(one, uuid.UUID)]):
+        return found
+    refs: dict[uuid.UUID, DatasetRef] = {}
+    for one, (name, run, values) in identities(registry, ids).items():
+        dataset_type = registry.dataset_type(name)
+        refs[one] = DatasetRef(dataset_type, DataId(dataset_type.dimensions, values), run, one)
+    if lost := [one for one in ids if one not in refs]:
+        raise DatasetNotFoundError(f"no dataset of the id {lost[0]} is registered.")
+    return [refs[one] if isinstance(one, uuid.UUID) else one for one in found]
 
 
 def data_ids_in_run(registry: Registry, dataset_type: str, run: str) -> dict[Key, uuid.UUID]:

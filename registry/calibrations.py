@@ -12,7 +12,8 @@ from ..model.collections import CollectionType
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType
 from ..model.dimensions import DimensionGroup, Element
-from ..model.errors import CalibrationLookupError, CollectionTypeError, ConflictingDefinitionError
+from ..model.errors import ArgumentError, CalibrationLookupError, CollectionTypeError, ConflictingDefinitionError
+from ..model.given import Datasets, type_name
 from ..model.timespan import Timespan
 from .catalog import CollectionRow
 from .database import Prepared
@@ -37,7 +38,7 @@ class Calibrations:
 
     # Certifying
 
-    def certify(self, collection: str, refs: Iterable[DatasetRef], timespan: Timespan) -> None:
+    def certify(self, collection: str, datasets: Datasets, timespan: Timespan) -> None:
         """Say for which time datasets are valid; see `Collections.certify`."""
         _check_timespan(timespan)
         if timespan.is_empty:
@@ -45,7 +46,7 @@ class Calibrations:
         registry = self._registry
         with registry.edit_catalog() as connection:
             row = changing(registry, collection, CollectionType.CALIBRATION, "certified")
-            for dataset_type, of_type in by_type(registry, refs).items():
+            for dataset_type, of_type in by_type(registry, datasets).items():
                 if not dataset_type.is_calibration:
                     raise CollectionTypeError(
                         f"only calibrations are certified; {dataset_type.name!r} was registered without "
@@ -105,16 +106,17 @@ class Calibrations:
         collection: str,
         dataset_type: DatasetType | str,
         timespan: Timespan,
-        data_ids: Iterable[Mapping[str, Any]] | None = None,
+        data_ids: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
         """Say that nothing is valid at a time any more; see `Collections.decertify`."""
         _check_timespan(timespan)
         registry = self._registry
-        found = registry.dataset_type(dataset_type if isinstance(dataset_type, str) else dataset_type.name)
+        found = registry.dataset_type(type_name(dataset_type))
         group, type_id = found.dimensions, registry.catalog.type_ids[found.name]
-        wanted = (
-            None if data_ids is None else {registry.data_ids.resolve(group, one).required_values for one in data_ids}
-        )
+        wanted = None
+        if data_ids is not None:
+            each = [data_ids] if isinstance(data_ids, Mapping) else data_ids
+            wanted = {registry.data_ids.resolve(group, one).required_values for one in each}
         with registry.edit_catalog() as connection:
             row = changing(registry, collection, CollectionType.CALIBRATION, "decertified")
             if timespan.is_empty or not found.is_calibration:
@@ -288,7 +290,7 @@ class Calibrations:
 
 def _check_timespan(given: object) -> None:
     if not isinstance(given, Timespan):
-        raise TypeError(
+        raise ArgumentError(
             f"a span of time is wanted, such as Timespan(begin, end) or Timespan(None, None); not {given!r}."
         )
 

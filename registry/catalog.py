@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from ..model.collections import CollectionInfo, CollectionType
 from ..model.datasets import DatasetType
 from ..model.errors import CollectionNotFoundError, DatasetTypeNotFoundError, InvalidQueryError, closest
+from ..model.given import id_as_text
 from ..model.storage_classes import StorageClasses
 from .database import Database, Prepared
 from .tables import Tables
@@ -86,7 +87,8 @@ class Catalog:
         found = self.dataset_types.get(name)
         if found is None:
             raise DatasetTypeNotFoundError(
-                f"no dataset type {name!r}.{closest(name, self.dataset_types)} Known: {_listing(self.dataset_types)}."
+                f"no dataset type {name!r}.{id_as_text(name) or closest(name, self.dataset_types)} "
+                f"Known: {_listing(self.dataset_types)}."
             )
         return found
 
@@ -166,9 +168,9 @@ class Catalog:
         return [(row.id, row.name, row.type) for row in self.flatten(names) if (row.id, type_id) in self.summary]
 
 
-def is_glob(name: str) -> bool:
+def is_glob(name: object) -> bool:
     """Whether a name has wildcards."""
-    return any(character in name for character in "*?[")
+    return isinstance(name, str) and any(character in name for character in "*?[")
 
 
 def _listing(names: Iterable[str]) -> str:

@@ -21,7 +21,8 @@ from . import tags
 from .catalog import CollectionRow
 
 if TYPE_CHECKING:
-    from ..model.datasets import DatasetRef, DatasetType
+    from ..model.datasets import DatasetType
+    from ..model.given import Datasets
     from .registry import Registry
 
 __all__ = ["Collections", "check_collection_name", "check_globs"]
@@ -159,8 +160,7 @@ class Collections:
         InvalidQueryError
             A wildcard stands where ``find_first`` wants an order.
         """
-        names = (expression,) if isinstance(expression, str) else tuple(expression)
-        rows = self._registry.catalog.search(names, dataset_type, find_first=find_first)
+        rows = self._registry.catalog.search(check_globs(expression), dataset_type, find_first=find_first)
         return [(key, name) for key, name, _ in rows]
 
     def redefine_chain(self, parent: str, children: str | Iterable[str]) -> None:
@@ -231,8 +231,8 @@ class Collections:
             connection.execute(sa.insert(chain), rows)
         self._registry.catalog_changed(connection)
 
-    def tag(self, collection: str, refs: Iterable[DatasetRef]) -> None:
-        """Add datasets of RUNs to a TAGGED collection, all of them or none; those that it has already stay.
+    def tag(self, collection: str, refs: Datasets) -> None:
+        """Add datasets of RUNs (references or ids) to a TAGGED collection, all or none; those that it has stay.
 
         Raises
         ------
@@ -245,7 +245,7 @@ class Collections:
         """
         tags.tag(self._registry, collection, refs)
 
-    def untag(self, collection: str, refs: Iterable[DatasetRef]) -> None:
+    def untag(self, collection: str, refs: Datasets) -> None:
         """Take datasets out of a TAGGED collection; those that it does not have are passed over.
 
         Raises
@@ -255,7 +255,7 @@ class Collections:
         """
         tags.untag(self._registry, collection, refs)
 
-    def certify(self, collection: str, refs: Iterable[DatasetRef], timespan: Timespan) -> None:
+    def certify(self, collection: str, refs: Datasets, timespan: Timespan) -> None:
         """Say in a CALIBRATION collection that datasets of RUNs are valid for a span of time, all of them or none.
 
         Parameters
@@ -263,7 +263,7 @@ class Collections:
         collection
             A CALIBRATION collection.
         refs
-            Datasets of types registered with ``is_calibration=True``.
+            Datasets (references or ids) of types registered with ``is_calibration=True``.
         timespan
             When they are valid; ``Timespan(None, None)`` is always.
 
@@ -283,7 +283,7 @@ class Collections:
         collection: str,
         dataset_type: DatasetType | str,
         timespan: Timespan,
-        data_ids: Iterable[Mapping[str, Any]] | None = None,
+        data_ids: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
         """Say in a CALIBRATION collection that no dataset of a type is valid for a span of time any more.
 
@@ -299,7 +299,7 @@ class Collections:
         timespan
             When none will be valid.
         data_ids
-            Which data IDs; all where left out.
+            Which data ID, or data IDs; all where left out.
 
         Raises
         ------
@@ -367,7 +367,7 @@ def check_globs(given: object) -> tuple[str, ...]:
     names: tuple[object, ...]
     if isinstance(given, str | re.Pattern):
         names = (given,)
-    elif isinstance(given, Iterable):
+    elif isinstance(given, Iterable) and not isinstance(given, bytes):
         names = tuple(given)
     else:
         raise InvalidQueryError(f"collections is a name, or a list of names; not {given!r}.")

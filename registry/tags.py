@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,6 +12,8 @@ from ..model.collections import CollectionType
 from ..model.data_id import DataId
 from ..model.datasets import DatasetRef, DatasetType
 from ..model.errors import CollectionTypeError, ConflictingDefinitionError, DatasetNotFoundError
+from ..model.given import Datasets
+from . import bulk
 from .catalog import CollectionRow
 
 if TYPE_CHECKING:
@@ -22,11 +24,11 @@ __all__ = ["by_type", "changing", "check_registered", "chunks", "in_own_run", "t
 _CHUNK = 500
 
 
-def tag(registry: Registry, collection: str, refs: Iterable[DatasetRef]) -> None:
+def tag(registry: Registry, collection: str, datasets: Datasets) -> None:
     """Add datasets to a TAGGED collection; see `Collections.tag`."""
     with registry.edit_catalog() as connection:
         row = changing(registry, collection, CollectionType.TAGGED, "tagged")
-        for dataset_type, of_type in by_type(registry, refs).items():
+        for dataset_type, of_type in by_type(registry, datasets).items():
             check_registered(registry, connection, dataset_type, of_type)
             new = _not_tagged(registry, connection, row, dataset_type, of_type)
             group, type_id = dataset_type.dimensions, registry.catalog.type_ids[dataset_type.name]
@@ -40,11 +42,11 @@ def tag(registry: Registry, collection: str, refs: Iterable[DatasetRef]) -> None
                 registry.datasets.note_held(connection, {(row.id, type_id)})
 
 
-def untag(registry: Registry, collection: str, refs: Iterable[DatasetRef]) -> None:
+def untag(registry: Registry, collection: str, datasets: Datasets) -> None:
     """Take datasets out of a TAGGED collection; see `Collections.untag`."""
     with registry.edit_catalog() as connection:
         row = changing(registry, collection, CollectionType.TAGGED, "untagged")
-        for dataset_type, of_type in by_type(registry, refs).items():
+        for dataset_type, of_type in by_type(registry, datasets).items():
             table = registry.tables.tag(dataset_type.dimensions)
             for chunk in chunks(of_type):
                 ids = [ref.id for ref in chunk]
@@ -68,10 +70,10 @@ def changing(registry: Registry, collection: str, kind: CollectionType, done: st
     return row
 
 
-def by_type(registry: Registry, refs: Iterable[DatasetRef]) -> dict[DatasetType, list[DatasetRef]]:
-    """Return references by their types as they are registered, each dataset once."""
+def by_type(registry: Registry, datasets: Datasets) -> dict[DatasetType, list[DatasetRef]]:
+    """Return the datasets that a user gives by their types as they are registered, each once."""
     found: dict[str, dict[Any, DatasetRef]] = {}
-    for ref in refs:
+    for ref in bulk.refs_given(registry, datasets):
         found.setdefault(ref.dataset_type.name, {})[ref.id] = ref
     return {registry.catalog.dataset_type(name): list(by_id.values()) for name, by_id in found.items()}
 

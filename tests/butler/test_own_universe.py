@@ -152,3 +152,36 @@ def test_the_default_universe_grows_by_a_column_that_queries_and_sql_know(tmp_pa
         assert [r.id for r in butler.query_dimension_records("detector", where="gain > 0.9")] == [2, 3]
         assert butler.sql("SELECT sum(gain) FROM detector")[1] == [(3.0,)]
         assert "calexp" in {t.name for t in butler.dataset_types()}
+
+
+WORDS = ("select", "where_", "group", "table", "join", "from", "limit_", "user", "case", "check", "union", "desc")
+
+
+def test_words_of_sql_are_names_as_good_as_others(tmp_path):
+    """What databases and the query language write in their own statements is quoted where it is a name."""
+    columns = {word: {"type": "int"} for word in WORDS}
+    own = {
+        "extends": "default",
+        "namespace": "words",
+        "elements": {"order": {"key": {"id": "int"}, "metadata": columns}},
+    }
+    with Butler.create(tmp_path / "repo", universe=own) as butler:
+        rows = [{"id": n} | {word: n * (place + 1) for place, word in enumerate(WORDS)} for n in (1, 2)]
+        butler.insert_dimension_records("order", rows)
+        butler.register_dataset_type("menu", ["order"], "Dict")
+        butler.put("menu", {"dish": 1}, {"order.select": 2})
+        for place, word in enumerate(WORDS):
+            found = butler.query_dimension_records(
+                "order", where=f"order.{word} = {place + 1}", order_by=f"-order.{word}"
+            )
+            assert [record.id for record in found] == [1]
+            assert butler.sql(f'SELECT "{word}" FROM "order" ORDER BY 1')[1] == [(place + 1,), (2 * (place + 1),)]
+        assert [ref.data_id["order"] for ref in butler.query_datasets("menu", where="order = 2", order_by="order")] == [
+            2
+        ]
+        assert butler.get("menu", order=2) == {"dish": 1}
+        assert butler.sql('SELECT "order" FROM v_menu')[1] == [(2,)]
+        butler.export(tmp_path / "export")
+    with Butler.create(tmp_path / "other", universe=own) as other:
+        other.import_(tmp_path / "export")
+        assert other.query_dimension_records("order").to_arrow()["select"].to_pylist() == [1, 2]

@@ -94,6 +94,7 @@ def test_none_is_the_default_universe_and_a_copy_of_it_is_the_same_object():
         (whole(star=KEY | {"metadata": {"region": {"type": "str"}}}), "write `region: true` in the element"),
         (whole(star=KEY | {"metadata": {"to_dict": {"type": "str"}}}), "cannot be called 'to_dict'"),
         (whole(star=KEY | {"metadata": {"id": {"type": "int"}}}), "universe: dimension element 'star': .*two columns"),
+        (whole(star=KEY | {"metadata": {"star": {"type": "int"}}}), "star.star means the key of star; choose another"),
         (whole(star=KEY | {"metadata": {"Mag": {"type": "int"}}}), "cannot be called 'Mag'"),
         (whole(star=KEY | {"metadata": {True: {"type": "int"}}}), "YAML reads yes, no, on and off"),
         (whole(star=KEY | {"region": "yes"}), "elements.star.region: true or false is wanted"),
@@ -113,11 +114,28 @@ def test_none_is_the_default_universe_and_a_copy_of_it_is_the_same_object():
         (whole(a=KEY) | {"spatial_families": {"f": ["b"]}}, "spatial_families.f: there is no element 'b'"),
         (whole(a=KEY) | {"temporal_families": {"f": ["a"]}}, "temporal_families.f: 'a' has no timespan; write"),
         (whole(a=KEY) | {"spatial_families": ["a"]}, "spatial_families: a mapping of names is wanted"),
+        (added(exposure={"metadata": {"exposure_time": {"type": "str"}}}),
+         r"exposure.metadata.exposure_time: the default universe has a column exposure.exposure_time \(float\)"),
+        (added(exposure={"metadata": {"obs_id": {"type": "str"}}}), "has a column exposure.obs_id .*another name"),
+        (added(exposure={"key": {"id": "str"}}), "exposure.key: the default universe has an element 'exposure'"),
+        (added(exposure={"timespan": False}), "elements.exposure.timespan: it is True in the default universe"),
+        (added(band={"virtual": {"union": "subfilter"}}), "elements.band.virtual: it is .*physical_filter"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_place_and_what_to_do(definition, message):
     with pytest.raises(ConflictingDefinitionError, match=message.replace("?", r"\?")):
         load_universe(definition)
+
+
+def test_what_the_default_universe_says_may_be_said_again():
+    shipped = default_universe().definition["elements"]["exposure"]
+    said = {
+        "key": shipped["key"],
+        "timespan": True,
+        "metadata": {"exposure_time": shipped["metadata"]["exposure_time"]},
+    }
+    assert load_universe(added(exposure=said))["exposure"] == default_universe()["exposure"]
+    assert load_universe(added(group={"region": True}))["group"].has_region
 
 
 def test_mistakes_in_files_name_the_file_and_a_key_that_stands_twice_its_line(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from skybutler import (
     AnnotationError,
+    ArgumentError,
     Butler,
     DatasetNotFoundError,
     DatasetRef,
@@ -108,7 +109,7 @@ class TestAnnotating:
         assert butler.annotations(refs[1, 0]) == {}
         with pytest.raises(DatasetNotFoundError, match="is not registered"):
             butler.annotations(stranger)
-        with pytest.raises(AnnotationError, match=r"datasets are annotated, .* not 'note'"):
+        with pytest.raises(ArgumentError, match=r"datasets are .* not 'note'"):
             butler.annotate(["note"], quality="good")
         with pytest.raises(AnnotationError, match="scope='headers' is neither"):
             butler.annotations(refs[1, 0], "headers")
