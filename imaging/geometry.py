@@ -308,6 +308,14 @@ class Box2I(LsstNames):
         """Return the mirror image about a row."""
         return self if self.is_empty else Box2I(Point2I(self.min_x, 2 * y - self.max_y), self.dimensions)
 
+    def flip_lr(self, width: int) -> "Box2I":
+        """Return the box in an image of a width that is turned left to right; its columns count from 0."""
+        return Box2I._of(width - self.end_x, self.min_y, self.width, self.height)
+
+    def flip_tb(self, height: int) -> "Box2I":
+        """Return the box in an image of a height that is turned top to bottom; its rows count from 0."""
+        return Box2I._of(self.min_x, height - self.end_y, self.width, self.height)
+
     def to_list(self) -> list[int]:
         """Return ``[x, y, width, height]``, as files keep boxes."""
         return list(self._bounds)

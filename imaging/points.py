@@ -50,6 +50,30 @@ class _Pair(LsstNames, tuple):  # type: ignore[type-arg]  # the kinds of number 
     def __getnewargs__(self) -> tuple[Any, Any]:
         return (self[0], self[1])
 
+    def eq(self, other: Any) -> tuple[bool, bool]:
+        """Return for each axis whether it is the same; ``all()`` and ``any()`` take it."""
+        return self[0] == other[0], self[1] == other[1]
+
+    def ne(self, other: Any) -> tuple[bool, bool]:
+        """Return for each axis whether it differs."""
+        return self[0] != other[0], self[1] != other[1]
+
+    def lt(self, other: Any) -> tuple[bool, bool]:
+        """Return for each axis whether it is less."""
+        return self[0] < other[0], self[1] < other[1]
+
+    def le(self, other: Any) -> tuple[bool, bool]:
+        """Return for each axis whether it is not more."""
+        return self[0] <= other[0], self[1] <= other[1]
+
+    def gt(self, other: Any) -> tuple[bool, bool]:
+        """Return for each axis whether it is more."""
+        return self[0] > other[0], self[1] > other[1]
+
+    def ge(self, other: Any) -> tuple[bool, bool]:
+        """Return for each axis whether it is not less."""
+        return self[0] >= other[0], self[1] >= other[1]
+
     # a tuple would be repeated and joined
     def __mul__(self, factor: Any) -> Any:
         return NotImplemented
