@@ -6,7 +6,9 @@ and `read` and `remove` are told it again. Where files lie is its stores' affair
 
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,7 @@ from .formatters import ByteSink, Formatter, formatter_for
 from .formatters import formatter as formatter_named
 from .intake import FileIntake
 from .locations import is_below
-from .paths import dataset_path, file_suffix
+from .paths import dataset_path, dataset_type_of, file_suffix
 from .stores import Store
 from .stores.local import LocalStore
 from .stores.root import Root
@@ -77,7 +79,8 @@ class Datastore(FileIntake, FileFetching):
         super().__init__((Root(roots),) if isinstance(roots, Store) else tuple(roots), cache)
         self.storage_classes = storage_classes or StorageClasses()
         self.compression: Mapping[str, str | None] = {}
-        self._folder = str(self.root) if self.root is not None and len(self.roots) == 1 else None
+        only = self.roots[0].store
+        self._only = only if isinstance(only, LocalStore) and len(self.roots) == 1 else None
         self._bundles: dict[str, Datastore] = {}
 
     def __repr__(self) -> str:
@@ -236,6 +239,7 @@ class Datastore(FileIntake, FileFetching):
         key = self._key(stored.path, stored.size, stored.checksum)
         bundle = self._bundles.get(key)
         if bundle is None:
+            self._check_links(stored)
             places = [place for place in self._places(stored) if place[0].size(place[1]) == stored.size]
             if not places:
                 raise FileIntegrityError(self._gone(stored))
@@ -300,6 +304,7 @@ class Datastore(FileIntake, FileFetching):
     def remove_many(self, files: Iterable[StoredFile]) -> None:
         """Remove files, and the folders that they leave empty; those outside the roots, ingested "direct", stay.
 
+        So do those that a symbolic link leads out to, unless they have the names that datasets' files are given.
         Removing what is gone already is no error, so that an interrupted removal can be repeated.
         """
         self._remove_names([file.path for file in files if is_below(file.path)])
@@ -307,7 +312,9 @@ class Datastore(FileIntake, FileFetching):
     def _remove_names(self, names: Sequence[str]) -> None:
         for root in self.roots:
             if root.changes:
-                root.store.remove_many(names)
+                store = root.store
+                there = [name for name in names if not isinstance(store, LocalStore) or _may_remove(store, name)]
+                store.remove_many(there)
 
     def _named(self, ref: "DatasetRef", suffix: str, keep: Callable[[Store, str], _T]) -> tuple[str, _T]:
         """Keep a file under the name of a dataset, or, where a file has it already, under one like it.
@@ -366,23 +373,27 @@ class Datastore(FileIntake, FileFetching):
         FileIntegrityError
             If it is gone, or not as long as it was.
         """
-        if self._folder is not None:  # the way of nearly every get
-            likely = os.path.join(self._folder, stored.path)  # noqa: PTH118
-            try:
-                if os.stat(likely).st_size == stored.size:  # noqa: PTH116 - a third of the time of Path.stat
+        if self._only is not None:  # the way of nearly every get
+            likely = self._only.local_path(stored.path)
+            with suppress(OSError, ValueError):  # what is wrong is found out below
+                seen = os.lstat(likely)  # a third of the time of Path.lstat
+                plain = stat.S_ISREG(seen.st_mode) and self._only.has_inside(os.path.dirname(likely))  # noqa: PTH120
+                if plain and seen.st_size == stored.size:
                     return Path(likely)
-            except OSError:
-                pass  # what is wrong is found out below
         found = None
         for store, name in self._places(stored):
             path = store.local_path(name)
             if path is None:
                 return None
-            try:
-                size = os.stat(path).st_size  # noqa: PTH116
-            except (FileNotFoundError, NotADirectoryError):
-                continue
+            size = store.size(name)
             if size == stored.size:
+                self._check_links(stored)
                 return Path(path)
-            found = f"the file {path} has {size} bytes, but {stored.size} were recorded for it"
+            if size is not None:
+                found = f"the file {path} has {size} bytes, but {stored.size} were recorded for it"
         raise FileIntegrityError(found or self._gone(stored))
+
+
+def _may_remove(store: LocalStore, name: str) -> bool:
+    """Whether a file is a datastore's own, and no other's that a symbolic link among its folders leads to."""
+    return store.has_inside(os.path.dirname(store.local_path(name))) or dataset_type_of(name) is not None  # noqa: PTH120

@@ -160,6 +160,8 @@ class FileIntake(FileLocations):
                 kept, is_new, size, checksum = self._take_uri(str(file.path), ref, transfer)
             elif source.stays:
                 kept, is_new, (size, checksum) = source.inside or source.path, False, measured
+                if checksum is None and source.inside and self._leads_out(source.inside):
+                    size, checksum = _read_whole(source.path)
             else:
                 kept, (size, checksum) = self._take(source.path, ref, transfer, measured, flushes)
                 is_new = True
@@ -200,7 +202,8 @@ class FileIntake(FileLocations):
         def keep(store: Store, name: str) -> tuple[int, str | None]:
             if transfer != "copy" and isinstance(store, LocalStore):
                 if store.link(name, source, symbolic=transfer == "link", flushes=flushes):
-                    return measured
+                    is_told = measured[1] is not None or not store.leads_out(name)
+                    return measured if is_told else _read_whole(source)
             elif transfer == "link":
                 raise ValueError(f"{source} cannot be linked into {store.location}; copy it")
             return self._write(store, name, copier(source), flushes)

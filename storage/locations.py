@@ -105,6 +105,10 @@ class FileLocations:
             )
         return [(root.store, path) for root in self.roots]
 
+    def _leads_out(self, name: str) -> bool:
+        """Whether a symbolic link leads from a name out of the folder that is a root; it counts by a checksum alone."""
+        return any(isinstance(root.store, LocalStore) and root.store.leads_out(name) for root in self.roots)
+
     def _check_links(self, stored: StoredFile) -> None:
         """Raise where a symbolic link leads out of a root, to a file that is not the one whose checksum is recorded.
 
