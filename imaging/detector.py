@@ -124,9 +124,6 @@ class Detector(Described, LsstNames):
         names = [amplifier.name for amplifier in self.amplifiers]
         if len(set(names)) != len(names):
             raise ValueError(f"Detector {self.name}: each amplifier needs a name of its own, not {names}.")
-        for amplifier in self.amplifiers:
-            if not self.bbox.contains(amplifier.bbox):
-                raise ValueError(f"Detector {self.name}: amplifier {amplifier.name} is not within {self.bbox}.")
 
     @property
     def raw_bbox(self) -> Box2I:
@@ -201,7 +198,12 @@ class Camera(Described, LsstNames, Mapping[int, Detector]):
     name
         The instrument.
     detectors
-        Each with an id and a name of its own.
+        Each with an id and a name of its own, and with amplifiers inside.
+
+    Raises
+    ------
+    ValueError
+        If an id or a name is given twice, or an amplifier lies outside of its detector.
     """
 
     VERSION: ClassVar[int] = 1
@@ -214,6 +216,13 @@ class Camera(Described, LsstNames, Mapping[int, Detector]):
         if not len(given) == len(self._by_id) == len(self._by_name):
             listed = [(detector.id, detector.name) for detector in given]
             raise ValueError(f"Camera {name}: each detector needs an id and a name of its own, not {listed}.")
+        for detector in given:
+            for amplifier in detector:
+                if not detector.bbox.contains(amplifier.bbox):
+                    raise ValueError(
+                        f"Camera {name}: amplifier {amplifier.name} of detector {detector.name} is not within "
+                        f"{detector.bbox}."
+                    )
 
     def __getitem__(self, key: int | str) -> Detector:
         found = self._by_name.get(key) if isinstance(key, str) else self._by_id.get(key)

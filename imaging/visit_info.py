@@ -17,12 +17,27 @@ if TYPE_CHECKING:
 
     from ..model.timespan import Timespan
 
-__all__ = ["VisitInfo"]
+__all__ = ["VisitInfo", "Weather"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weather(LsstNames):
+    """The air at the observatory."""
+
+    air_temperature: float = math.nan
+    """Degrees Celsius."""
+    air_pressure: float = math.nan
+    """Pascal."""
+    humidity: float = math.nan
+    """Per cent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class VisitInfo(Described, LsstNames):
-    """The circumstances of an exposure. What is not known is NaN, ``""`` or 0."""
+    """The circumstances of an exposure. What is not known is NaN, ``""`` or 0; angles are in degrees.
+
+    LSST's own names (`boresight_ra_dec`, `weather`, `rot_type`, …) give the same in LSST's portions.
+    """
 
     id: int = 0
     """The visit or exposure."""
@@ -32,6 +47,10 @@ class VisitInfo(Described, LsstNames):
     """Seconds from the last clear to the readout."""
     begin: str = ""
     """When the shutter opened, TAI, ISO 8601: ``2019-05-03T08:44:09.000``."""
+    ut1: float = math.nan
+    """The middle of the exposure, UT1, as a modified Julian date."""
+    era: float = math.nan
+    """Earth rotation angle in the middle of the exposure, degrees."""
     boresight_ra: float = math.nan
     """Right ascension of the pointing, degrees, ICRS."""
     boresight_dec: float = math.nan
@@ -41,7 +60,9 @@ class VisitInfo(Described, LsstNames):
     boresight_altitude: float = math.nan
     """Degrees above the horizon."""
     boresight_rotation_angle: float = math.nan
-    """Degrees from north through east of the detector's +y, on the sky."""
+    """Degrees from north through east of the detector's +y, on the sky, or as `rotation_type` says."""
+    rotation_type: str = ""
+    """What `boresight_rotation_angle` is counted from: ``SKY``, ``HORIZON`` or ``MOUNT``."""
     airmass: float = math.nan
     """At the pointing."""
     longitude: float = math.nan
@@ -68,8 +89,10 @@ class VisitInfo(Described, LsstNames):
     """Why it was taken."""
     science_program: str = ""
     """For whom it was taken."""
+    has_simulated_content: bool = False
+    """Whether any of the pixels was made up."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     def __eq__(self, other: Any) -> bool:
         """Whether the same is known of both: what is unknown, NaN, is equal here."""
@@ -121,10 +144,66 @@ class VisitInfo(Described, LsstNames):
             self.longitude, self.latitude, 0.0 if math.isnan(self.elevation) else self.elevation
         )
 
+    @property
+    def local_era(self) -> float:
+        """Earth rotation angle at the observatory, `era` and its longitude, degrees."""
+        return self.era + self.longitude
+
+    @property
+    def boresight_hour_angle(self) -> float:
+        """Hour angle of the pointing, `local_era` less its right ascension, degrees."""
+        return self.local_era - self.boresight_ra
+
+    @property
+    def boresight_par_angle(self) -> float:
+        """Parallactic angle of the pointing: of the zenith from the north, through east, degrees, from -180 to 180."""
+        hour, dec, latitude = map(math.radians, (self.boresight_hour_angle, self.boresight_dec, self.latitude))
+        north = math.cos(dec) * math.tan(latitude) - math.sin(dec) * math.cos(hour)
+        return math.degrees(math.atan2(math.sin(hour), north))
+
+    @property
+    def boresight_ra_dec(self) -> SkyCoord | None:
+        """LSST's name of `boresight`."""
+        return self.boresight
+
+    @property
+    def boresight_az_alt(self) -> SkyCoord | None:
+        """Azimuth and altitude of the pointing; None where they are not known."""
+        if math.isnan(self.boresight_azimuth) or math.isnan(self.boresight_altitude):
+            return None
+        from astropy.coordinates import SkyCoord
+
+        return SkyCoord(az=self.boresight_azimuth, alt=self.boresight_altitude, unit="deg", frame="altaz")
+
+    @property
+    def boresight_airmass(self) -> float:
+        """LSST's name of `airmass`."""
+        return self.airmass
+
+    @property
+    def boresight_rot_angle(self) -> float:
+        """LSST's name of `boresight_rotation_angle`."""
+        return self.boresight_rotation_angle
+
+    @property
+    def rot_type(self) -> str:
+        """LSST's name of `rotation_type`, ``UNKNOWN`` where that is not known."""
+        return self.rotation_type or "UNKNOWN"
+
+    @property
+    def weather(self) -> Weather:
+        """Temperature, pressure and humidity."""
+        return Weather(self.air_temperature, self.air_pressure, self.humidity)
+
+    @property
+    def instrument_label(self) -> str:
+        """LSST's name of `instrument`."""
+        return self.instrument
+
     def to_dict(self) -> dict[str, Any]:
         """Return what is known, as plain values."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in values if value == value and value != "" and (name, value) != ("id", 0)}
+        values = ((field, getattr(self, field.name)) for field in fields(self))
+        return {field.name: value for field, value in values if value == value and value != field.default}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:

@@ -95,6 +95,9 @@ class Wcs(LsstNames):
                 made = WCS(sky)
                 if not made.has_celestial:
                     return None
+                for axis in (made.wcs.lng + 1, made.wcs.lat + 1):
+                    if f"CRPIX{axis}" not in cards:  # FITS has a default for it, which nobody means
+                        raise ValueError(f"there is no reference pixel, CRPIX{axis}")
                 found = cls(made, xy0)
                 _ = found._frame  # one that cannot be named is found out now
                 return found

@@ -40,6 +40,7 @@ Row = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _DEGREES = 180.0 / math.pi
+_ROTATION_TYPES = ("", "SKY", "HORIZON", "MOUNT")  # by afw's numbers
 _OF_PEAKS = {"id", "f_x", "f_y", "i_x", "i_y", "peakValue"}
 _ROOT = 1
 """Number of the object that a file is, where it is one object alone."""
@@ -197,7 +198,7 @@ def _visit_info(archive: Archive, parts: list[list[Row]]) -> VisitInfo:
     begin = ""
     if middle != np.iinfo(np.int64).min:  # what afw has for no date
         begin = isot_from_ns(middle - (0 if math.isnan(exposure_time) else round(exposure_time * 5e8)))
-    number = int(row["idnum"] if "idnum" in row else row.get("exposureid", 0))
+    number = next((int(row[name]) for name in ("idnum", "id", "exposureid") if name in row), 0)
 
     def text(name: str) -> str:
         return str(row.get(name, ""))
@@ -207,11 +208,14 @@ def _visit_info(archive: Archive, parts: list[list[Row]]) -> VisitInfo:
         exposure_time=exposure_time,
         dark_time=float(row["darktime"]),
         begin=begin,
+        ut1=float(row["ut1"]),
+        era=float(row["era"]) * _DEGREES,
         boresight_ra=float(row["boresightradec_ra"]) * _DEGREES,
         boresight_dec=float(row["boresightradec_dec"]) * _DEGREES,
         boresight_azimuth=float(row["boresightazalt_az"]) * _DEGREES,
         boresight_altitude=float(row["boresightazalt_alt"]) * _DEGREES,
         boresight_rotation_angle=float(row["boresightrotangle"]) * _DEGREES,
+        rotation_type=_ROTATION_TYPES[int(row["rottype"])],
         airmass=float(row["boresightairmass"]),
         longitude=float(row["longitude"]) * _DEGREES,
         latitude=float(row["latitude"]) * _DEGREES,
@@ -225,6 +229,7 @@ def _visit_info(archive: Archive, parts: list[list[Row]]) -> VisitInfo:
         observation_type=text("observationType"),
         observation_reason=text("observationReason"),
         science_program=text("scienceProgram"),
+        has_simulated_content=bool(row.get("hasSimulatedContent", False)),
     )
 
 

@@ -44,11 +44,14 @@ _VISIT_INFO = {
     "id": "IDNUM",
     "exposure_time": "EXPTIME",
     "dark_time": "DARKTIME",
+    "ut1": "MJD-AVG-UT1",
+    "era": "AVG-ERA",
     "boresight_ra": "BORE-RA",
     "boresight_dec": "BORE-DEC",
     "boresight_azimuth": "BORE-AZ",
     "boresight_altitude": "BORE-ALT",
     "boresight_rotation_angle": "BORE-ROTANG",
+    "rotation_type": "ROTTYPE",
     "airmass": "BORE-AIRMASS",
     "longitude": "OBS-LONG",
     "latitude": "OBS-LAT",
@@ -62,6 +65,7 @@ _VISIT_INFO = {
     "observation_type": "OBSTYPE",
     "observation_reason": "REASON",
     "science_program": "PROGRAM",
+    "has_simulated_content": "HAS-SIMULATED-CONTENT",
 }
 
 
@@ -139,6 +143,8 @@ class AfwExposure:
                 value = self._number(key)
             if value is not None and (type(value) is type(default)) and value == value:
                 known[name] = value
+        if known.get("rotation_type") == "UNKNOWN":
+            del known["rotation_type"]
         if known.keys() <= {"exposure_time", "object", "observation_type"} and "DATE-AVG" not in self._cards:
             return None  # which any header has
         return VisitInfo(**known, begin=self._begin(known.get("exposure_time", 0.0)))

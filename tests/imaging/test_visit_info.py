@@ -57,3 +57,39 @@ def test_a_filter_has_glass_and_band():
     assert Filter.from_dict(sdss_r.to_dict()) == sdss_r == pickle.loads(pickle.dumps(sdss_r))
     assert str(sdss_r) == "sdss_r (r)"
     assert str(Filter("white")) == "white"
+
+
+def test_what_lsst_derives_and_its_names():
+    info = VisitInfo(
+        era=45.1, ut1=12345.1, boresight_ra=23.1, boresight_dec=73.2, longitude=11.1, latitude=22.2,
+        boresight_azimuth=134.5, boresight_altitude=33.3, boresight_rotation_angle=73.2, rotation_type="SKY",
+        airmass=1.73, air_temperature=1.1, air_pressure=2.2, humidity=34.5, instrument="TestCameraOne",
+    )  # fmt: skip
+    assert info.getLocalEra() == pytest.approx(56.2)
+    assert info.getBoresightHourAngle() == pytest.approx(33.1)
+    assert info.getBoresightParAngle() == pytest.approx(141.39684140703142, rel=1e-14)
+    assert info.getBoresightRaDec().ra.deg == 23.1
+    sky = info.getBoresightAzAlt()
+    assert (sky.az.deg, sky.alt.deg) == (134.5, pytest.approx(33.3))
+    assert (info.getBoresightAirmass(), info.getBoresightRotAngle(), info.getRotType()) == (1.73, 73.2, "SKY")
+    assert info.getWeather().getAirPressure() == 2.2
+    assert (info.weather.air_temperature, info.weather.humidity) == (1.1, 34.5)
+    assert info.getInstrumentLabel() == "TestCameraOne"
+    assert (info.getUt1(), info.getEra(), info.getHasSimulatedContent()) == (12345.1, 45.1, False)
+    nothing = VisitInfo()
+    assert (nothing.rot_type, nothing.boresight_az_alt, nothing.boresight_ra_dec) == ("UNKNOWN", None, None)
+    assert math.isnan(nothing.boresight_par_angle)
+
+
+def test_on_the_meridian_the_zenith_is_south_or_north():
+    for dec, angle in ((32.2, 180.0), (12.2, 0.0)):  # of a pointing north and one south of the zenith
+        info = VisitInfo(era=45.1, longitude=11.1, latitude=22.2, boresight_ra=56.2, boresight_dec=dec)
+        assert abs(info.boresight_par_angle) == pytest.approx(angle, abs=1e-12)
+
+
+def test_what_an_earlier_version_wrote_is_read_and_what_is_new_comes_back(info):
+    assert VisitInfo.from_dict({"id": 12}).rotation_type == ""
+    more = VisitInfo(era=1.0, ut1=2.0, rotation_type="MOUNT", has_simulated_content=True)
+    assert more.to_dict() == {"era": 1.0, "ut1": 2.0, "rotation_type": "MOUNT", "has_simulated_content": True}
+    assert VisitInfo.from_dict(more.to_dict()) == more
+    assert "has_simulated_content" not in info.to_dict()

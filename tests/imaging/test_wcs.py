@@ -153,3 +153,11 @@ def test_real_headers_load(shared_data):
             found = [Wcs.from_header(hdu.header) for hdu in hdus if hdu.header.get("CTYPE1")]
         assert found
         assert all(wcs is not None for wcs in found)
+
+
+@pytest.mark.parametrize("keyword", ["CRPIX1", "CRPIX2"])
+def test_a_sky_without_a_reference_pixel_is_refused(keyword):
+    header = tan_header()
+    del header[keyword]
+    with pytest.raises(HeaderError, match=f"there is no reference pixel, {keyword}"):
+        Wcs.from_header(header)

@@ -20,7 +20,7 @@ EXPOSURES: dict[str, tuple[Any, ...]] = {
     "ZPN.fits": ((10, 10), (0, 0), "f4", {"wcs"}),
     "archiveImportTest.fits": ((1, 1), (0, 0), "f4", set()),
     "parent.fits": ((256, 256), (0, 0), "f4", {"wcs"}),
-    "small_MI_corrupt_img.fits": ((256, 256), (0, 0), "i2", {"wcs"}),
+    "small_MI_corrupt_img.fits": ((256, 256), (0, 0), "i2", set()),
     "test.fits.gz": ((250, 232), (0, 0), "i4", set()),
     "test_amp.fits.gz": ((125, 58), (0, 0), "u2", set()),
     "test_comp.fits.gz": ((250, 232), (0, 0), "i4", set()),
@@ -121,6 +121,9 @@ def test_components_of_every_version_of_exposures(shared_data: Path):
         assert info.begin == "2020-01-20T12:34:41"  # half an exposure before DATE-AVG
         assert (info.longitude, info.latitude, info.elevation) == (-12.345, 123.45, 2000.0)
         assert (exposure.detector.id, exposure.detector.name) == (1, "detector 1")
+        assert [amplifier.name for amplifier in exposure.detector] == ["amp 1", "amp 2", "amp 3"]
+        assert {(amplifier.gain, amplifier.read_noise) for amplifier in exposure.detector} == {(1712.34, 52.1237)}
+        assert {tuple(amplifier.bbox.to_list()) for amplifier in exposure.detector} == {(-1, 1, 5, 6)}
         assert exposure.filter.physical == "ha"
         assert exposure.filter.band == ("N656" if version == "version-2" else "")
         calib = exposure.photo_calib
@@ -157,6 +160,16 @@ def test_what_cannot_be_read_of_an_exposure_is_none_and_one_warning(shared_data:
     assert "DummyPsf" in caplog.text
 
 
+def test_a_sky_without_a_reference_pixel_is_none_and_a_warning(shared_data: Path, caplog):
+    with caplog.at_level(logging.WARNING):
+        exposure = files.read(shared_data / "afw" / "small_MI_corrupt_img.fits")
+    assert exposure.wcs is None
+    assert "cannot be understood: there is no reference pixel, CRPIX1" in caplog.text
+    assert exposure.image.array[0, 1] == 61
+    with pytest.raises(FileFormatError, match="holds no Wcs"):
+        files.read(shared_data / "afw" / "small_MI_corrupt_img.fits", "Wcs")
+
+
 def test_exposures_of_a_later_afw_are_refused(shared_data: Path, tmp_path: Path):
     path = tmp_path / "later.fits"
     with fits.open(shared_data / "afw" / "exposure-version-2.fits") as hdus:
@@ -174,8 +187,11 @@ def test_single_objects_have_their_values(shared_data: Path):
     assert (info.id, info.instrument, info.observation_type, info.focus_z) == (987654, "TestCameraOne", "flat", 1.5)
     assert (info.exposure_time, info.dark_time, info.airmass, info.humidity) == (10.01, 11.02, 1.73, 34.5)
     assert (info.boresight_ra, info.boresight_dec) == (pytest.approx(23.1), pytest.approx(73.2))
+    assert (info.ut1, info.era, info.rotation_type, info.has_simulated_content) == (12345.1, 45.1, "SKY", False)
+    assert info.boresight_par_angle == pytest.approx(141.39684140703142, rel=1e-14)
     old = files.read(folder / "visitInfo-noversion.fits", "VisitInfo")
-    assert (old.id, old.instrument) == (10313423, "")
+    assert (old.id, old.instrument, old.ut1) == (10313423, "", 12345.1)
+    assert [files.read(folder / f"visitInfo-version-{n}.fits").id for n in range(1, 6)] == [10313423] + [987654] * 4
     plain, sip = (files.read(folder / f"old{kind}Wcs.fits") for kind in ("Tan", "TanSip"))
     assert isinstance(plain, Wcs)
     here, there = plain.pixel_to_sky(1530.18, 1530.18), sip.pixel_to_sky(1530.18, 1530.18)
