@@ -176,10 +176,7 @@ SPANS = {
 }
 
 
-EVERY = SPANS
-
-
-@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("case", SPANS)
 def test_cases(case):
-    question, answer = EVERY[case]
+    question, answer = SPANS[case]
     assert question() == answer

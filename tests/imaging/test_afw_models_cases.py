@@ -250,13 +250,10 @@ MODELS = {
 }
 
 
-EVERY = MODELS
-
-
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
-@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("case", MODELS)
 def test_cases(case):
-    question, answer = EVERY[case]
+    question, answer = MODELS[case]
     assert question() == answer
 
 

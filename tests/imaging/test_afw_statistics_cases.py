@@ -202,12 +202,9 @@ STATISTICS = {
 }
 
 
-EVERY = STATISTICS
-
-
-@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("case", STATISTICS)
 def test_cases(case):
-    question, answer = EVERY[case]
+    question, answer = STATISTICS[case]
     assert question() == answer
 
 

@@ -105,12 +105,10 @@ TABLES = {
     ),
 }
 
-EVERY = TABLES
 
-
-@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("case", TABLES)
 def test_cases(case):
-    question, answer = EVERY[case]
+    question, answer = TABLES[case]
     assert question() == answer
 
 
