@@ -64,6 +64,7 @@ class _Cursor(Protocol):
     def executemany(self, sql: str, parameters: Any, /) -> Any: ...
     def fetchone(self) -> Any: ...
     def fetchall(self) -> Sequence[Any]: ...
+    def close(self) -> None: ...
 
 
 class Prepared:
@@ -325,6 +326,9 @@ class Database:
                 self.engine.dispose()
                 cursor = self.cursor()
                 cursor.execute(sql, parameters)
+        except BaseException:  # Ctrl-C: kept by a traceback, and unread, it would keep SQLite's state of this moment
+            cursor.close()
+            raise
         return cursor
 
     def fetch_one(self, prepared: Prepared, values: Mapping[str, Any]) -> Any:
@@ -343,11 +347,18 @@ class Database:
         """
         outer = self._local.connection
         if self.dialect_name == "sqlite":
-            with closing(self.run(sql, parameters)) as cursor:  # type: ignore[type-var]
+            cursor = self.run(sql, parameters)
+            try:
                 yield cursor
+            finally:
+                cursor.close()
         elif outer is None:
-            with self._own_errors(), closing(self.engine.raw_connection()) as pooled:
-                yield postgres.Stream(pooled.driver_connection, sql, parameters, page, alone=True)
+            with self._own_errors():
+                pooled = self.engine.raw_connection()
+                try:
+                    yield postgres.Stream(pooled.driver_connection, sql, parameters, page, alone=True)
+                finally:
+                    pooled.close()
         else:
             driver = outer.connection.driver_connection
             with self._own_errors():

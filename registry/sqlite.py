@@ -139,7 +139,10 @@ def translated(error: Exception, where: object, timeout: float) -> SkyButlerErro
     if "readonly" in said:
         return ReadOnlyError(f"{where} may not be changed: its file or folder is read-only by now.")
     if any(trouble in said for trouble in ("is full", "disk I/O error", "unable to open")):
-        return RegistryUnavailableError(f"{where} cannot be used: {said}. Nothing was changed; do it again then.")
+        helps = "make room on its disk" if "full" in said else "look after its disk"
+        return RegistryUnavailableError(
+            f"{where} cannot be used: {said}. Nothing was changed; {helps}, and do it again."
+        )
     return None
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, NoReturn
 
 from xxhash import xxh3_128
 
@@ -23,7 +23,7 @@ __all__ = [
     "place",
     "remove_empty_folders",
     "spooled",
-    "why_not_written",
+    "tell",
     "write_whole",
 ]
 
@@ -137,7 +137,11 @@ class FolderFlushes:
     def flush(self) -> None:
         """Flush the folders that have been noted."""
         while self._folders:
-            _flush_folder(self._folders.popitem()[0])
+            folder = self._folders.popitem()[0]
+            try:
+                _flush_folder(folder)
+            except OSError as error:
+                tell(error, folder)
 
 
 def write_whole(
@@ -245,10 +249,7 @@ def spooled(write: Callable[[HashingFile], None], folder: Path | None = None) ->
             sink = HashingFile(descriptor)
             write(sink)
         except OSError as error:
-            told = why_not_written(error, temporary)
-            if told is error:
-                raise
-            raise told from error
+            tell(error, temporary)
         finally:
             os.close(descriptor)
         yield Path(temporary), sink.size, sink.checksum
@@ -259,18 +260,22 @@ def spooled(write: Callable[[HashingFile], None], folder: Path | None = None) ->
             pass
 
 
-def why_not_written(error: OSError, path: str) -> OSError:
-    """Return the error that says what hinders writing to a disk, or the same one where it is none of those."""
+def tell(error: OSError, path: str) -> NoReturn:
+    """Raise what hindered writing a file, in our words where it is the disk's or the folder's doing."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreUnavailableError(
+        raise StoreUnavailableError(
             f"{path} cannot be written: {error.strerror}. Nothing of it was kept; make room, and do it again."
-        )
+        ) from error
+    if error.errno == errno.EIO:
+        raise StoreUnavailableError(
+            f"{path} cannot be written: {error.strerror}. Nothing of it was kept; look after its disk, and do it again."
+        ) from error
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and not isinstance(error, ReadOnlyError):
-        return ReadOnlyError(
+        raise ReadOnlyError(
             f"{path} cannot be written: {error.strerror}. Its folder's owner can allow it, or files can be kept "
             "elsewhere (datastore in skybutler.yaml)."
-        )
-    return error
+        ) from error
+    raise error
 
 
 def _rename_new(temporary: str, path: str) -> None:

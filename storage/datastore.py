@@ -285,7 +285,11 @@ class Datastore(FileIntake, FileFetching):
             file_suffix(part.path),
             lambda store, name: self._write(store, name, partial(holder._fetch, part), flushes),
         )
-        return replace(part, path=path, size=size, checksum=checksum)
+        try:
+            return replace(part, path=path, size=size, checksum=checksum)
+        except BaseException:  # Ctrl-C, as above
+            self._remove_names([path])
+            raise
 
     def verify(self, stored: StoredFile) -> None:
         """Compare the whole of a file with what was recorded when it was written.

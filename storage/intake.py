@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
@@ -63,6 +63,7 @@ class FileIntake(FileLocations):
 
     _locations: str
     formatter: Callable[[str], Formatter]
+    _remove_names: Callable[[Sequence[str]], None]
     _named: Callable[["DatasetRef", str, Callable[[Store, str], _T]], tuple[str, _T]]
     _write: Callable[[Store, str, Callable[[HashingFile], None], FolderFlushes | None], tuple[int, str]]
 
@@ -165,7 +166,13 @@ class FileIntake(FileLocations):
             else:
                 kept, (size, checksum) = self._take(source.path, ref, transfer, measured, flushes)
                 is_new = True
-            yield TakenFile(StoredFile(kept, reader, storage_class.name, size, checksum), is_new)
+            try:
+                taken = TakenFile(StoredFile(kept, reader, storage_class.name, size, checksum), is_new)
+            except BaseException:  # Ctrl-C: nobody else knows of the file yet
+                if is_new:
+                    self._remove_names([kept])
+                raise
+            yield taken
 
     def _source(self, path: "Path | str", folders: list[str], transfer: str) -> _Source | None:
         """Return what a file of this machine is; None of one that is elsewhere."""

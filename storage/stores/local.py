@@ -6,7 +6,6 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 from ...model.errors import StoreUnavailableError
 from ..atomic import (
@@ -14,7 +13,7 @@ from ..atomic import (
     HashingFile,
     make_folder,
     remove_empty_folders,
-    why_not_written,
+    tell,
     write_whole,
 )
 from .store import ListedFile, Store
@@ -97,7 +96,8 @@ class LocalStore(Store):
         try:
             return write_whole(path, write, replace=False, flushes=flushes)
         except OSError as error:
-            _tell(error, path)
+            remove_empty_folders(os.path.dirname(path), self._root)  # noqa: PTH120
+            tell(error, path)
 
     def put(self, name: str, source: Path) -> None:
         """Copy a file; see `Store.put`."""
@@ -128,6 +128,7 @@ class LocalStore(Store):
         folder = os.path.dirname(target)  # noqa: PTH120
         if os.path.islink(source):  # noqa: PTH114 - a link to a symbolic link would lead from its new place to nowhere
             source = os.path.realpath(source)
+        flushes.add(folder)
         try:
             try:
                 _link(source, target, symbolic)
@@ -141,9 +142,8 @@ class LocalStore(Store):
             raise FileNotFoundError(f"there is no file {source} to ingest any more") from error
         except OSError as error:
             if symbolic or error.errno not in _NO_LINKS:
-                _tell(error, target)
+                tell(error, target)
             return False
-        flushes.add(folder)
         return True
 
     def remove(self, name: str) -> None:
@@ -196,19 +196,15 @@ class LocalStore(Store):
 
 def _link(source: str, target: str, symbolic: bool) -> None:
     try:
-        os.link(source, target)
-    except OSError as error:
-        if not symbolic or error.errno not in _NO_LINKS:
-            raise
-        os.symlink(source, target)  # noqa: PTH211
-
-
-def _tell(error: OSError, path: str) -> NoReturn:
-    """Raise what hindered writing a file, in words where it is the disk's or the folder's doing."""
-    told = why_not_written(error, path)
-    if told is error:
-        raise error
-    raise told from error
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if not symbolic or error.errno not in _NO_LINKS:
+                raise
+            os.symlink(source, target)  # noqa: PTH211
+    except KeyboardInterrupt:  # comes once the link is there: it is ours, and nobody knows of it yet
+        os.unlink(target)  # noqa: PTH108
+        raise
 
 
 def copier(source: Path | str) -> Callable[[HashingFile], None]:
