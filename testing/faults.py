@@ -92,12 +92,16 @@ class Fail(Fault):
         raise sqlite3.OperationalError("database or disk is full")
 
 
+@dataclass
 class Interrupt(Fault):
     """Ctrl-C."""
 
+    within: str = ""
+    """The folder of the code that it comes upon; any code where left out."""
+
     def is_step(self, frame: Any, event: str, called: Any) -> bool:
         """Whether Python would look for signals now."""
-        return event in ("call", "c_return")
+        return event in ("call", "c_return") and frame.f_code.co_filename.startswith(self.within)
 
     def strike(self, called: Any) -> None:
         """Raise what Python's own handler raises."""

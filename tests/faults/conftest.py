@@ -65,6 +65,13 @@ class Work:
     def __init__(self, butler: Butler, run: str, sources: Path):
         self.butler, self.run, self.sources = butler, run, sources
 
+    def begin(self, name: str) -> list[Callable[[], object]]:
+        """Put what a scenario begins with; return its parts."""
+        scenario = SCENARIOS[name]
+        if scenario.before:
+            self.put_many(*(detector for _, detector in scenario.before))
+        return scenario.parts(self)
+
     def ref(self, detector: int, kind: str = "note") -> DatasetRef:
         data_id = {"instrument": "SmallCam", "visit": 1, "detector": detector}
         return DatasetRef(self.butler.dataset_type(kind), data_id, self.run, dataset_uuid(kind, data_id, self.run))
@@ -199,69 +206,77 @@ class Struck:
         self.orphans: set[str] = set()
         """Files that no dataset has, which earlier faults have left."""
 
-    def steps(self, name: str, fault: Fault) -> int:
-        """Return how many steps a scenario has; nothing strikes it."""
-        return self.strike(name, fault)[0].steps
+    def strike(self, name: str, fault: Fault, *, warm: bool) -> tuple[Outcome, set[str]]:
+        """Let a fault strike a scenario; check that the repository is sound; return the files that it has orphaned.
 
-    def strike(self, name: str, fault: Fault) -> tuple[Outcome, set[str]]:
-        """Let a fault strike a scenario; check that the repository is sound; return the files that it has orphaned."""
-        scenario = SCENARIOS[name]
+        With a warm process, which has done the same before, all steps are those of the work itself. Of a cold one most
+        are those of modules that are loaded, statements that are compiled and connections that are opened.
+        """
         self.count += 1
-        run, sources = f"run{self.count}", self.folder / str(self.count)
-        given = self.root / "given" / run
-        for place in (sources, given):
-            place.mkdir(parents=True)
-            for detector in range(DETECTORS):
-                (place / f"{detector}.json").write_text(
-                    json.dumps(content("note", 0 if "several" in name else detector))
-                )
+        run = f"run{self.count}"
+        sources = self.give(name, run)
+        before = [(f"before{run}", self.give(name, f"before{run}"))] if warm else []
 
         def work() -> tuple[Callable[[], object], ...]:
             butler = Butler(self.root)
+            for other, files in before:
+                for part in Work(butler, other, files).begin(name):
+                    part()
             here = Work(butler, run, sources)
-            if scenario.before:
-                here.put_many(*(detector for _, detector in scenario.before))
+            parts = here.begin(name)
 
             def afterwards() -> None:
                 """What was struck may go on: no lock is held, no transaction open."""
                 assert not butler.registry.database.in_transaction
                 here.put(DETECTORS - 1, run="after" + run)
 
-            return (*scenario.parts(here), afterwards)
+            return (*parts, afterwards)
 
         outcome = run_to(fault, work)
-        self._check(name, run, sources, outcome)
-        left = self._orphans(given) - self.orphans
-        self.orphans |= left
-        return outcome, left
-
-    def _check(self, name: str, run: str, sources: Path, outcome: Outcome) -> None:
-        """The repository holds what it said to hold, or what it was just about to."""
         states = SCENARIOS[name].states
-        allowed = [states[outcome.done]]
-        if outcome.done + 1 < len(states):
-            allowed.append(states[outcome.done + 1])
         with Butler(self.root) as butler:
-            there: State = set()
-            for kind in KINDS if run in butler.collections.list() else ():
-                for ref in butler.query_datasets(kind, collections=run):
-                    detector = ref.data_id["detector"]
-                    there.add((kind, detector))
-                    wanted = 0 if "several" in name else detector
-                    assert is_content(kind, wanted, butler.get(ref)), f"{ref} is not what was put"
-                    for stored in butler.registry.datasets.files(ref.id):
-                        butler.datastore.verify(stored)
-            assert there in allowed, f"{there} is none of {allowed}"
-            for detector in range(DETECTORS):
-                if not (sources / f"{detector}.json").exists():
-                    assert "move" in name or name == "transaction"
-                    assert ("note", detector) in there, "a file that was to move is gone"
+            self.check(butler, name, run, states[outcome.done : outcome.done + 2])
             if not outcome.was_killed:
                 assert butler.exists("note", visit=1, detector=DETECTORS - 1, collections="after" + run)
             else:
                 butler.put("note", content("note", 0), visit=2, detector=0, run="after" + run)
+        return outcome, self.left()
 
-    def _orphans(self, given: Path) -> set[str]:
+    def give(self, name: str, run: str) -> Path:
+        """Make the files that a scenario ingests; return their folder."""
+        sources = self.folder / run
+        for place in (sources, self.root / "given" / run):
+            place.mkdir(parents=True)
+            for detector in range(DETECTORS):
+                (place / f"{detector}.json").write_text(
+                    json.dumps(content("note", 0 if "several" in name else detector))
+                )
+        return sources
+
+    def check(self, butler: Butler, name: str, run: str, allowed: list[State]) -> None:
+        """The RUN that a scenario works in holds what it may, all of it whole."""
+        there: State = set()
+        for kind in KINDS if run in butler.collections.list() else ():
+            for ref in butler.query_datasets(kind, collections=run):
+                detector = ref.data_id["detector"]
+                there.add((kind, detector))
+                wanted = 0 if "several" in name else detector
+                assert is_content(kind, wanted, butler.get(ref)), f"{ref} is not what was put"
+                for stored in butler.registry.datasets.files(ref.id):
+                    butler.datastore.verify(stored)
+        assert there in allowed, f"{there} is none of {allowed}"
+        for detector in range(DETECTORS):
+            if not (self.folder / run / f"{detector}.json").exists():
+                assert "move" in name or name == "transaction"
+                assert ("note", detector) in there, "a file that was to move is gone"
+
+    def left(self) -> set[str]:
+        """Return the files that have been orphaned since this was asked."""
+        left = self._orphans() - self.orphans
+        self.orphans |= left
+        return left
+
+    def _orphans(self) -> set[str]:
         """Return files below the root that no dataset has, without those that were given."""
         with Butler(self.root) as butler:
             known = {row[0] for row in butler.sql("SELECT path FROM stored_file")[1]}
@@ -300,7 +315,7 @@ class Struck:
             again = butler.verify(checksums=True, older_than=timedelta(0))
             assert again.sound, again
             assert again.findings == []
-        assert self._orphans(self.root) == set()
+        assert self._orphans() == set()
 
 
 @pytest.fixture(scope="session")
@@ -327,20 +342,49 @@ def struck(backend, struck_template: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
-def chosen(backend) -> Callable[[int, int], list[int]]:
-    """Choose some of many steps at random, others each time but under CI; the test that fails says which one struck.
+def struck_at() -> type[Struck]:
+    """What looks after a repository that is struck."""
+    return Struck
 
-    ``SKYBUTLER_FAULTS`` says how many are chosen; ``SKYBUTLER_FAULTS_SEED`` has the same ones chosen again.
+
+@pytest.fixture
+def scenarios() -> dict[str, Scenario]:
+    """What is done to a repository, by a name."""
+    return SCENARIOS
+
+
+@pytest.fixture
+def work() -> type[Work]:
+    """Who does it."""
+    return Work
+
+
+class Chosen:
+    """Steps chosen at random out of many, others each time but under CI; the test that fails says which one struck.
+
+    Parameters
+    ----------
+    count
+        How many, unless ``SKYBUTLER_FAULTS`` says so; ``SKYBUTLER_FAULTS_SEED`` has the same ones chosen again.
     """
-    seed = os.environ.get("SKYBUTLER_FAULTS_SEED") or ("2026" if "CI" in os.environ else str(random.randrange(10**6)))
-    print(f"SKYBUTLER_FAULTS_SEED={seed}")  # pytest shows it of a test that fails
-    chance = random.Random(seed)
 
-    def choose(steps: int, some: int) -> list[int]:
-        some = int(os.environ.get("SKYBUTLER_FAULTS") or (some if backend.is_sqlite else 1))
-        return list(range(1, steps + 1)) if some >= steps else sorted(chance.sample(range(1, steps + 1), some))
+    def __init__(self, count: int):
+        self.count = int(os.environ.get("SKYBUTLER_FAULTS") or count)
+        seed = os.environ.get("SKYBUTLER_FAULTS_SEED") or (
+            "2026" if "CI" in os.environ else str(random.randrange(10**6))
+        )
+        print(f"SKYBUTLER_FAULTS_SEED={seed}")  # pytest shows it of a test that fails
+        self.chance = random.Random(seed)
 
-    return choose
+    def steps(self, steps: int, some: int) -> list[int]:
+        """Choose some steps of so many; all, where there are not as many."""
+        return sorted(self.chance.sample(range(1, steps + 1), min(some, steps)))
+
+
+@pytest.fixture
+def chosen(backend) -> Chosen:
+    """The steps that a test strikes at."""
+    return Chosen(1)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
