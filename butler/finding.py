@@ -140,7 +140,7 @@ class ButlerFinding(ButlerQueries):
         name, _, component = type_name(dataset).partition(".")
         dataset_type = self.registry.dataset_type(name)
         if component:
-            dataset_type.storage_class.component(component)
+            dataset_type.storage_class.check_component(component)
         return dataset_type, component
 
     def _not_found(

@@ -77,7 +77,7 @@ class FileProvenance:
         told = tuple(unique.values()) if len(unique) <= MAX_INPUTS else ()
         return cls(ref.dataset_type.name, data_id, ref.run, ref.id, made.quantum, told, len(unique))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it as plain data; what nobody said is left out."""
         said: dict[str, Any] = {
             "dataset_type": self.dataset_type, "data_id": dict(self.data_id), "run": self.run, "id": str(self.id),
@@ -90,8 +90,8 @@ class FileProvenance:
         return said
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> FileProvenance:
-        """Return what `to_json` gave.
+    def from_dict(cls, said: Mapping[str, Any]) -> FileProvenance:
+        """Return what `to_dict` gave.
 
         Raises
         ------

@@ -44,6 +44,8 @@ class StorageClass:
     formatter: str = ""
     """What writes it: the name of a formatter of SkyButler's (``"yaml"``), or the dotted path of a `Formatter` class;
     empty where SkyButler knows by itself."""
+    keyed: bool = False
+    """Whether each key of an object, or each place in a list, is a component, too."""
     origin: str = field(default="", compare=False)
     """The file, or the name in a package, that defines it."""
 
@@ -75,20 +77,13 @@ class StorageClass:
                 f"storage class {self.name} takes {self.pytype}, not {type(obj).__module__}.{type(obj).__qualname__}."
             )
 
-    def component(self, name: str) -> str:
-        """Return the name of the storage class of one of its components.
-
-        Raises
-        ------
-        StorageClassError
-            It has no such component.
-        """
-        if name not in self.components:
+    def check_component(self, name: str) -> None:
+        """Raise `StorageClassError` where its objects have no such component; which keys one has, its file knows."""
+        if name not in self.components and not self.keyed:
             known = ", ".join(self.components) or "none"
             raise StorageClassError(
                 f"{self.name} has no component {name!r}.{closest(name, self.components)} It has: {known}."
             )
-        return self.components[name]
 
 
 class _Named(StorageClass):
@@ -174,11 +169,11 @@ def described_storage_class(name: str, said: Any, origin: str) -> StorageClass:
     if unknown := [key for key in said if key not in _KEYS]:
         near = closest(str(unknown[0]), _KEYS)
         raise StorageClassError(f"storage class {name!r} has {unknown[0]!r}, which says nothing.{near}")
-    pytype = said["type"]
+    pytype, written_by, tabular = said["type"], str(said.get("formatter") or ""), bool(said.get("tabular"))
     return StorageClass(
         name, pytype if "." in pytype else f"builtins.{pytype}", dict(said.get("components") or {}),
-        frozenset(said.get("parameters") or ()), bool(said.get("tabular")), str(said.get("formatter") or ""),
-        origin,
+        frozenset(said.get("parameters") or ()), tabular, written_by,
+        keyed=not tabular and written_by in ("", "json", "yaml"), origin=origin,
     )  # fmt: skip
 
 
@@ -229,15 +224,16 @@ _SHIPPED = [
     StorageClass("AstropyTable", "astropy.table.Table", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
     StorageClass("NumpyRecords", "numpy.ndarray", _TABLE_COMPONENTS, _TABLE_PARAMETERS, tabular=True),
     StorageClass("ArrowSchema", "pyarrow.Schema"),
-    StorageClass("Dict", "builtins.dict"),
-    StorageClass("List", "builtins.list"),
-    StorageClass("Model", "pydantic.BaseModel"),
+    StorageClass("Dict", "builtins.dict", keyed=True),
+    StorageClass("List", "builtins.list", keyed=True),
+    StorageClass("Model", "pydantic.BaseModel", keyed=True),
     StorageClass("Integer", "builtins.int"),
     StorageClass("Text", "builtins.str"),
-    StorageClass("Config", "builtins.dict"),
-    StorageClass("Log", "builtins.list"),
-    StorageClass("TaskMetadata", "builtins.dict"),
-    StorageClass("Packages", "builtins.dict"),
+    StorageClass("Config", "builtins.dict", keyed=True),
+    StorageClass("Log", "builtins.list", keyed=True),
+    StorageClass("TaskMetadata", "builtins.dict", keyed=True),
+    StorageClass("Packages", "builtins.dict", keyed=True),
+    StorageClass("Provenance", "skybutler.model.provenance.FileProvenance", keyed=True),
     StorageClass("Figure", "matplotlib.figure.Figure"),
     StorageClass("Drawing", "matplotlib.figure.Figure"),
     StorageClass("Defects", f"{_IMAGING}.Defects"),

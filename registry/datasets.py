@@ -214,7 +214,9 @@ class Datasets:
             A dataset's type is registered with other dimensions.
         """
         try:
-            self._registry.in_operation(self._database.retry, lambda: self._insert(items, shared, headers or {}, dates or {}))
+            self._registry.in_operation(
+                self._database.retry, lambda: self._insert(items, shared, headers or {}, dates or {})
+            )
         except Exception as error:
             if _is_integrity_error(error):  # what was inserted before it failed is undone by now
                 self._explain(items, error)

@@ -151,7 +151,7 @@ class Datastore(FileIntake, FileFetching):
         if compression is not None and chosen.name == "fits":
             chosen = chosen.compressing(compression)
         chosen.check(obj, storage_class)
-        provenance = FileProvenance.of(ref, made).to_json()
+        provenance = FileProvenance.of(ref, made).to_dict()
         path, (size, checksum) = self._named(
             ref,
             chosen.suffix,

@@ -63,7 +63,7 @@ def _of_parquet(path: Path) -> FileProvenance | None:
         raise FileFormatError(f"{path} is not a Parquet file that can be read: {error}") from error
     said: Any = json.loads(metadata.get(b"skybutler", b"{}"))
     if "id" in said:
-        return FileProvenance.from_json(said)
+        return FileProvenance.from_dict(said)
     if b"LSST.BUTLER." in (header := metadata.get(b"table_meta_yaml", b"")):
         from .formatters.astropy_header import astropy_header
 

@@ -36,7 +36,7 @@ _BY_STORAGE_CLASS = {
     **dict.fromkeys(("Exposure", "MaskedImage", "Image", "Mask", "Header"), "fits"),
     **dict.fromkeys(("Wcs", "Psf", "PhotoCalib", "Background", "BackgroundList", "ApCorrMap", "Polygon"), "fits"),
     **dict.fromkeys(("Dict", "List", "Model", "Integer", "Config", "Log", "TaskMetadata", "Packages"), "json"),
-    **dict.fromkeys(("VisitInfo", "Filter", "Detector", "Camera"), "json"),
+    **dict.fromkeys(("Provenance", "VisitInfo", "Filter", "Detector", "Camera"), "json"),
     "Text": "text",
     "Figure": "figure",
     "Drawing": "svg",

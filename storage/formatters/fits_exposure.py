@@ -190,7 +190,7 @@ def _provenance_cards(provenance: Mapping[str, Any]) -> list[CardTuple]:
     if not provenance:
         return []
     cards: list[CardTuple] = []
-    for key, value in FileProvenance.from_json(provenance).to_pairs(" ").items():
+    for key, value in FileProvenance.from_dict(provenance).to_pairs(" ").items():
         plain = value if isinstance(value, int) else value.encode("ascii", "backslashreplace").decode().rstrip()
         with suppress(ValueError):  # a dimension of one's own may have a name, or a value, that no card holds
             card_text(key, plain)

@@ -117,7 +117,8 @@ def _part(data: Any, component: str, storage_class: "StorageClass") -> Any:
         return data[component]
     if isinstance(data, list) and component.isdecimal() and int(component) < len(data):
         return data[int(component)]
-    known = list(data) if isinstance(data, dict) else [str(number) for number in range(len(data))][:20]
+    count = len(data) if isinstance(data, list) else 0
+    known = list(data) if isinstance(data, dict) else [str(number) for number in range(count)][:20]
     raise no_component(component, known, storage_class)
 
 

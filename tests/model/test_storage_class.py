@@ -35,18 +35,19 @@ def test_an_object_that_none_keeps_is_refused():
 
 def test_a_component_is_of_a_class_of_its_own():
     exposure = storage_class("Exposure")
-    assert exposure.component("wcs") == "Wcs"
-    assert storage_class("DataFrame").component("columns") == "List"
+    assert exposure.components["wcs"] == "Wcs"
+    assert storage_class("DataFrame").components["columns"] == "List"
+    exposure.check_component("wcs")
     with pytest.raises(StorageClassError, match=r"no component 'wsc'\. Did you mean 'wcs'"):
-        exposure.component("wsc")
+        exposure.check_component("wsc")
     with pytest.raises(StorageClassError, match="It has: none"):
-        storage_class("Dict").component("a")
+        storage_class("Text").check_component("a")
 
 
 def test_every_component_names_a_class_that_exists():
     for each in storage_classes():
         for component in each.components:
-            assert storage_class(each.component(component)).name
+            assert storage_class(each.components[component]).name
 
 
 def test_an_object_of_another_type_is_refused_by_its_name():
