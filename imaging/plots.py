@@ -43,6 +43,7 @@ _BAR = 0.7
 _CIRCLES = 16_000.0
 """Area of all circles around sources together, square points: thousands are not to hide the picture."""
 _SOURCES = "#ffe600"
+_NOT_FINITE = "#660000"
 
 
 class _StretchNorm(Normalize):
@@ -60,7 +61,7 @@ class _StretchNorm(Normalize):
 
 
 def plot_image(image: Image, ax: Axes | None = None, stretch: str = "asinh") -> Axes:
-    """Draw the pixels in grey, in a new figure with a bar that tells their values; those that are not finite are red.
+    """Draw the pixels in grey, in a new figure with a bar of their values; those that are not finite are dark red.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def plot_masked_image(
 ) -> Axes:
     """Draw the pixels and the mask over them; see `plot_image` and `plot_mask`."""
     ax = plot_image(masked.image, ax, stretch)
-    _legend(ax, _draw_mask(ax, masked.mask, planes, opaque=False))
+    _legend(ax, [*_draw_mask(ax, masked.mask, planes, opaque=False), *_not_finite(masked.image)])
     _frame(ax, masked.bbox)
     return ax
 
@@ -166,7 +167,7 @@ def plot_exposure(
     """
     positions = None if catalog is None else _positions(exposure, catalog)
     ax = _plot_pixels(exposure.image, ax, stretch, str(exposure.metadata.get("BUNIT") or "value"))
-    handles = _draw_mask(ax, exposure.mask, planes, opaque=False)
+    handles = [*_draw_mask(ax, exposure.mask, planes, opaque=False), *_not_finite(exposure.image)]
     if grid and exposure.wcs is not None and exposure.bbox.area:
         draw_sky_grid(ax, exposure.wcs, exposure.bbox)
     if positions is not None:
@@ -239,7 +240,9 @@ def _axes(ax: Axes | None, box: Box2I, below: float = 0.0) -> Axes:
         return ax
     wide = min(max(box.width / max(box.height, 1), 0.4), 2.5)
     # room for a legend beside it: were the width too small, the layout would cut off what stands around the picture
-    return _new_axes((6.0 * wide + 3.2, 6.5 + below) if wide < 1 else (9.2, 6.0 / wide + 0.5 + below))
+    made = _new_axes((6.0 * wide + 3.2, 6.5 + below) if wide < 1 else (9.2, 6.0 / wide + 0.5 + below))
+    made.locator_params(integer=True)
+    return made
 
 
 def _new_axes(size: tuple[float, float]) -> Axes:
@@ -273,7 +276,7 @@ def _plot_pixels(image: Image, ax: Axes | None, stretch: str, label: str) -> Axe
         pixels,
         origin="lower",
         extent=(box.min_x - 0.5, box.max_x + 0.5, box.min_y - 0.5, box.max_y + 0.5),
-        cmap=colormaps["gray"].with_extremes(bad="#aa0000"),
+        cmap=colormaps["gray"].with_extremes(bad=_NOT_FINITE),
         norm=_StretchNorm(scale),
     )
     if is_new:
@@ -316,6 +319,12 @@ def _draw_mask(ax: Axes, mask: Mask, names: str | Iterable[str] | None, *, opaqu
     return [
         Patch(color=colour, label=f"{name} {_percent(report[name].percent)}") for name, colour in planes.colours.items()
     ]
+
+
+def _not_finite(image: Image) -> list[Any]:
+    """Return what a legend says of pixels that are not finite; nothing where all are."""
+    count = image.array.size - int(np.count_nonzero(np.isfinite(image.array)))
+    return [Patch(color=_NOT_FINITE, label=f"not finite {_percent(100 * count / image.array.size)}")] if count else []
 
 
 def _percent(percent: float) -> str:

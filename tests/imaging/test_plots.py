@@ -71,7 +71,7 @@ def test_a_plot_has_the_pixels_the_mask_and_the_sources(exposure, ax):
     exposure.visit_info = VisitInfo(id=17, object="M13")
     assert exposure.plot(catalog_of([110.0, 120.0], [60.0, 70.0]), ax=ax) is ax
     assert [image.get_extent() for image in ax.images] == [[99.5, 139.5, 49.5, 79.5]] * 2
-    assert legend(ax) == ["SAT 0.3 %", "2 sources"]
+    assert legend(ax) == ["SAT 0.3 %", "not finite 0.08 %", "2 sources"]
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[110, 60], [120, 70]])
     assert ax.get_title() == "M13, visit 17, sdss_r (r)"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x [pixel]", "y [pixel]")
@@ -94,7 +94,7 @@ def test_pixels_are_seen_where_they_are_and_the_bad_in_red(ax):
     Image(pixels, (1000, 500)).plot(ax=ax, stretch="zscale")
     assert colour_at(ax, 1003, 517) == [255, 255, 255]
     assert colour_at(ax, 1003, 502) == [0, 0, 0]
-    assert colour_at(ax, 1012, 502) == [170, 0, 0]
+    assert colour_at(ax, 1012, 502) == [0x66, 0, 0]
 
 
 def test_the_cursor_shows_the_values_of_pixels(exposure, ax):
@@ -119,9 +119,11 @@ def test_a_mask_is_seen_in_the_colours_of_its_planes(ax):
 
 def test_only_the_planes_asked_for_are_drawn(exposure, ax):
     exposure.mask[100:140, 50:51] = "EDGE"
-    assert legend(exposure.plot(ax=ax, planes="EDGE")) == ["EDGE 3.3 %"]
+    assert legend(exposure.plot(ax=ax, planes="EDGE")) == ["EDGE 3.3 %", "not finite 0.08 %"]
     bare = exposure.plot(ax=Figure().subplots(), planes=())
-    assert bare.get_legend() is None
+    assert legend(bare) == ["not finite 0.08 %"]
+    exposure.image.array[3, 4] = 100.0
+    assert exposure.plot(ax=Figure().subplots(), planes=()).get_legend() is None
     assert len(bare.images) == 1
     with pytest.raises(ValueError, match="no mask plane 'EDG'"):
         exposure.plot(ax=ax, planes=["EDG"])
@@ -141,7 +143,7 @@ def test_a_single_flagged_pixel_of_a_large_mask_is_seen(ax):
 def test_a_masked_image_has_its_mask_over_it(exposure, ax):
     exposure.masked_image.plot(ax=ax)
     assert len(ax.images) == 2
-    assert legend(ax) == ["SAT 0.3 %"]
+    assert legend(ax) == ["SAT 0.3 %", "not finite 0.08 %"]
 
 
 @pytest.mark.parametrize("flip", [1, -1])
@@ -291,6 +293,24 @@ for plot in (image.plot, lambda: SourceCatalog().plot("id", "id")):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["Plots need matplotlib: pip install 'skybutler[plots]'."] * 2
+
+
+def test_only_sources_within_the_picture_are_drawn_and_counted(ax):
+    sky = {"coord_ra": np.radians([150.0, 150.0, 150.2]), "coord_dec": np.radians([2.0, 2.001, 2.0])}
+    wcs = Wcs.make_tan((110, 60), (150.0, 2.0), np.array([[-1e-4, 0], [0, 1e-4]]))
+    part = Exposure(MaskedImage.full(BOX, (1.0, 0, 2.0)), wcs=wcs)
+    part.plot(SourceCatalog(columns=sky), ax=ax)
+    assert legend(ax) == ["2 sources"]
+
+
+def test_a_new_picture_tells_values_and_their_unit(exposure):
+    from matplotlib import pyplot
+
+    exposure.metadata["BUNIT"] = "adu"
+    for stretch in ("asinh", "zscale"):
+        figure = exposure.plot(stretch=stretch).figure
+        assert [ax.get_xlabel() for ax in figure.axes] == ["x [pixel]", f"adu ({stretch})"]
+        pyplot.close(figure)
 
 
 def test_a_real_stamp_of_hsc(shared_data, ax):
