@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .schema import *  # noqa: F403
     from .source_record import SourceRecord as SourceRecord
     from .spans import *  # noqa: F403
+    from .spatial_function import PolynomialFunction2D as PolynomialFunction2D
     from .spatial_kernel import *  # noqa: F403
     from .stack import *  # noqa: F403
     from .statistics import *  # noqa: F403
@@ -96,7 +97,8 @@ _EXPORTS = {
     "detector": ("Amplifier", "Camera", "Detector"),
     "wcs": ("Wcs",),
     "convolution": ("ConvolutionControl", "convolve"),
-    "spatial_kernel": ("LinearCombinationKernel", "PolynomialFunction2D"),
+    "spatial_function": ("PolynomialFunction2D",),
+    "spatial_kernel": ("LinearCombinationKernel",),
     "warp": ("WarpingControl", "warp_exposure", "warp_image"),
     "psf": ("EmpiricalPsf", "GaussianPsf", "Psf", "Quadrupole"),
     "chebyshev": ("ChebyshevField",),

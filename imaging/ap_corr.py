@@ -42,6 +42,13 @@ class ApCorrMap(LsstNames, Mapping[str, ChebyshevField]):
     def __len__(self) -> int:
         return len(self._fields)
 
+    def __imul__(self, factor: float) -> Self:
+        self._fields = {name: field * factor for name, field in self._fields.items()}
+        return self
+
+    def __itruediv__(self, divisor: float) -> Self:
+        return self.__imul__(1.0 / divisor)
+
     def __repr__(self) -> str:
         more = len(self) - _SHOWN
         return f"ApCorrMap({', '.join([*list(self)[:_SHOWN], *([f'… {more} more'] if more > 0 else [])])})"

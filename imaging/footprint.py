@@ -190,6 +190,21 @@ class HeavyFootprint(Footprint):
         for plane, line in zip(target.arrays, (self.image, self.mask, self.variance), strict=True):
             plane[where] = line[inside]
 
+    def summed_with(self, other: "HeavyFootprint") -> "HeavyFootprint":
+        """Return the pixels and peaks of both, with the sums of values and variances, and the OR of masks."""
+        merged = self.merged_with(other)
+        kinds = [np.result_type(getattr(self, name), getattr(other, name)) for name in ("image", "mask", "variance")]
+        lines = [np.zeros(merged.area, kind) for kind in kinds]
+        box = merged.bbox
+        places = np.zeros((box.height, box.width), np.intp)
+        places[merged.spans.indices(box.min)] = np.arange(merged.area)
+        for heavy in (self, other):
+            where = places[heavy.spans.indices(box.min)]
+            lines[0][where] += heavy.image
+            lines[1][where] |= heavy.mask
+            lines[2][where] += heavy.variance
+        return HeavyFootprint(merged, *lines)
+
     def dot(self, other: "HeavyFootprint") -> float:
         """Return the sum of the products of the values where both have some."""
         box = self.bbox.clipped_to(other.bbox)

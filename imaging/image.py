@@ -1,4 +1,8 @@
-"""Images: one plane of numbers, with in-place arithmetic."""
+"""Images: one plane of numbers, with in-place arithmetic.
+
+What they are combined with is another image or an array, a number, or a function of the position (a polynomial, a
+Chebyshev field), which is taken at each pixel's PARENT coordinates.
+"""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Never, Self
@@ -10,6 +14,7 @@ from . import kernels
 from .describe import Part
 from .geometry import Box2I, Extent2I, Point2I
 from .plane import Plane, as_box
+from .spatial_function import is_spatial_function, values_in_strips
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,6 +99,10 @@ class Image(Plane):
         return self._operate(kernels.DIVIDES, other)
 
     def _operate(self, arithmetic: kernels.Arithmetic, other: Any, factor: float | None = None) -> Self:
+        if is_spatial_function(other):
+            for strip, values in values_in_strips(other, self.bbox):
+                self[strip]._operate(arithmetic, values, factor)
+            return self
         right = operand_pixels(other, self)
         kernels.require_castable(arithmetic, self.dtype, right, scaled=factor is not None)
         if isinstance(right, np.ndarray):

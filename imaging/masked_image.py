@@ -33,6 +33,7 @@ from .mask import Mask
 from .mask_schema import MaskSchema
 from .placed import Placed
 from .plane import Plane, as_box, locate
+from .spatial_function import is_spatial_function, values_in_strips
 
 if TYPE_CHECKING:
     from astropy.nddata import NDData, NDDataArray
@@ -260,6 +261,10 @@ class MaskedImage(Described, Placed):
 
     def _operate(self, arithmetic: kernels.Arithmetic, other: Any, factor: float | None = None) -> Self:
         """Validate everything, make operands safe that share memory, then let the kernel change the three planes."""
+        if is_spatial_function(other):
+            for strip, values in values_in_strips(other, self.bbox):
+                self[strip]._operate(arithmetic, values, factor)
+            return self
         image, mask, variance = self.arrays
         masked = other if isinstance(other, MaskedImage) else None
         right = operand_pixels(masked._image if masked else other, self._image)

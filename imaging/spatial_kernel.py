@@ -1,8 +1,7 @@
 """Convolution kernels that vary over an image: sums of fixed ones, by factors that are functions of the position."""
 
-import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,52 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..model.lsst_names import LsstNames
 from .geometry import Extent2I, Point2D, Point2I
 from .image import Image
+from .spatial_function import SpatialFunction
 
-__all__ = ["LinearCombinationKernel", "PolynomialFunction2D"]
+__all__ = ["LinearCombinationKernel"]
 
 Floats = NDArray[np.float64]
-
-
-class SpatialFunction(Protocol):
-    """A number that varies over an image: a `PolynomialFunction2D`, a `ChebyshevField`, or one's own."""
-
-    def evaluate(self, x: ArrayLike, y: ArrayLike) -> Any:
-        """Return the number at parent pixels, of their shape."""
-        ...
-
-
-class PolynomialFunction2D(LsstNames):
-    """A polynomial ``c0 + c1 x + c2 y + c3 x² + c4 xy + c5 y² + c6 x³ + …`` of parent pixels, in LSST's order of terms.
-
-    Parameters
-    ----------
-    coefficients
-        1, 3, 6, 10 … of them, for orders 0, 1, 2, 3 ….
-
-    Raises
-    ------
-    ValueError
-        If there is another number of coefficients.
-    """
-
-    def __init__(self, coefficients: ArrayLike) -> None:
-        self.coefficients: Floats = np.array(coefficients, dtype=np.float64)
-        count = self.coefficients.size
-        self.order = (math.isqrt(8 * count + 1) - 3) // 2
-        if self.coefficients.ndim != 1 or (self.order + 1) * (self.order + 2) != 2 * count:
-            raise ValueError(
-                f"A polynomial in x and y has 1, 3, 6, 10 … coefficients, not an array of {self.coefficients.shape}."
-            )
-
-    def evaluate(self, x: ArrayLike, y: ArrayLike) -> Any:
-        """Return the polynomial at parent pixels: a number, or an array of the shape that x and y have together."""
-        column, row = np.asarray(x, np.float64), np.asarray(y, np.float64)
-        powers = [(degree - j, j) for degree in range(self.order + 1) for j in range(degree + 1)]
-        value = sum(c * column**i * row**j for c, (i, j) in zip(self.coefficients, powers, strict=True))
-        return float(value) if np.ndim(value) == 0 else value
-
-    def __repr__(self) -> str:
-        return f"PolynomialFunction2D({self.coefficients.tolist()})"
 
 
 class LinearCombinationKernel(LsstNames):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from skybutler.imaging import (
+    ApCorrMap,
     BackgroundControl,
     Box2I,
     ChebyshevField,
@@ -145,6 +146,14 @@ MODELS = {
         near(10),
     ),
     "fields are scaled": (lambda: (ChebyshevField(box(0, 0, 10, 10), [[1.0, 2]]) * 3).coefficients.tolist(), [[3, 6]]),
+    "corrections are scaled": (
+        lambda: done(
+            ApCorrMap({"a": ChebyshevField(box(0, 0, 9, 9), [[6.0]])}),
+            lambda a: a.__imul__(2.0),
+            lambda a: a.__itruediv__(3.0),
+        )["a"].mean(),
+        near(4),
+    ),
     "a count is worth": (lambda: CALIB.instFluxToNanojansky(1000.0), near(1)),
     "one nanojansky in magnitudes": (lambda: CALIB.instFluxToMagnitude(1000.0), near(31.4, abs=1e-6)),
     "575.44 of them": (lambda: CALIB.instFluxToMagnitude(575440.0), near(24.5, abs=1e-5)),

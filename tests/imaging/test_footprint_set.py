@@ -185,3 +185,19 @@ def test_a_mask_is_not_searched_for_values():
         FootprintSet.detect(Mask.full((3, 3)), 1.0)
     with pytest.raises(ValueError, match="no mask in which"):
         FootprintSet.detect(Image.full((3, 3)), 1.0, plane="DETECTED")
+
+
+def test_heavy_footprints_are_summed():
+    image = MaskedImage(np.arange(25.0).reshape(5, 5), np.ones((5, 5), "int32"), np.full((5, 5), 2.0))
+    left = HeavyFootprint.from_image(Footprint(Box2I(Point2I(0, 0), Extent2I(3, 2)), [Peak(1, 1, 6.0)]), image)
+    right = HeavyFootprint.from_image(Footprint(Box2I(Point2I(2, 1), Extent2I(2, 2))), image)
+    right.mask[:] = 4
+    both = left.summed_with(right)
+    assert (both.area, both.peaks) == (6 + 4 - 1, left.peaks)
+    target = MaskedImage.full((5, 5), dtype="float64")
+    both.insert(target)
+    assert target[2, 1] == (14, 5, 4)
+    assert target[0, 0] == (0, 1, 2)
+    assert target[3, 2] == (13, 4, 2)
+    assert target[4, 4] == (0, 0, 0)
+    assert both == right.summed_with(left)

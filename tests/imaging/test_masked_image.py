@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from skybutler.imaging import (
     LOCAL,
     Box2I,
+    ChebyshevField,
     Extent2I,
     Image,
     Mask,
     MaskedImage,
     MaskSchema,
     Point2I,
+    PolynomialFunction2D,
     blocks,
     compiled,
     kernels,
@@ -438,3 +440,23 @@ def test_planes_are_of_their_kind_and_sizes_are_no_pixels():
         MaskedImage(image, None, Mask.full(Extent2I(2, 2)))
     with pytest.raises(TypeError, match=r"MaskedImage.full\(Box2I"):
         MaskedImage(image.bbox)
+
+
+def test_functions_of_the_position_are_taken_at_parent_pixels():
+    """As afw's test adds a polynomial of order 2 with the coefficients 0, 1, 2 and so on."""
+    polynomial = PolynomialFunction2D(range(6))
+    image = MaskedImage(Image.full(Box2I(Point2I(10, 20), Extent2I(5, 4)), 100.0, dtype="float64"))
+    image.variance.array[...] = 2.0
+    image += polynomial
+    assert image[12, 23] == (100 + 12 + 2 * 23 + 3 * 12**2 + 4 * 12 * 23 + 5 * 23**2, 0, 2)
+    image -= polynomial
+    assert np.all(image.image.array == 100)
+    image *= polynomial
+    value = polynomial.evaluate(14, 20)
+    assert image[14, 20] == (100 * value, 0, 2 * value**2)
+    image.image.scaled_divides(2.0, ChebyshevField(image.bbox, [[50.0]]))
+    assert image.image[14, 20] == value
+    counts = Image.full((3, 3), 1, dtype="int32")
+    with pytest.raises(TypeError, match="astype"):
+        counts += polynomial
+    assert counts.array.sum() == 9
