@@ -130,7 +130,8 @@ class FootprintSet(LsstNames):
         plane
             A plane to set in the masked image's mask inside of all footprints; added where there is none.
         set_peaks
-            Whether to find peaks: pixels that no neighbour surpasses, so that a plateau has as many as pixels.
+            Whether to find peaks: pixels that no neighbour surpasses, so that a plateau has as many as pixels. Pixels
+            upon the edge of the image are none, unless a footprint has no other: then its brightest is.
 
         Returns
         -------
@@ -255,7 +256,10 @@ def _detected(
         return found
 
     spans = Spans.from_rows(region, inside)
-    return _connected(spans, peaks, min_area, bright if threshold.include_multiplier > 1.0 else None)
+    found = _connected(spans, peaks, min_area, bright if threshold.include_multiplier > 1.0 else None)
+    if not set_peaks:
+        return found
+    return [one if one.peaks else Footprint(one.spans, [_brightest(one.spans, pixels, sign, region)]) for one in found]
 
 
 def _signed(pixels: NDArray[Any], sign: int) -> NDArray[Any]:
@@ -289,15 +293,26 @@ def _connected(
 
 
 def _peaks(pixels: NDArray[Any], inside: NDArray[np.bool_], first: int, sign: int, region: Box2I) -> list[Peak]:
-    """Return the pixels inside, in the rows from one on, that no neighbour surpasses; of equal ones, each."""
+    """Return the pixels inside, in the rows from one on, that no neighbour surpasses; of equal ones, each.
+
+    Pixels upon the edge of the image, of which not all neighbours are known, are none.
+    """
     height, width = pixels.shape
     y, x = np.nonzero(inside)
     y += first
+    whole = (y > 0) & (y < height - 1) & (x > 0) & (x < width - 1)
+    y, x = y[whole], x[whole]
     value = _signed(pixels[y, x], sign)
     highest = np.ones(y.size, bool)
     for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
-        there = (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
-        neighbour = _signed(pixels[np.where(there, y + dy, y), np.where(there, x + dx, x)], sign)
-        highest &= ~(there & (neighbour > value))
+        highest &= ~(_signed(pixels[y + dy, x + dx], sign) > value)
     chosen = zip(x[highest].tolist(), y[highest].tolist(), value[highest].tolist(), strict=True)
     return [Peak(column + region.min_x, row + region.min_y, float(sign * found)) for column, row, found in chosen]
+
+
+def _brightest(spans: Spans, pixels: NDArray[Any], sign: int, region: Box2I) -> Peak:
+    """Return the one pixel that is the peak of a footprint without one inside of the image."""
+    y, x = spans.indices(region.min)
+    value = _signed(pixels[y, x], sign)
+    place = int(np.argmax(value))
+    return Peak(int(x[place]) + region.min_x, int(y[place]) + region.min_y, float(sign * value[place]))

@@ -99,8 +99,29 @@ def test_peaks_are_sorted_by_brightness():
     (found,) = FootprintSet.detect(image, 1.0)
     values = [(peak.x, peak.y, peak.value) for peak in found.peaks]
     assert values[:3] == [(104, 202, 9.0), (107, 201, 7.0), (102, 202, 5.0)]
-    (flat,) = FootprintSet.detect(Image.full((3, 2), 4.0), 4.0)
-    assert flat.peaks == tuple(Peak(x, y, 4.0) for y in (0, 1) for x in (0, 1, 2))
+    (flat,) = FootprintSet.detect(Image.full((5, 4), 4.0), 4.0)
+    assert flat.peaks == tuple(Peak(x, y, 4.0) for y in (1, 2) for x in (1, 2, 3))
+
+
+def test_upon_the_edge_of_the_image_a_footprint_has_one_peak():
+    """The sources of afw's test of peaks, on images that end with them."""
+    image = Image.full((14, 10))
+    sources = (
+        [(4, 1, 10), (3, 2, 10), (4, 2, 20), (5, 2, 10), (4, 3, 10)],
+        [(9, 7, 30), (10, 7, 29), (12, 7, 25), (10, 8, 27), (11, 8, 26)],
+        [(3, 8, 10), (4, 8, 10)],
+    )
+    for source in sources:
+        for x, y, value in source:
+            image[x, y] = value
+    peaks = {(3, 8): [(3, 8), (4, 8)], (9, 7): [(9, 7)], (4, 2): [(4, 2)]}
+    for part, third in ((image, peaks[3, 8]), (image[:, 0:9], [(3, 8)]), (image[3:14, :], [(4, 8)])):
+        found = [[tuple(peak.position) for peak in one.peaks] for one in FootprintSet.detect(part, 10.0)]
+        assert sorted(found) == sorted([peaks[4, 2], peaks[9, 7], third])
+    below = image.clone()
+    below *= -1
+    found = FootprintSet.detect(below, Threshold(10, polarity=False))
+    assert sum(len(one.peaks) for one in found) == 4
 
 
 def test_nan_is_in_no_footprint():
