@@ -64,7 +64,8 @@ class PhotoCalib(LsstNames):
     VERSION: ClassVar[int] = 1
 
     def __init__(self, mean: float, err: float = 0.0, field: ChebyshevField | None = None) -> None:
-        if isinstance(mean, ChebyshevField):
+        given: object = mean
+        if isinstance(given, ChebyshevField):
             raise TypeError("PhotoCalib takes nJy per count; PhotoCalib.from_field(field, err) makes a varying one.")
         if not (math.isfinite(mean) and mean >= 0 and math.isfinite(err) and err >= 0):
             raise ValueError(f"A calibration and its error are finite and not negative, not {mean} ± {err}.")

@@ -5,20 +5,39 @@ one selection of good pixels. A good pixel has none of the control's mask bits, 
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import IntFlag
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..model.errors import closest
 from ..model.lsst_names import LsstNames
 from .image import Image
 from .mask import Mask
 from .masked_image import MaskedImage
 from .moments import IQR_TO_STDEV, Moments, Sample, moments, quantiles, select
+from .statistics_control import (
+    ERRORS,
+    IQRANGE,
+    MAX,
+    MEAN,
+    MEANCLIP,
+    MEANSQUARE,
+    MEDIAN,
+    MIN,
+    NCLIPPED,
+    NMASKED,
+    NOTHING,
+    NPOINT,
+    ORMASK,
+    STDEV,
+    STDEVCLIP,
+    SUM,
+    VARIANCE,
+    VARIANCECLIP,
+    Property,
+    StatisticsControl,
+    string_to_statistics_property,
+)
 
 __all__ = [
     "ERRORS",
@@ -47,99 +66,8 @@ __all__ = [
 ]
 
 
-class Property(IntFlag):
-    """What can be computed; combine with ``|``. The values are those of LSST's afw."""
-
-    NOTHING = 0
-    ERRORS = 0x1
-    NPOINT = 0x2
-    MEAN = 0x4
-    STDEV = 0x8
-    VARIANCE = 0x10
-    MEDIAN = 0x20
-    IQRANGE = 0x40
-    MEANCLIP = 0x80
-    STDEVCLIP = 0x100
-    VARIANCECLIP = 0x200
-    MIN = 0x400
-    MAX = 0x800
-    SUM = 0x1000
-    MEANSQUARE = 0x2000
-    ORMASK = 0x4000
-    NCLIPPED = 0x8000
-    NMASKED = 0x10000
-
-
-NOTHING = Property.NOTHING
-ERRORS = Property.ERRORS
-NPOINT = Property.NPOINT
-MEAN = Property.MEAN
-STDEV = Property.STDEV
-VARIANCE = Property.VARIANCE
-MEDIAN = Property.MEDIAN
-IQRANGE = Property.IQRANGE
-MEANCLIP = Property.MEANCLIP
-STDEVCLIP = Property.STDEVCLIP
-VARIANCECLIP = Property.VARIANCECLIP
-MIN = Property.MIN
-MAX = Property.MAX
-SUM = Property.SUM
-MEANSQUARE = Property.MEANSQUARE
-ORMASK = Property.ORMASK
-NCLIPPED = Property.NCLIPPED
-NMASKED = Property.NMASKED
-
 _CLIPPED = MEANCLIP | STDEVCLIP | VARIANCECLIP | NCLIPPED
 _UNCLIPPED = MEAN | STDEV | VARIANCE | MEANSQUARE
-
-
-def string_to_statistics_property(name: str) -> Property:
-    """Return the property of a name, such as ``"MEANCLIP"``; ValueError where there is none."""
-    try:
-        return Property[name]
-    except KeyError:
-        raise ValueError(f"no statistics property {name!r}.{closest(name, Property.__members__)}") from None
-
-
-@dataclass
-class StatisticsControl(LsstNames):
-    """How statistics are computed."""
-
-    num_sigma_clip: float = 3.0
-    """Half-width of the clipping, in standard deviations."""
-    num_iter: int = 3
-    """Passes of clipping; the first is centred on the median, later ones on the clipped mean."""
-    and_mask: int | str | Iterable[str] = 0
-    """A pixel with any of these bits (or planes, by name) set is left out."""
-    nan_safe: bool = True
-    """Whether NaN and infinite pixels are left out."""
-    weighted: bool | None = None
-    """Whether to weight: by what `make_statistics` is given, else by 1/variance; None: where weights are given."""
-    calc_error_from_input_variance: bool = False
-    """Whether the error of a mean comes from the variance plane, rather than from the scatter of the pixels."""
-    calc_error_mosaic_mode: bool = False
-    """Whether the error of a mean is that of a typical input, ``sqrt(Σwv/Σw)``."""
-    no_good_pixels_mask: int | str = "NO_DATA"
-    """What `statistics_stack` sets in the mask where no input was good."""
-    mask_propagation_thresholds: dict[str | int, float] = field(default_factory=dict)
-    """For `statistics_stack`: planes (or their bits) that a pixel takes over from inputs left out for their mask, where
-    these have more than such a fraction of all weight."""
-
-    def set_mask_propagation_threshold(self, plane: str | int, fraction: float) -> None:
-        """Set from which fraction of the weight on a plane of inputs that were left out is taken over."""
-        self.mask_propagation_thresholds[plane] = fraction
-
-    def __post_init__(self) -> None:
-        self.check()
-
-    def check(self) -> None:
-        """Raise ValueError where values make no sense, alone or together."""
-        if not self.num_sigma_clip > 0:
-            raise ValueError(f"num_sigma_clip must be more than 0, not {self.num_sigma_clip}")
-        if self.num_iter < 1:
-            raise ValueError(f"num_iter must be 1 or more, not {self.num_iter}")
-        if self.calc_error_from_input_variance and self.calc_error_mosaic_mode:
-            raise ValueError("errors come from the input variance or in mosaic mode, not both")
 
 
 class Statistics(LsstNames):
@@ -177,6 +105,11 @@ class Statistics(LsstNames):
 
     __getitem__ = value
 
+    @property
+    def or_mask(self) -> int:
+        """The OR of the masks of the pixels used, which ORMASK asks for."""
+        return int(self.value(ORMASK))
+
     def _asked(self) -> str:
         return ", ".join(str(which.name) for which in self._results) or "nothing"
 
@@ -184,6 +117,7 @@ class Statistics(LsstNames):
         return f"Statistics({', '.join(f'{which.name}={value:.6g}' for which, (value, _) in self._results.items())})"
 
 
+@overload
 def make_statistics(
     what: MaskedImage | Image | Mask | ArrayLike,
     flags: Property | int,
@@ -191,7 +125,16 @@ def make_statistics(
     *,
     mask: Mask | None = None,
     weights: Image | ArrayLike | None = None,
-) -> Statistics:
+) -> Statistics: ...
+@overload
+def make_statistics(
+    what: MaskedImage | Image | ArrayLike,
+    beside: Mask | Image | ArrayLike,
+    flags: Property | int,
+    control: StatisticsControl | None = None,
+    /,
+) -> Statistics: ...
+def make_statistics(what: Any, *given: Any, **named: Any) -> Statistics:
     """Compute statistics of pixels.
 
     Parameters
@@ -206,6 +149,8 @@ def make_statistics(
         For an image or array: its mask.
     weights
         A weight for each pixel.
+    beside
+        As LSST's code has it, the mask or the weights between the pixels and the flags.
 
     Returns
     -------
@@ -216,8 +161,27 @@ def make_statistics(
     ------
     ValueError
         If there is no pixel at all, flags are unknown or do not go with `what`, or sizes differ.
+    TypeError
+        If the flags are no properties.
     """
+    if given and not isinstance(given[0], int | np.integer | str):
+        named["mask" if isinstance(given[0], Mask) else "weights"] = given[0]
+        given = given[1:]
+    return _make_statistics(what, *given, **named)
+
+
+def _make_statistics(
+    what: Any,
+    flags: Property | int,
+    control: StatisticsControl | None = None,
+    *,
+    mask: Mask | None = None,
+    weights: Image | ArrayLike | None = None,
+) -> Statistics:
+    """Compute statistics of pixels, of whatever `make_statistics` was given."""
     control = control or StatisticsControl()
+    if not isinstance(control, StatisticsControl):
+        raise TypeError(f"the control is a StatisticsControl, not {control!r}; write mask= and weights= for these")
     control.check()
     asked = _checked_flags(flags)
     variance: NDArray[Any] | None = None
@@ -258,6 +222,10 @@ def make_statistics(
 
 def _checked_flags(flags: Property | int) -> Property:
     """Return flags as properties, refusing bits that mean nothing."""
+    if not isinstance(flags, int | np.integer):
+        raise TypeError(
+            f"flags are properties, such as MEAN | STDEV, not {flags!r}; string_to_statistics_property(name) gives one"
+        )
     every = 0
     for member in Property:
         every |= member.value

@@ -1,6 +1,7 @@
 """Statistics: exact numbers, and what numpy says on the same pixels."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -294,3 +295,44 @@ def test_bits_that_pixels_do_not_have_select_nothing(dtype, and_mask, good):
     assert make_statistics(image, NPOINT, control, mask=mask)[NPOINT] == good
     stacked = statistics_stack([MaskedImage(image, mask)] * 2, NPOINT, control)
     assert (stacked.image.array == 2).sum() == good
+
+
+def test_masks_and_weights_may_stand_before_the_flags_as_in_lsst():
+    image = Image(np.array([[1.0, 2.0], [3.0, 40.0]]))
+    mask = Mask.full(image.bbox)
+    mask[1, 1] = "SAT"
+    control = StatisticsControl(and_mask="SAT")
+    assert makeStatistics(image, mask, MEAN, control)[MEAN] == 2.0
+    assert makeStatistics(image, mask, ORMASK).getOrMask() == 2
+    assert makeStatistics(image, mask, ORMASK, control).or_mask == 0
+    weights = Image(np.array([[1.0, 1.0], [2.0, 0.0]]))
+    assert makeStatistics(image, weights, MEAN)[MEAN] == 2.25
+    assert makeStatistics([1.0, 3.0], [1.0, 3.0], MEAN | SUM)[SUM] == 10.0
+    assert makeStatistics(MaskedImage(image, mask), weights, MEAN, control)[MEAN] == 2.25
+    with pytest.raises(ValueError, match="was not asked for"):
+        makeStatistics(image, MEAN).getOrMask()
+
+
+def test_flags_and_controls_of_the_wrong_kind_are_named():
+    with pytest.raises(TypeError, match=r"not 'MEAN'; string_to_statistics_property\(name\) gives one"):
+        make_statistics([1.0], "MEAN")
+    with pytest.raises(TypeError, match="the control is a StatisticsControl, not Mask"):
+        make_statistics([1.0], MEAN, Mask.full((1, 1)))
+    assert make_statistics([1.0], np.int64(MEAN))[MEAN] == 1.0
+
+
+def test_a_control_refuses_at_once_what_makes_no_sense():
+    control = StatisticsControl()
+    for name, value in (("num_iter", 0), ("numIter", 0), ("num_sigma_clip", -1), ("numSigmaClip", float("nan"))):
+        with pytest.raises(ValueError, match=r"must be"):
+            setattr(control, name, value)
+    with pytest.raises(ValueError, match="num_iter must be 1 or more, not 0"):
+        control.setNumIter(0)
+    with pytest.raises(AttributeError, match="num_sigma_clp"):
+        control.num_sigma_clp = 2.0
+    control.setNumSigmaClip(2.5)
+    assert (control.num_sigma_clip, control.num_iter) == (2.5, 3)
+    assert control.getMaskPropagationThreshold("CR") == 1.0
+    control.setMaskPropagationThreshold("CR", 0.25)
+    assert control.getMaskPropagationThreshold("CR") == 0.25
+    assert pickle.loads(pickle.dumps(control)) == control
