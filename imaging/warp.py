@@ -192,11 +192,13 @@ def _warp_block(
 
 def _quarters(block: Block) -> list[Block]:
     """Return the quarters of a block of which each side is longer than one pixel."""
-    halves = []
-    for side in block:
-        middle = (side.start + side.stop) // 2
-        halves.append((slice(side.start, middle), slice(middle, side.stop)))
-    return list(product(*halves))
+    rows, columns = block
+    return [(half, other) for half in _halves(rows) for other in _halves(columns)]
+
+
+def _halves(side: slice) -> tuple[slice, slice]:
+    middle = (side.start + side.stop) // 2
+    return slice(side.start, middle), slice(middle, side.stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,7 @@ class _Taps:
     @property
     def span(self) -> int:
         """How many pixels there are from the first neighbour of all to the last."""
-        return int(self.first.max()) + self.weights.shape[1] - self.lowest
+        return int(self.first.max() + self.weights.shape[1]) - self.lowest
 
     def pixels(self, size: int) -> NDArray[np.intp]:
         """Return all of these; what is beyond the image, which has no weight, as its first or last pixel."""
