@@ -57,6 +57,9 @@ class Interpolate(LsstNames):
         found = self._steps(at) if self._curve is None else self._smooth(self._curve, at)
         return float(found) if found.ndim == 0 else found
 
+    def __repr__(self) -> str:
+        return f"Interpolate({self.style} through {len(self.x)} points)"
+
     def _steps(self, at: Floats) -> Floats:
         """Return the mean of the two points that a position lies between; upon a point, that of it and the next."""
         ends = np.concatenate([self.y[:1], self.y, self.y[-1:]])
