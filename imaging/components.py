@@ -7,7 +7,8 @@ values and arrays and back (`Component.pack`, `Component.unpack`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Self, TypeVar, overload
+from operator import index
+from typing import Any, Generic, Self, SupportsIndex, TypeVar, overload
 
 from ..model.lsst_names import LsstNames
 from .ap_corr import ApCorrMap
@@ -87,11 +88,14 @@ class Component(Generic[T]):
             )
         return self._unpack(content)
 
-    def check(self, value: object) -> None:
-        """Raise TypeError unless a value is None or of the component's class."""
-        if value is not None and not isinstance(value, self.kinds):
-            wanted = " or ".join(kind.__name__ for kind in self.kinds)
-            raise TypeError(f"exposure.{self.name} takes {wanted} or None, not {type(value).__name__}.")
+    def checked(self, value: Any) -> Any:
+        """Return a value, an integer of numpy as an int; TypeError unless it is None or of the component's class."""
+        if int in self.kinds and isinstance(value, SupportsIndex) and not isinstance(value, bool):
+            return index(value)
+        if value is None or (isinstance(value, self.kinds) and not isinstance(value, bool)):
+            return value
+        wanted = " or ".join(kind.__name__ for kind in self.kinds)
+        raise TypeError(f"exposure.{self.name} takes {wanted} or None, not {type(value).__name__}.")
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -104,7 +108,7 @@ class Component(Generic[T]):
         return self if exposure is None else exposure._components.get(self.name)
 
     def __set__(self, exposure: ExposureComponents, value: T | None) -> None:
-        self.check(value)
+        value = self.checked(value)
         if value is None:
             exposure._components.pop(self.name, None)
         else:
@@ -117,6 +121,8 @@ def _unpack_background(content: Mapping[str, Any]) -> Background | BackgroundLis
 
 class ExposureComponents(LsstNames):
     """The components of an exposure, as attributes."""
+
+    __slots__ = ("_components",)
 
     _components: dict[str, Any]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .components import COMPONENTS, ExposureComponents
 from .describe import Described, Part
-from .geometry import Box2I, Extent2I, Point2D, Point2I
+from .geometry import Box2D, Box2I, Extent2I, Point2D, Point2I
 from .header import Header
 from .image import Image
 from .mask import Mask, pixel_type
@@ -22,9 +22,11 @@ from .placed import Placed
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from astropy.nddata import CCDData
-    from astropy.units import UnitBase
+    from astropy.units import Quantity, UnitBase
+    from lsst.sphgeom import ConvexPolygon
     from matplotlib.axes import Axes
 
+    from .ap_corr import ApCorrMap
     from .catalog import SourceCatalog
     from .wcs import Wcs
 
@@ -56,6 +58,8 @@ class Exposure(Described, ExposureComponents, Placed):
     TypeError
         If a component is unknown or of the wrong class.
     """
+
+    __slots__ = ("__weakref__", "_masked_image", "_metadata")
 
     def __init__(
         self,
@@ -91,6 +95,20 @@ class Exposure(Described, ExposureComponents, Placed):
     @calib.setter
     def calib(self, calib: PhotoCalib | None) -> None:
         self.photo_calib = calib
+
+    @property
+    def ap_corr_map(self) -> ApCorrMap | None:
+        """LSST's name of `ap_corr`."""
+        return self.ap_corr
+
+    @ap_corr_map.setter
+    def ap_corr_map(self, corrections: ApCorrMap | None) -> None:
+        self.ap_corr = corrections
+
+    @property
+    def info(self) -> Self:
+        """The exposure itself, for code of LSST's, which asks its ``getInfo()`` for components."""
+        return self
 
     @property
     def components(self) -> dict[str, Any]:
@@ -173,13 +191,15 @@ class Exposure(Described, ExposureComponents, Placed):
                 made._components[name] = copy.deepcopy(made._components[name])
         return made
 
-    def get_cutout(self, center: Point2D | Point2I | SkyCoord, size: Extent2I | tuple[int, int]) -> Self:
+    def get_cutout(
+        self, center: Point2D | Point2I | SkyCoord | Box2I, size: Extent2I | tuple[int, int] | None = None
+    ) -> Self:
         """Return a copy of the pixels around a position; what is off the image is NaN (0 in integers) and NO_DATA.
 
         Parameters
         ----------
         center
-            Parent pixel, or a position on the sky; within the image.
+            Parent pixel, or a position on the sky; within the image. Or a box alone, whose centre is.
         size
             Width and height.
 
@@ -188,6 +208,10 @@ class Exposure(Described, ExposureComponents, Placed):
         ValueError
             If the size is not positive, the centre is outside, or the sky is asked for and there is no WCS.
         """
+        if isinstance(center, Box2I):
+            size, center = center.dimensions, center.center
+        if size is None:
+            raise TypeError("A cutout about a position needs a size, Extent2I(width, height).")
         size = Extent2I(*size)
         if size.x <= 0 or size.y <= 0:
             raise ValueError(f"A cutout has one pixel or more each way, not {size.x}x{size.y}.")
@@ -212,18 +236,43 @@ class Exposure(Described, ExposureComponents, Placed):
         made[overlap] = self._masked_image[overlap]
         return self._with(made)
 
-    def contains_sky_coords(self, sky: SkyCoord) -> NDArray[np.bool_]:
+    def contains_sky_coords(self, sky: SkyCoord | Quantity, dec: Quantity | None = None) -> NDArray[np.bool_]:
         """Return whether positions on the sky are within the image.
+
+        Parameters
+        ----------
+        sky
+            Positions; or, as LSST has it, right ascensions.
+        dec
+            Declinations then, ICRS.
 
         Raises
         ------
         ValueError
             If the exposure has no WCS.
         """
+        if dec is not None:
+            from astropy.coordinates import SkyCoord
+
+            sky = SkyCoord(sky, dec, frame="icrs")
         x, y = self._require_wcs().sky_to_pixel(sky)
         x, y = np.asarray(x), np.asarray(y)
         in_x = (x >= self.x0 - 0.5) & (x < self.x0 + self.width - 0.5)
         return np.asarray(in_x & (y >= self.y0 - 0.5) & (y < self.y0 + self.height - 0.5))
+
+    def get_convex_polygon(self, padding: int = 10) -> ConvexPolygon:
+        """Return the corners of the image on the sky, with so many pixels about it, as a region of lsst.sphgeom.
+
+        Raises
+        ------
+        ValueError
+            If the exposure has no WCS.
+        """
+        from lsst.sphgeom import ConvexPolygon, LonLat, UnitVector3d
+
+        x, y = np.array(Box2D(self.bbox.dilated_by(padding)).corners).T
+        sky = self._require_wcs().pixel_to_sky(x, y)
+        return ConvexPolygon([UnitVector3d(LonLat.fromDegrees(corner.ra.deg, corner.dec.deg)) for corner in sky])
 
     def plot(
         self,

@@ -13,14 +13,18 @@ __all__ = ["Filter"]
 
 @dataclass(frozen=True, slots=True)
 class Filter(LsstNames):
-    """A filter: which piece of glass, and which band of the spectrum it stands for."""
+    """A filter: which piece of glass, and which band of the spectrum it stands for; ValueError where neither is said."""
 
-    physical: str
-    """Name of the glass, one for each that a camera has: ``HSC-R2``, ``sdss_r``."""
+    physical: str = ""
+    """Name of the glass, one for each that a camera has: ``HSC-R2``, ``sdss_r``; empty where it is not known."""
     band: str = ""
     """The band, shared between cameras: ``r``; empty where the filter has none."""
 
     VERSION: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if not (self.physical or self.band):
+            raise ValueError("A filter has a physical name, a band, or both.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the two names."""
@@ -32,4 +36,4 @@ class Filter(LsstNames):
         return cls(content["physical"], content["band"])
 
     def __str__(self) -> str:
-        return f"{self.physical} ({self.band})" if self.band else self.physical
+        return f"{self.physical} ({self.band})" if self.band and self.physical else self.physical or self.band

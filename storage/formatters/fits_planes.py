@@ -48,6 +48,9 @@ describes_file = re.compile(
 ).fullmatch
 """Keywords that tell how a file keeps its data; metadata have no use for them, and a header no room."""
 
+_TRUTHS = "SKYBUTLER BOOLEAN"
+"""Card of an image of truth values, which FITS has no pixels for."""
+
 _OF_LSST_IMAGES = re.compile(r"FMTVER|INDX(ADDR|SIZE)|JSON(ADDR|SIZE)|DATAMODL").fullmatch
 
 _PLACE = re.compile(
@@ -85,6 +88,8 @@ def write_plane(
     cards: list[CardTuple] = [("EXTNAME", name, ""), ("EXTTYPE", name, "")]
     if unit:
         cards.append(("BUNIT", unit, "unit of the pixels"))
+    if array.dtype == bool:
+        cards.append((_TRUTHS, True, "pixels are 0 for False and 1 for True"))
     cards += wcs_cards
     cards += [("LTV1", -x0, "parent to array, x"), ("LTV2", -y0, "parent to array, y")]
     for axis, corner in (("1", x0), ("2", y0)):
@@ -202,6 +207,8 @@ class PlaneReader:
         if hdu is None:
             return Image.full(self._whole_box if box is None else box)
         array, corner = self._pixels(hdu, box)
+        if self.is_own and hdu.values.get(_TRUTHS):
+            array = array.astype(bool)
         role = next((role for role in _ROLE[name] if not self.is_own and not hdu.names.isdisjoint(ROLES[role])), None)
         return Image(array, corner) if role is None or name == "IMAGE" else variance_of(Image(array, corner), role)
 

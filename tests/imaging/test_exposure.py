@@ -188,3 +188,73 @@ def test_repr_says_what_it_holds(exposure):
     html = exposure._repr_html_()
     assert 'src="data:image/png;base64,iVBORw0KGgo' in html
     assert "wcs, psf" in html
+
+
+def test_lsst_code_finds_components_by_the_info(exposure):
+    info = exposure.getInfo()
+    assert info.getVisitInfo() is exposure.visit_info
+    assert info.getApCorrMap() is exposure.ap_corr
+    info.setApCorrMap(None)
+    assert (exposure.ap_corr, exposure.info.hasApCorrMap()) == (None, False)
+    info.setId(5)
+    assert exposure.id == 5
+    assert (info.hasId(), info.hasWcs(), info.getFilter()) == (True, True, Filter("sdss_r", "r"))
+
+
+def test_an_id_is_an_integer_of_any_kind_and_no_truth_value(exposure):
+    for given in (np.int64(7), np.uint16(7), np.array(7), 7):
+        exposure.id = given
+        assert exposure.id == 7
+        assert type(exposure.id) is int
+    for wrong in (True, 7.0, "7", np.float64(7)):
+        with pytest.raises(TypeError, match=r"exposure\.id takes int or None"):
+            exposure.id = wrong
+    with pytest.raises(TypeError, match=r"exposure\.summary_stats takes dict or None, not bool"):
+        exposure.summary_stats = True
+
+
+def test_misspelt_attributes_are_refused(exposure):
+    with pytest.raises(AttributeError, match="phto_calib"):
+        exposure.phto_calib = PhotoCalib(2.0)
+    for made in (copy.copy(exposure), pickle.loads(pickle.dumps(exposure))):
+        assert list(made.components) == list(exposure.components)
+
+
+def test_a_cutout_of_a_box_is_that_box(exposure):
+    box = Box2I(Point2I(135, 70), Extent2I(8, 5))
+    cutout = exposure.getCutout(box)
+    assert cutout.bbox == box
+    assert cutout.image[135, 70] == 835.0
+    assert cutout.mask.as_string(140, 70) == "NO_DATA"
+    assert np.isposinf(cutout.variance[140, 70])
+    with pytest.raises(ValueError, match="outside the image"):
+        exposure.get_cutout(box.shifted_by(Extent2I(5, 0)))
+    with pytest.raises(TypeError, match="needs a size"):
+        exposure.get_cutout(Point2D(110, 60))
+
+
+def test_the_image_on_the_sky_as_a_region_and_by_quantities(exposure):
+    from astropy import units
+    from lsst.sphgeom import LonLat, UnitVector3d
+
+    wcs = exposure.wcs
+    for padding, inside in ((10, True), (0, False)):
+        region = exposure.getConvexPolygon(padding)
+        assert len(region.getVertices()) == 4
+        for x, y, near in ((120, 65, True), (145, 65, inside), (151, 65, False), (120, 84, inside), (120, 91, False)):
+            sky = wcs.pixel_to_sky(x, y)
+            assert region.contains(UnitVector3d(LonLat.fromDegrees(sky.ra.deg, sky.dec.deg))) == near
+    corner = wcs.pixel_to_sky(89.5, 39.5)
+    vertices = [LonLat(vertex) for vertex in exposure.getConvexPolygon().getVertices()]
+    assert (
+        min(
+            abs(v.getLon().asDegrees() - corner.ra.deg) + abs(v.getLat().asDegrees() - corner.dec.deg) for v in vertices
+        )
+        < 1e-12
+    )
+    sky = wcs.pixel_to_sky(np.array([100.0, 139.0, 140.0]), np.array([50.0, 79.0, 60.0]))
+    assert exposure.containsSkyCoords(sky.ra, sky.dec).tolist() == [True, True, False]
+    assert exposure.containsSkyCoords(sky.ra.deg * units.deg, sky.dec.rad * units.rad).tolist() == [True, True, False]
+    exposure.wcs = None
+    with pytest.raises(ValueError, match="no wcs"):
+        exposure.get_convex_polygon()

@@ -57,6 +57,10 @@ def test_a_filter_has_glass_and_band():
     assert Filter.from_dict(sdss_r.to_dict()) == sdss_r == pickle.loads(pickle.dumps(sdss_r))
     assert str(sdss_r) == "sdss_r (r)"
     assert str(Filter("white")) == "white"
+    red = Filter(band="r")
+    assert (red.physical, red.band, str(red), Filter.from_dict(red.to_dict())) == ("", "r", "r", red)
+    with pytest.raises(ValueError, match="a physical name, a band, or both"):
+        Filter()
 
 
 def test_what_lsst_derives_and_its_names():

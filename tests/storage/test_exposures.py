@@ -213,3 +213,18 @@ def test_a_bare_exposure_has_no_components(tmp_path: Path):
 def test_fitsverify_finds_no_error(path: Path):
     done = subprocess.run(["fitsverify", "-e", "-q", path], capture_output=True, text=True, check=False)
     assert "verification OK" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_an_image_of_truth_values_comes_back_as_one(tmp_path: Path, compression):
+    image, path = Image(np.arange(600).reshape(20, 30) % 7 == 0, XY0), tmp_path / "truth.fits"
+    files.write(image, path, compression=compression)
+    for box in (None, Box2I(Point2I(101, 52), Extent2I(7, 3))):
+        again = files.read(path, bbox=box) if box else files.read(path)
+        assert again.dtype == bool
+        np.testing.assert_array_equal(again.array, image[box or image.bbox].array)
+    exposure = Exposure(MaskedImage(image))
+    files.write(exposure, tmp_path / "exposure.fits")
+    assert files.read(tmp_path / "exposure.fits").dtype == bool
+    files.write(Image(np.ones((2, 2), "uint8")), path)
+    assert files.read(path).dtype == np.uint8
