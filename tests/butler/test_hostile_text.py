@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-
 from skybutler.butler.butler import Butler
 from skybutler.model.datasets import DatasetRef, FileDataset
 from skybutler.model.errors import SkyButlerError
