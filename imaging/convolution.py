@@ -194,15 +194,22 @@ class _Convolution:
         bits = mask.array.astype(result.dtype, copy=False)
         if copied:
             result.array[...] |= bits
-        inner = self._inner
-        spread = result.array[inner]
-        spread[...] = 0
-        factors: Any = None
-        if self._varying is not None:
-            factors, _ = self._factors(inner)
-        for place, weights in enumerate(self._basis):
-            taken = _valid_or(bits, weights != 0)
-            spread |= taken if factors is None else np.where(np.not_equal(factors[place], 0.0), taken, 0)
+        inner_rows, columns = self._inner
+        inner = result.array[inner_rows, columns]
+        inner[...] = 0
+
+        def work(some: list[Block]) -> None:
+            for block in some:
+                spread = inner[block]
+                first = block[0].start  # of the rows that the kernel takes, as of those that it stays inside from
+                rows = slice(inner_rows.start + first, inner_rows.start + first + len(spread))
+                factors, _ = self._factors((rows, columns))
+                strip = bits[first : first + len(spread) + self._before[0] + self._after[0]]
+                for place, weights in enumerate(self._basis):
+                    taken = _valid_or(strip, weights != 0)
+                    spread |= taken if factors is None else np.where(np.not_equal(factors[place], 0.0), taken, 0)
+
+        for_blocks(inner.shape, max(_STRIP, inner.shape[1]), work)
         return result
 
     def treat_edge(self, old: NDArray[Any], new: NDArray[Any], fill: float) -> None:

@@ -255,6 +255,16 @@ MODELS = {
         ],
         near(87.5, abs=1e-5),
     ),
+    "an image too small to be warped": (
+        lambda: warp_image(
+            Image.full((1, 1)),
+            Wcs.make_tan((0, 0), (359.0, 0.0), np.eye(2) * 1e-8),
+            Wcs.make_tan((0, 0), (358.0, 0.0), np.eye(2) * 1.1e-8),
+            box(0, 0, 2, 1),
+        )[1, 0],
+        (near(NAN), 256, INF),
+    ),
+    "warped to nothing": (lambda: warp_image(ramp(20, 20), TAN, TAN, Box2I()).dimensions, Extent2I(0, 0)),
     "beyond the image": (lambda: warp_image(ramp(20, 20), TAN, TAN, box(30, 30, 1, 1))[30, 30], (near(NAN), 256, INF)),
 }
 

@@ -19,6 +19,7 @@ from skybutler.imaging import (
     MaskSchema,
     Point2D,
     Point2I,
+    PolynomialFunction2D,
     make_masked_image,
 )
 
@@ -125,6 +126,19 @@ IMAGES = {
     "scaled differences": (lambda: done(ramp(), lambda i: i.scaledMinus(2.0, ramp()))[1, 1], -11),
     "scaled products": (lambda: done(ramp(), lambda i: i.scaledMultiplies(2.0, ramp()))[1, 1], 242),
     "scaled quotients": (lambda: done(ramp(), lambda i: i.scaledDivides(2.0, ramp()))[1, 1], 0.5),
+    "functions are taken at parent pixels": (
+        lambda: done(Image.full(box(1, 2, 3, 3), 5.0), lambda i: i.__iadd__(PolynomialFunction2D(range(6))))[2, 3],
+        5 + 2 + 2 * 3 + 3 * 4 + 4 * 6 + 5 * 9,
+    ),
+    "parts of parts are counted by their own corner": (
+        lambda: (
+            done(
+                Image.full((20, 20))[box(1, 1, 10, 5)],
+                lambda i: setattr(i, "xy0", Point2I(0, 0)) or i[box(1, 1, 3, 2), LOCAL],
+            ).xy0
+        ),
+        Point2I(1, 1),
+    ),
     "floats cut to integers": (lambda: done(ramp(dtype="int32"), lambda i: i.__setitem__((0, 0), 3.99))[0, 0], 3),
     "integers stay": (
         lambda: done(ramp(dtype="int32"), lambda i: i.__iadd__(ramp(dtype="int32"))).array.dtype,

@@ -195,10 +195,15 @@ def test_a_part_with_the_factor_0_takes_neither_bits_nor_nan():
 
 
 def test_strips_of_a_varying_kernel_give_the_same_as_all_at_once(monkeypatch):
-    image = Image(np.random.default_rng(3).normal(0, 1, (40, 30)))
+    rng = np.random.default_rng(3)
+    image = MaskedImage(rng.normal(0, 1, (40, 30)), (rng.random((40, 30)) < 0.02).astype("int32"), np.ones((40, 30)))
     whole = convolve(image, varying(), ConvolutionControl())
     monkeypatch.setattr(convolution, "_STRIP", 100)
-    np.testing.assert_allclose(convolve(image, varying()).array, whole.array, atol=1e-12)
+    monkeypatch.setattr(blocks, "PARALLEL_PIXELS", 1)
+    parts = convolve(image, varying())
+    np.testing.assert_allclose(parts.image.array, whole.image.array, atol=1e-12)
+    np.testing.assert_allclose(parts.variance.array, whole.variance.array, atol=1e-6)
+    assert np.array_equal(parts.mask.array, whole.mask.array)
 
 
 def test_polynomials_have_the_terms_of_lsst_in_their_order():
