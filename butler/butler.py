@@ -14,6 +14,8 @@ from ..model.errors import (
     ConfigError,
     DatasetNotFoundError,
     DatasetTypeNotFoundError,
+    FileFormatError,
+    FileIntegrityError,
     StorageClassError,
 )
 from ..model.given import shown, type_name
@@ -199,6 +201,7 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         storage_class: str | StorageClass | None = None,
         component: str | None = None,
         timespan: Timespan | None = None,
+        verify: bool = False,
         **keywords: Any,
     ) -> Any:
         """Return a dataset, or a component of one.
@@ -220,6 +223,8 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
         timespan
             When a calibration must be valid, where CALIBRATION collections are searched; the time of the data ID's
             exposure, visit or day where left out.
+        verify
+            Whether all of its file is read and compared with its checksum first; else its length is looked at.
 
         Raises
         ------
@@ -242,11 +247,11 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
             ref.dataset_type.storage_class if storage_class is None else storage_class
         ]
         if component and component in (by_component := {file.component: file for file in files}):
-            return self.datastore.read(by_component[component], wanted, None, parameters)
+            return self._read(ref, by_component[component], verify, wanted, None, parameters)
         whole = next((file for file in files if not file.component), None)
         if whole is None:
             raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
-        obj = self.datastore.read(whole, wanted, component, parameters)
+        obj = self._read(ref, whole, verify, wanted, component, parameters)
         if wanted.name == "Exposure" and component in COMPLETED:
             obj = complete_exposure(self, ref.data_id, obj, component)
         return obj
@@ -367,6 +372,15 @@ class Butler(ButlerFinding, ButlerRemoval, ButlerFileIngest, ButlerExchange):
             yield
 
     # How the above find their way
+
+    def _read(self, ref: DatasetRef, stored: StoredFile, verify: bool, *how: Any) -> Any:
+        """Read a dataset's file; see `Datastore.read`. What is wrong with the file is told with the dataset's name."""
+        try:
+            if verify:
+                self.datastore.verify(stored)
+            return self.datastore.read(stored, *how)
+        except (FileFormatError, FileIntegrityError) as error:
+            raise type(error)(f"{ref}: {error}") from error
 
     def _check_search(self, collections: str | Iterable[str]) -> tuple[str, ...]:
         """Return the collections to search; raise for a name that is not there now, not when something is sought."""
