@@ -154,7 +154,7 @@ class SourceCatalog(Described, CatalogSearches, SourceMeasurements):
         if isinstance(key, str | Field):
             return self._columns[self._schema.find(key).name][: self._rows]
         if isinstance(key, FunctorKey):
-            return key.pack([self[name] for name in key.names])
+            return key.pack(key.values_of(self))
         if isinstance(key, int | np.integer) and not isinstance(key, bool):
             return SourceRecord(self, self._row(int(key)))
         if isinstance(key, slice):
@@ -180,6 +180,8 @@ class SourceCatalog(Described, CatalogSearches, SourceMeasurements):
             self._row(key)
         elif key.step not in (None, 1):
             raise IndexError(f"Rows are deleted singly or in one run, not in steps of {key.step}.")
+        elif not all(edge is None or -self._rows <= edge <= self._rows for edge in (key.start, key.stop)):
+            raise IndexError(f"There are no rows {key.start}:{key.stop} in a catalog of {self._rows}.")
         self._change(lambda column: np.delete(column, key, axis=0))
 
     def get(self, key: str | Field) -> Column:
@@ -262,8 +264,10 @@ class SourceCatalog(Described, CatalogSearches, SourceMeasurements):
         return self.subset(self["parent"] == parent_id)
 
     def copy(self) -> Self:
-        """Return a catalog with columns and metadata of its own, all writable."""
-        return self._with(np.copy)
+        """Return a catalog with columns, aliases and metadata of its own, all writable."""
+        made = self._with(np.copy)
+        made._schema = self._schema.frozen()
+        return made
 
     def as_astropy(self, *, copy: bool = False) -> AstropyTable:
         """Return an `astropy.table.Table` with units, descriptions and metadata; it shares memory unless `copy`.
@@ -346,6 +350,7 @@ class SourceCatalog(Described, CatalogSearches, SourceMeasurements):
     def _with(self, change: Callable[[Column], Column]) -> Self:
         """Return a catalog of what a function makes of every column, footprints too."""
         made = type(self)(self._schema, metadata=self.metadata)
+        made._schema = self._schema  # an alias of the one is an alias of the other
         made._take(*self._changed(change))
         return made
 
@@ -388,6 +393,8 @@ def _as_column(field: Field, values: ArrayLike) -> Column:
     """Return values as a column of a field, shared where the type is the field's already."""
     values = _in_units(field, values)
     given = np.ma.getdata(values) if not np.ma.is_masked(values) else np.ma.filled(values, field.default)
+    if given.ndim == 0:
+        raise ValueError(f"{field.name}: a column takes a value for each row, not the single value {given}.")
     if given.ndim != 1 + len(field.shape) or given.shape[1:] != field.shape:
         raise ValueError(f"{field.name}: rows of shape {field.shape} are needed, the values have {given.shape}.")
     wanted = field.dtype
@@ -402,8 +409,10 @@ def _as_column(field: Field, values: ArrayLike) -> Column:
     if given.dtype == wanted and given.dtype.isnative:
         return given
     safe = np.can_cast(given.dtype, wanted, "same_kind") or (wanted.kind in "buif" and given.dtype.kind in "bui")
-    column = given.astype(wanted) if safe or given.size == 0 else given
-    if (not safe and given.size) or (wanted.kind in "bui" and not np.array_equal(column, given)):
+    with np.errstate(over="ignore"):
+        column = given.astype(wanted) if safe or given.size == 0 else given
+    too_large = wanted.kind == "f" and safe and np.any(np.isinf(column) & np.isfinite(given))
+    if (not safe and given.size) or (wanted.kind in "bui" and not np.array_equal(column, given)) or too_large:
         raise TypeError(f"{field.name}: values of {given.dtype} cannot become {wanted} without loss.")
     return column
 

@@ -57,9 +57,13 @@ class CatalogSearches(LsstNames):
         def __len__(self) -> int: ...
 
     def is_sorted(self, key: str | Field = "id") -> bool:
-        """Whether a column never falls from one row to the next."""
+        """Whether a column never falls from one row to the next; NaN is above all numbers, as `sort` has it."""
         column = self[key]
-        return bool(np.all(column[:-1] <= column[1:]))
+        before, after = column[:-1], column[1:]
+        falls = before > after
+        if column.dtype.kind == "f":
+            falls |= np.isnan(before) & ~np.isnan(after)
+        return not falls.any()
 
     def find(self, value: Any, key: str | Field = "id") -> SourceRecord | None:
         """Return the first record whose column has a value, or None; needs no sorting."""

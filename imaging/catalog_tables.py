@@ -169,7 +169,7 @@ def from_arrow(kind: type[CatalogT], table: pa.Table) -> CatalogT:
         raise FileFormatError("the table's metadata 'skybutler' are not what SkyButler writes for a catalog")
     footprints = None
     for name in [field.name for field in table.schema if is_footprint_column(field)]:
-        footprints, table = from_arrow_column(table[name]), table.drop_columns([name])
+        footprints, table = from_arrow_column(table[name], table.schema.field(name)), table.drop_columns([name])
     schema, columns = Schema(aliases=aliases), {}
     for column in numpy_columns(table):
         values = columns[column.name] = _with_defaults(column)

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..model.lsst_names import LsstNames
 from .geometry import Box2I, Extent2I, Point2D, Point2I
 from .image import Image
+from .mask_schema import MaskSchema, renumbered
 from .masked_image import MaskedImage
 from .psf import Quadrupole
 from .spans import Spans, Stencil
 
-__all__ = ["Footprint", "HeavyFootprint", "Peak"]
+__all__ = ["Footprint", "HeavyFootprint", "Peak", "common_mask_schema"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,16 @@ class Footprint(LsstNames):
     spans
         The pixels, PARENT coordinates.
     peaks
-        Where it is brightest; sorted by brightness, what is farthest from zero first.
+        Where it is brightest; sorted by value, the highest first. Where all are negative, the lowest is.
     """
 
     __slots__ = ("_peaks", "_spans")
 
     def __init__(self, spans: Spans | Box2I, peaks: Iterable[Peak] = ()) -> None:
         self._spans = spans if isinstance(spans, Spans) else Spans(spans)
-        self._peaks = tuple(sorted(peaks, key=lambda peak: (-abs(peak.value), peak.y, peak.x)))
+        given = list(peaks)
+        sign = -1 if any(peak.value > 0 for peak in given) else 1
+        self._peaks = tuple(sorted(given, key=lambda peak: (sign * peak.value, peak.y, peak.x)))
 
     @property
     def spans(self) -> Spans:
@@ -146,9 +149,11 @@ class HeavyFootprint(Footprint):
         The pixels and the peaks.
     image, mask, variance
         The values of each pixel, in the order of the spans: one line each, of `area` values.
+    mask_schema
+        What the bits of the mask mean; LSST's default planes.
     """
 
-    __slots__ = ("image", "mask", "variance")
+    __slots__ = ("image", "mask", "mask_schema", "variance")
 
     image: NDArray[Any]
     """The values of the pixels, in the order of the spans."""
@@ -156,11 +161,20 @@ class HeavyFootprint(Footprint):
     """Their masks."""
     variance: NDArray[Any]
     """Their variances."""
+    mask_schema: MaskSchema
+    """What the bits of the mask mean."""
 
     def __init__(
-        self, footprint: Footprint, image: NDArray[Any], mask: NDArray[Any] | None = None, variance: Any = None
+        self,
+        footprint: Footprint,
+        image: NDArray[Any],
+        mask: NDArray[Any] | None = None,
+        variance: Any = None,
+        *,
+        mask_schema: MaskSchema | None = None,
     ) -> None:
         super().__init__(footprint.spans, footprint.peaks)
+        self.mask_schema = MaskSchema.default() if mask_schema is None else mask_schema
         self.image = np.asarray(image)
         self.mask = np.zeros(self.area, np.int32) if mask is None else np.asarray(mask)
         self.variance = np.zeros(self.area, np.float32) if variance is None else np.asarray(variance)
@@ -172,7 +186,7 @@ class HeavyFootprint(Footprint):
     def from_image(cls, footprint: Footprint, masked_image: MaskedImage) -> Self:
         """Keep the values of an image, which must hold all of the footprint; IndexError where it does not."""
         image, mask, variance = (footprint.spans.flatten(plane, masked_image.xy0) for plane in masked_image.arrays)
-        return cls(footprint, image, mask, variance)
+        return cls(footprint, image, mask, variance, mask_schema=masked_image.mask.schema)
 
     @property
     def is_heavy(self) -> bool:
@@ -187,13 +201,22 @@ class HeavyFootprint(Footprint):
         if isinstance(target, Image):
             target.array[where] = self.image[inside]
             return
-        for plane, line in zip(target.arrays, (self.image, self.mask, self.variance), strict=True):
+        target.mask.adopt_planes(target.mask.schema.merged_with(self.mask_schema))
+        bits = self.mask_in(target.mask.schema, target.mask.dtype)
+        for plane, line in zip(target.arrays, (self.image, bits, self.variance), strict=True):
             plane[where] = line[inside]
+
+    def mask_in(self, schema: MaskSchema, dtype: DTypeLike = np.int32) -> NDArray[Any]:
+        """Return the masks of the pixels as another schema has them; planes that it lacks are left out."""
+        if schema == self.mask_schema:  # bits that have no name are kept, too
+            return self.mask.astype(dtype)
+        return renumbered(self.mask, schema.moves_from(self.mask_schema), np.dtype(dtype))
 
     def summed_with(self, other: "HeavyFootprint") -> "HeavyFootprint":
         """Return the pixels and peaks of both, with the sums of values and variances, and the OR of masks."""
         merged = self.merged_with(other)
         kinds = [np.result_type(getattr(self, name), getattr(other, name)) for name in ("image", "mask", "variance")]
+        schema = self.mask_schema.merged_with(other.mask_schema)
         lines = [np.zeros(merged.area, kind) for kind in kinds]
         box = merged.bbox
         places = np.zeros((box.height, box.width), np.intp)
@@ -201,9 +224,9 @@ class HeavyFootprint(Footprint):
         for heavy in (self, other):
             where = places[heavy.spans.indices(box.min)]
             lines[0][where] += heavy.image
-            lines[1][where] |= heavy.mask
+            lines[1][where] |= heavy.mask_in(schema, kinds[1])
             lines[2][where] += heavy.variance
-        return HeavyFootprint(merged, *lines)
+        return HeavyFootprint(merged, *lines, mask_schema=schema)
 
     def dot(self, other: "HeavyFootprint") -> float:
         """Return the sum of the products of the values where both have some."""
@@ -218,8 +241,20 @@ class HeavyFootprint(Footprint):
         return float(lines[0] @ lines[1])
 
     def __eq__(self, other: object) -> bool:
-        return super().__eq__(other) and all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in HeavyFootprint.__slots__
+        return (
+            super().__eq__(other)
+            and isinstance(other, HeavyFootprint)
+            and all(np.array_equal(getattr(self, name), getattr(other, name)) for name in ("image", "variance"))
+            and np.array_equal(self.mask_in(other.mask_schema, other.mask.dtype), other.mask)
         )
 
     __hash__ = None
+
+
+def common_mask_schema(footprints: Iterable[Footprint | None]) -> MaskSchema:
+    """Return LSST's default planes, and those beside them that the masks of heavy footprints have."""
+    schema = MaskSchema.default()
+    for footprint in footprints:
+        if isinstance(footprint, HeavyFootprint):
+            schema = schema.merged_with(footprint.mask_schema)
+    return schema

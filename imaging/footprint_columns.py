@@ -2,7 +2,8 @@
 
 Each is a struct: ``spans``, a list of runs (y, x0, x1, which is inside); ``peaks``, a list of (id, x, y, value); and
 ``pixels``, of those that keep the values of their pixels lists ``image``, ``mask`` and ``variance``, else null. A row
-without a footprint has null.
+without a footprint has null. The bits of all masks are of one schema: LSST's default planes, or those that the column's
+metadata names.
 """
 
 import json
@@ -14,23 +15,29 @@ import pyarrow as pa
 
 from ..model.errors import FileFormatError
 from .arrow_columns import OWN
-from .footprint import Footprint, HeavyFootprint, Peak
+from .footprint import Footprint, HeavyFootprint, Peak, common_mask_schema
+from .mask_schema import MaskSchema
 from .spans import Spans
 
 __all__ = ["from_arrow_column", "is_footprint_column", "to_arrow_column"]
 
-_MARK = {OWN: json.dumps({"footprints": 1}).encode()}  # the version of this layout
+_VERSION = 1
 _LINES = {"image": np.float32, "mask": np.int32, "variance": np.float32}
 """What is kept of pixels, and of which type where there is none to tell."""
 
 
 def is_footprint_column(field: pa.Field) -> bool:
     """Tell whether a column of an Arrow table holds footprints."""
+    return "footprints" in _said(field) and pa.types.is_struct(field.type)
+
+
+def _said(field: pa.Field) -> dict[str, Any]:
+    """Return what a column's metadata says of it."""
     try:
         said = json.loads((field.metadata or {}).get(OWN) or b"{}")
     except (ValueError, RecursionError):
-        return False
-    return isinstance(said, dict) and "footprints" in said and pa.types.is_struct(field.type)
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def to_arrow_column(footprints: Sequence[Footprint | None], name: str) -> tuple[pa.Field, pa.Array]:
@@ -57,17 +64,23 @@ def to_arrow_column(footprints: Sequence[Footprint | None], name: str) -> tuple[
     ]
     found = pa.StructArray.from_arrays(columns, names=["id", "x", "y", "value"])
     parts["peaks"] = pa.ListArray.from_arrays(_offsets([len(some) for some in peaks]), found)
-    parts["pixels"] = _pixels([one if isinstance(one, HeavyFootprint) else None for one in footprints])
+    schema = common_mask_schema(footprints)
+    parts["pixels"] = _pixels([one if isinstance(one, HeavyFootprint) else None for one in footprints], schema)
+    mark: dict[str, Any] = {"footprints": _VERSION}
+    if schema != MaskSchema.default():
+        mark["planes"] = schema.plane_dict
     missing = np.array([one is None for one in footprints], bool)
     column = pa.StructArray.from_arrays(list(parts.values()), names=list(parts), mask=pa.array(missing))
-    return pa.field(name, column.type, metadata=_MARK), column
+    return pa.field(name, column.type, metadata={OWN: json.dumps(mark).encode()}), column
 
 
-def _pixels(heavy: list[HeavyFootprint | None]) -> pa.StructArray:
-    """Return the values of those pixels that are kept."""
+def _pixels(heavy: list[HeavyFootprint | None], schema: MaskSchema) -> pa.StructArray:
+    """Return the values of those pixels that are kept, their masks as a schema has them."""
     lists = []
     for name, kind in _LINES.items():
         lines = [getattr(one, name) for one in heavy if one is not None]
+        if name == "mask":
+            lines = [one.mask_in(schema, one.mask.dtype) for one in heavy if one is not None]
         values = np.concatenate(lines) if lines else np.zeros(0, kind)
         sizes = [0 if one is None else one.area for one in heavy]
         lists.append(pa.ListArray.from_arrays(_offsets(sizes), pa.array(values)))
@@ -79,8 +92,13 @@ def _offsets(sizes: list[int]) -> pa.Array:
     return pa.array(np.concatenate([[0], np.cumsum(np.array(sizes, np.int64))]), pa.int32())
 
 
-def from_arrow_column(column: pa.ChunkedArray) -> list[Footprint | None]:
+def from_arrow_column(column: pa.ChunkedArray, field: pa.Field) -> list[Footprint | None]:
     """Return the footprints of a column that `to_arrow_column` made.
+
+    Parameters
+    ----------
+    column, field
+        What it gave, as a table has it.
 
     Raises
     ------
@@ -89,6 +107,8 @@ def from_arrow_column(column: pa.ChunkedArray) -> list[Footprint | None]:
     """
     whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     try:
+        planes = _said(field).get("planes")
+        schema = None if planes is None else MaskSchema.from_dict(planes)
         present = np.flatnonzero(whole.is_valid())
         whole = whole.take(pa.array(present))
         found = dict(zip((field.name for field in whole.type), whole.flatten(), strict=True))
@@ -101,8 +121,8 @@ def from_arrow_column(column: pa.ChunkedArray) -> list[Footprint | None]:
         ]
         lines = [_field(found["pixels"], name).to_numpy(False) for name in _LINES]
         for row in np.flatnonzero(found["pixels"].is_valid()).tolist():
-            made[row] = HeavyFootprint(made[row], *(np.asarray(line[row]) for line in lines))
-    except (KeyError, ValueError, TypeError, IndexError, pa.ArrowException) as error:
+            made[row] = HeavyFootprint(made[row], *(np.asarray(line[row]) for line in lines), mask_schema=schema)
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, pa.ArrowException) as error:
         raise FileFormatError(f"the column of footprints is none that SkyButler writes: {error!r}") from error
     footprints: list[Footprint | None] = [None] * len(column)
     for place, one in zip(present.tolist(), made, strict=True):

@@ -18,6 +18,7 @@ from .psf import Quadrupole
 
 if TYPE_CHECKING:
     from .schema import Schema
+    from .source_record import SourceMeasurements
 
 __all__ = [
     "ArrayKey",
@@ -48,6 +49,10 @@ class FunctorKey(ABC):
     def names(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(f"{self.prefix}_{part}" for part in self.parts)
+
+    def values_of(self, source: SourceMeasurements) -> list[Any]:
+        """Return the values of the columns of a record, or of a catalog."""
+        return [source[name] for name in self.names]
 
     @abstractmethod
     def pack(self, values: Sequence[Any]) -> Any:
@@ -196,7 +201,10 @@ class ArrayKey(FunctorKey):
 
 @dataclass(frozen=True)
 class CovarianceKey(FunctorKey):
-    """Errors and covariances, ``_xErr``, ``_yErr`` and ``_x_y_Cov``, a symmetric matrix; of a catalog, many of them."""
+    """Errors and covariances, ``_xErr``, ``_yErr`` and ``_x_y_Cov``, a symmetric matrix; of a catalog, many of them.
+
+    Covariances that have no column are 0.
+    """
 
     of: tuple[str, ...] = ("x", "y")
     """What they are the errors of."""
@@ -206,6 +214,14 @@ class CovarianceKey(FunctorKey):
         """The errors, then the covariance of each pair."""
         pairs = [f"{one}_{other}_Cov" for i, one in enumerate(self.of) for other in self.of[i + 1 :]]
         return (*(f"{name}Err" for name in self.of), *pairs)
+
+    def values_of(self, source: SourceMeasurements) -> list[Any]:
+        """Return errors and covariances."""
+        errors, covariances = self.names[: len(self.of)], self.names[len(self.of) :]
+        return [
+            *(source[name] for name in errors),
+            *(source[name] if name in source.schema else 0.0 for name in covariances),
+        ]
 
     def pack(self, values: Sequence[Any]) -> Any:
         """Return a matrix of variances and covariances."""

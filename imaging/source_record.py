@@ -240,7 +240,7 @@ class SourceRecord(Described, SourceMeasurements):
 
     def __getitem__(self, key: str | Field | FunctorKey) -> Any:
         if isinstance(key, FunctorKey):
-            return key.pack([self[name] for name in key.names])
+            return key.pack(key.values_of(self))
         value = self._catalog[key][self._row]
         # numpy's times would become bare integers, and rows of array columns shall stay views
         return value.item() if isinstance(value, np.generic) and value.dtype.kind not in "mM" else value

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ...imaging.footprint import Footprint, HeavyFootprint, Peak
+from ...imaging.footprint import Footprint, HeavyFootprint, Peak, common_mask_schema
+from ...imaging.mask_schema import MaskSchema
 from ...imaging.spans import Spans
 from ...model.errors import FileFormatError, StorageClassError
 from .afw_archive import archive_of
@@ -106,11 +107,12 @@ class FootprintArchive:
         """Write the HDUs: an index, and the catalogs that it points to."""
         kinds = sorted({_kind(one) for one in self._footprints if isinstance(one, HeavyFootprint)})
         index, heavy = self._index(kinds)
+        schema = common_mask_schema(self._footprints)
         catalogs: list[tuple[str, Mapping[str, Any]]] = [
             ("Footprint", {"id": self.numbers[self.numbers > 0] + np.int32(1)}),
             ("SpanSet", self._spans()),
             ("Footprint", self._peaks()),
-            *((f"HeavyFootprint{_KINDS[kind]}", _lines(heavy[kind], kind)) for kind in kinds),
+            *((f"HeavyFootprint{_KINDS[kind]}", _lines(heavy[kind], kind, schema)) for kind in kinds),
         ]
         many: list[CardTuple] = [("AR_NCAT", len(catalogs) + 1, "of catalogs in this archive, the index too")]
         _write_catalog(sink, index, "ARCHIVE_INDEX", 0, many)
@@ -163,13 +165,14 @@ def _kind(heavy: HeavyFootprint) -> str:
     return kind if kind in _KINDS else "i4" if np.can_cast(heavy.image.dtype, np.int32) else "f8"
 
 
-def _lines(heavy: list[HeavyFootprint], kind: str) -> dict[str, Any]:
-    """Return the values of the pixels of heavy footprints, a list for each."""
+def _lines(heavy: list[HeavyFootprint], kind: str, schema: MaskSchema) -> dict[str, Any]:
+    """Return the values of the pixels of heavy footprints, a list for each, their masks as a schema has them."""
     masks = []
     for one in heavy:
-        if one.mask.size and not -(1 << 31) <= int(one.mask.min()) <= int(one.mask.max()) < 1 << 31:
+        mask = one.mask_in(schema, np.int64)
+        if mask.size and not -(1 << 31) <= int(mask.min()) <= int(mask.max()) < 1 << 31:
             raise StorageClassError("afw's footprints have mask planes up to bit 31; these have higher ones")
-        masks.append(one.mask.astype(np.int32))
+        masks.append(mask.astype(np.int32))
     return {
         "image": [one.image.astype(kind) for one in heavy],
         "mask": masks,

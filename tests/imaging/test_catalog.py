@@ -202,3 +202,28 @@ def test_a_masked_value_is_the_default(schema):
 def test_repr_shows_the_state(catalog):
     assert repr(catalog) == "SourceCatalog(3 rows, 11 columns)"
     assert "<table" in catalog._repr_html_()
+
+
+def test_rows_that_are_not_there_are_not_deleted():
+    catalog = SourceCatalog(columns={"id": np.arange(10)})
+    with pytest.raises(IndexError, match="no rows 4:17 in a catalog of 10"):
+        del catalog[4:17]
+    assert len(catalog) == 10
+
+
+def test_slices_share_aliases_and_copies_do_not():
+    catalog = SourceCatalog(columns={"id": [1, 2, 3]})
+    part, copied = catalog[:2], catalog.copy()
+    catalog.schema.aliases["number"] = "id"
+    assert part["number"].tolist() == [1, 2]
+    assert "number" not in copied.schema
+
+
+def test_numbers_that_a_column_cannot_hold_are_refused():
+    schema = SourceCatalog.minimal_schema()
+    schema.add_field("flux", "F")
+    with pytest.raises(TypeError, match="without loss"):
+        SourceCatalog(schema, {"flux": [1e300]})
+    with pytest.raises(ValueError, match="a value for each row, not the single value"):
+        SourceCatalog(schema, {"flux": 0.0})
+    assert np.isinf(SourceCatalog(schema, {"flux": [np.inf]})["flux"][0])

@@ -7,7 +7,18 @@ import pytest
 from astropy.io import fits
 
 import skybutler
-from skybutler.imaging import Footprint, HeavyFootprint, MaskedImage, Peak, PhotoCalib, SourceCatalog, Spans
+from skybutler.imaging import (
+    Footprint,
+    HeavyFootprint,
+    Image,
+    Mask,
+    MaskedImage,
+    MaskSchema,
+    Peak,
+    PhotoCalib,
+    SourceCatalog,
+    Spans,
+)
 from skybutler.imaging.footprint_columns import from_arrow_column
 from skybutler.model.errors import FileFormatError, StorageClassError
 
@@ -159,7 +170,7 @@ def test_masks_that_afw_has_no_room_for_are_refused(tmp_path):
 def test_columns_that_are_not_footprints_are_refused():
     broken = pa.array([{"spans": [{"y": 0, "x0": 3, "x1": 1}], "peaks": []}])
     with pytest.raises(FileFormatError, match="column of footprints"):
-        from_arrow_column(pa.chunked_array([broken]))
+        from_arrow_column(pa.chunked_array([broken]), pa.field("footprint", broken.type))
 
 
 def test_footprints_of_hsc_are_read(shared_data):
@@ -191,3 +202,19 @@ def test_what_peaks_lose_is_said_once(shared_data, caplog):
     assert sum(len(one.peaks) for one in catalog.footprints) == 31
     assert [record.message for record in caplog.records if "of its peaks" in record.message] != []
     assert len([record for record in caplog.records if "of its peaks" in record.message]) == 1
+
+
+def test_masks_of_other_planes_go_by_name_into_images_and_files(tmp_path):
+    own = MaskSchema.from_dict({"CR": 0, "GHOST": 3})
+    image = MaskedImage(Image.full((2, 1), 1.0), Mask.full((2, 1), ["CR", "GHOST"], schema=own))
+    heavy = HeavyFootprint.from_image(Footprint(image.bbox), image)
+    target = MaskedImage(Image.full((2, 1), 0.0), Mask.full((2, 1), schema=MaskSchema.from_dict({"GHOST": 5})))
+    heavy.insert(target)
+    assert target.mask.interpret(int(target.mask[0, 0])) == "CR,GHOST"
+
+    catalog = SourceCatalog(columns={"id": [1, 2]}, footprints=[heavy, None])
+    again = SourceCatalog.from_arrow(catalog.to_arrow()).footprints[0]
+    assert again == heavy
+    assert int(again.mask[0]) == 8 | 1 << MaskSchema.default().with_plane("GHOST").bit("GHOST")
+    skybutler.write(catalog, tmp_path / "sources.fits")
+    assert int(skybutler.read(tmp_path / "sources.fits").footprints[0].mask[0]) == int(again.mask[0])

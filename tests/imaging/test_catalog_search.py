@@ -143,3 +143,13 @@ def test_a_field_of_another_box_takes_what_is_in_both():
     assert image.array.sum() == 121 + 8
     field.fill_image(image[10:11, 10:11], overlap_only=True)
     assert image[10, 10] == 1
+
+
+def test_nan_is_above_all_numbers():
+    schema = SourceCatalog.minimal_schema()
+    schema.add_field("flux", "F")
+    catalog = SourceCatalog(schema, {"id": [1, 2, 3], "flux": [3.0, np.nan, 1.0]})
+    assert not catalog.is_sorted("flux")
+    catalog.sort("flux")
+    assert catalog.is_sorted("flux")
+    assert catalog.lower_bound(2.0, "flux") == 1

@@ -222,3 +222,10 @@ def test_heavy_footprints_are_summed():
     assert target[3, 2] == (13, 4, 2)
     assert target[4, 4] == (0, 0, 0)
     assert both == right.summed_with(left)
+
+
+def test_peaks_are_sorted_by_value_and_below_the_background_the_lowest_is_first():
+    box = Box2I(Point2I(0, 0), Extent2I(9, 9))
+    mixed = Footprint(box, [Peak(4, 0, 1), Peak(3, 0, 5), Peak(7, 0, -2), Peak(5, 0, 4)])
+    assert [peak.x for peak in mixed.peaks] == [3, 5, 4, 7]
+    assert [peak.value for peak in Footprint(box, [Peak(0, 0, -1), Peak(1, 0, -5)]).peaks] == [-5, -1]

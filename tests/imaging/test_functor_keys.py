@@ -105,3 +105,13 @@ def test_ellipses(catalog):
     assert positions[0].tolist() == [10, 20]
     schema = SourceCatalog.minimal_schema()
     assert EllipseKey.add_fields(schema, "e").names == ("e_xx", "e_yy", "e_xy", "e_x", "e_y")
+
+
+def test_covariances_without_a_column_are_zero():
+    schema = SourceCatalog.minimal_schema()
+    for name in ("m_xErr", "m_yErr"):
+        schema.add_field(name, "D")
+    schema.define_slot("Centroid", "m")
+    catalog = SourceCatalog(schema, {"id": [1], "m_xErr": [2.0], "m_yErr": [3.0]})
+    assert catalog[0].getCentroidErr().tolist() == [[4.0, 0.0], [0.0, 9.0]]
+    assert catalog.centroid_err.shape == (1, 2, 2)
