@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,14 +24,15 @@ from ..model.region import Region
 from .butler import Butler
 from .header_values import HeaderKeys
 from .progress import track
+from .raw_files import RawFile, find_frames
 from .raw_records import make_known
 from .standard import DEFAULT_COLLECTION
 
-__all__ = ["IngestReport", "find_frames", "ingest_raws", "register_instrument"]
+__all__ = ["IngestReport", "ingest_raws", "register_instrument"]
 
-_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fz")
 _SHOWN = 5  # how many failures a report names at once
 _VISIT_SYSTEM = {"id": 0, "name": "one-to-one"}
+_REQUESTS = 8  # that go on at once, of files that are elsewhere
 _AT_ONCE = 32  # files that a process reads before it reports
 _WORTH_IT = 2000  # files for each process, below which one has read them before others have begun
 
@@ -44,9 +45,9 @@ class IngestReport:
     """The RUN that the raws are in."""
     ingested: list[DatasetRef] = field(default_factory=list)
     """Datasets that are new."""
-    known: list[Path] = field(default_factory=list)
-    """Files whose frames were there already."""
-    failed: list[tuple[Path, str]] = field(default_factory=list)
+    known: list[Path | str] = field(default_factory=list)
+    """Files whose frames were there already; of those elsewhere, the URIs."""
+    failed: list[tuple[Path | str, str]] = field(default_factory=list)
     """Files that were passed over, and why."""
     visits: int = 0
     """Visits that were defined or completed."""
@@ -71,7 +72,7 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    path: Path
+    path: Path | str
     observation: Observation
     header: dict[str, Any]
     """The values of its header that are kept."""
@@ -79,25 +80,6 @@ class _Frame:
     @property
     def key(self) -> tuple[int, int]:
         return self.observation.exposure["id"], self.observation.detector
-
-
-def find_frames(places: Iterable[str | Path]) -> list[Path]:
-    """Return the FITS files among some files and below some folders, in order of their names.
-
-    Raises
-    ------
-    FileNotFoundError
-        A place is not there.
-    """
-    found: list[Path] = []
-    for place in map(Path, places):
-        if place.is_dir():
-            found += sorted(p for p in place.rglob("*") if p.name.lower().endswith(_SUFFIXES) and p.is_file())
-        elif place.exists():
-            found.append(place)
-        else:
-            raise FileNotFoundError(f"there is no {str(place)!r} to ingest.")
-    return list(dict.fromkeys(found))
 
 
 def register_instrument(butler: Butler, instrument: Instrument) -> list[str]:
@@ -173,7 +155,8 @@ def ingest_raws(
     butler
         The repository.
     places
-        Files, and folders that are searched for FITS files; or one of them.
+        Files, and folders that are searched for FITS files; or one of them. URIs, too: of files, and of what is below
+        a prefix in a bucket (``s3://bucket/night1/``).
     instrument
         The camera that took them: its name where it is shipped, or its YAML file.
     run
@@ -208,9 +191,12 @@ def ingest_raws(
         instrument = Instrument.load(instrument)
     elif not isinstance(instrument, Instrument):
         raise ArgumentError(f"an instrument is a name, a YAML file or an Instrument; not {instrument!r}.")
-    paths = find_frames([places] if isinstance(places, str | Path) else places)
+    named = [places] if isinstance(places, str | Path) else list(places)
+    for place in named:
+        butler.datastore.check_transfer(place, transfer)
+    files = find_frames(named, butler.datastore)
     report = IngestReport(run or f"{instrument.name}/raw")
-    frames = _read(instrument, paths, report, butler, processes, on_error)
+    frames = _read(instrument, files, report, butler, processes, on_error)
     if not frames:  # frames of another camera, perhaps: it does not become known by mistake
         return report
     with butler.transaction() if on_error == "stop" else nullcontext():
@@ -229,7 +215,7 @@ def ingest_raws(
 
 def _read(
     instrument: Instrument,
-    paths: Sequence[Path],
+    files: Sequence[RawFile],
     report: IngestReport,
     butler: Butler,
     processes: int,
@@ -238,23 +224,32 @@ def _read(
     """Read and translate headers; what cannot be read goes to the report, or is raised."""
     frames: dict[tuple[int, int], _Frame] = {}
     read = partial(_read_frame, instrument, butler.header_keys)
-    for path, found in zip(track(paths, "Reading headers"), _each(read, paths, processes), strict=True):
+    for file, found in zip(track(files, "Reading headers"), _each(read, files, processes), strict=True):
         frame: _Frame | Exception = found
         if isinstance(found, _Frame) and (other := frames.setdefault(found.key, found)) is not found:
             exposure, detector = found.key
-            frame = SkyButlerError(f"{path} is exposure {exposure} of detector {detector}, as is {other.path}.")
+            frame = SkyButlerError(f"{file} is exposure {exposure} of detector {detector}, as is {other.path}.")
         if isinstance(frame, Exception):
             if on_error == "stop":
                 raise frame
-            report.failed.append((path, str(frame)))
+            report.failed.append((_named(file), str(frame)))
     return list(frames.values())
 
 
-def _each(read: partial[_Frame | Exception], paths: Sequence[Path], processes: int) -> Iterator[_Frame | Exception]:
+def _named(file: RawFile) -> Path | str:
+    """Return what a file is named by: its path, or its URI."""
+    return file if isinstance(file, Path) else str(file)
+
+
+def _each(read: partial[_Frame | Exception], files: Sequence[RawFile], processes: int) -> Iterator[_Frame | Exception]:
     """Yield what is read of each file, in order; by several processes where there are enough files for them."""
-    processes = min(processes, len(paths) // _WORTH_IT)
+    if not all(isinstance(file, Path) for file in files):  # one waits for the network, not for the processor
+        with ThreadPoolExecutor(_REQUESTS) as threads:
+            yield from threads.map(read, files)
+        return
+    processes = min(processes, len(files) // _WORTH_IT)
     if processes < 2:
-        yield from map(read, paths)
+        yield from map(read, files)
         return
     import multiprocessing
     import signal
@@ -266,20 +261,20 @@ def _each(read: partial[_Frame | Exception], paths: Sequence[Path], processes: i
         (signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is for this process, which ends them
     )
     try:
-        yield from pool.map(read, paths, chunksize=_AT_ONCE)
+        yield from pool.map(read, files, chunksize=_AT_ONCE)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _read_frame(instrument: Instrument, header_keys: HeaderKeys, path: Path) -> _Frame | Exception:
+def _read_frame(instrument: Instrument, header_keys: HeaderKeys, file: RawFile) -> _Frame | Exception:
     """Return what a file's headers say, or what is wrong with them."""
     try:
-        headers = read_headers(path)
-        observations = instrument.translate(headers, path)
+        headers = read_headers(file)
+        observations = instrument.translate(headers, _named(file))
         if len(observations) > 1:
-            raise SkyButlerError(f"{path} holds {len(observations)} images; one a file can be ingested.")
+            raise SkyButlerError(f"{file} holds {len(observations)} images; one a file can be ingested.")
         said = ChainMap(dict(headers[observations[0].hdu]), dict(headers[0]))
-        return _Frame(path, observations[0], header_keys.chosen("raw", said))
+        return _Frame(_named(file), observations[0], header_keys.chosen("raw", said))
     except (SkyButlerError, OSError) as error:
         return error
 
@@ -365,7 +360,7 @@ def _register(
         ref = DatasetRef(dataset_type, data_id, report.run, dataset_uuid("raw", data_id, report.run))
         files.append(FileDataset(frame.path, [ref], header=frame.header))
     known = butler.registry.datasets.existing(ref for file in files for ref in file.refs)
-    report.known += [Path(file.path) for file in files if file.refs[0].id in known]
+    report.known += [file.path for file in files if file.refs[0].id in known]
     new = [file for file in files if file.refs[0].id not in known]
     report.ingested += butler.ingest(new, transfer, checksums=checksums)
 

@@ -12,17 +12,17 @@ import re
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from io import FileIO
+from io import BufferedReader, FileIO
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from ..imaging.header import Header, HeaderValue
 from ..model.errors import FileFormatError
 
-__all__ = ["image_cards", "iter_headers", "parse_cards", "read_headers"]
+__all__ = ["Opens", "image_cards", "iter_headers", "parse_cards", "read_headers"]
 
-_Stream: TypeAlias = FileIO | gzip.GzipFile
+_Stream: TypeAlias = FileIO | BufferedReader | gzip.GzipFile
 _Card: TypeAlias = tuple[str, HeaderValue, str]
 
 _BLOCK = 2880
@@ -52,14 +52,22 @@ _OF_THE_TABLE = frozenset(
 )  # fmt: skip
 
 
-def read_headers(path: str | Path, limit: int | None = None) -> list[Header]:
+class Opens(Protocol):
+    """A file that is read where it lies, opened as a path is; its text says which it is."""
+
+    def open(self, mode: Literal["rb"] = "rb", buffering: int = 0) -> BufferedReader:
+        """Open it."""
+        ...
+
+
+def read_headers(path: str | Path | Opens, limit: int | None = None) -> list[Header]:
     """Read the headers of a FITS file's HDUs.
 
     Parameters
     ----------
     path
-        A FITS file, plain or gzipped. A tile-compressed image gives the header that the image itself has, as though
-        it were not compressed.
+        A FITS file, plain or gzipped; or what opens one that is elsewhere. A tile-compressed image gives the header
+        that the image itself has, as though it were not compressed.
     limit
         Stop after so many HDUs. Worth giving for gzipped files, whose data must be unpacked to be passed over.
 
@@ -78,7 +86,7 @@ def read_headers(path: str | Path, limit: int | None = None) -> list[Header]:
     return list(islice(iter_headers(path), limit))
 
 
-def iter_headers(path: str | Path) -> Iterator[Header]:
+def iter_headers(path: str | Path | Opens) -> Iterator[Header]:
     """Give the headers of a FITS file one by one; the file is read no further than asked.
 
     Raises
@@ -86,12 +94,12 @@ def iter_headers(path: str | Path) -> Iterator[Header]:
     FileFormatError
         See `read_headers`.
     """
-    path = Path(path)
-    with path.open("rb", buffering=0) as plain:
+    file = Path(path) if isinstance(path, str) else path
+    with file.open("rb", buffering=0) as plain:
         magic = plain.read(2)
         plain.seek(0)
         if magic != b"\x1f\x8b":
-            yield from _walk(path, plain, os.fstat(plain.fileno()).st_size)
+            yield from _walk(path, plain, plain.seek(0, os.SEEK_END))
             return
         try:
             with gzip.GzipFile(fileobj=plain) as unpacked:
@@ -100,7 +108,7 @@ def iter_headers(path: str | Path) -> Iterator[Header]:
             raise FileFormatError(f"{path}: the gzipped file is damaged or cut short ({error})") from error
 
 
-def _walk(path: Path, stream: _Stream, size: int | None) -> Iterator[Header]:
+def _walk(path: object, stream: _Stream, size: int | None) -> Iterator[Header]:
     offset, number = 0, 0
     while True:
         text, length = _header_text(path, stream, offset, number)
@@ -120,7 +128,7 @@ def _walk(path: Path, stream: _Stream, size: int | None) -> Iterator[Header]:
         number += 1
 
 
-def _header_text(path: Path, stream: _Stream, offset: int, number: int) -> tuple[str, int]:
+def _header_text(path: object, stream: _Stream, offset: int, number: int) -> tuple[str, int]:
     """Return the cards before END, and the length of the header in whole blocks; no text where no HDU follows."""
     stream.seek(offset)
     block = stream.read(_FIRST_READ)
@@ -144,7 +152,7 @@ def _header_text(path: Path, stream: _Stream, offset: int, number: int) -> tuple
         block += more
 
 
-def _data_size(path: Path, values: dict[str, HeaderValue], number: int) -> int:
+def _data_size(path: object, values: dict[str, HeaderValue], number: int) -> int:
     """Return the bytes of an HDU's data without their padding (FITS Standard 4.0, equations 1, 2 and 4)."""
 
     def whole(key: str, default: int | None = None) -> int:

@@ -219,7 +219,7 @@ class FileIntake(FileLocations):
 
     def _take_uri(self, uri: str, ref: "DatasetRef", transfer: str) -> tuple[str, bool, int, str | None]:
         """Take a file that lies elsewhere; return the path or URI kept, whether it is new, size and checksum."""
-        store, name = self._store_of(uri)
+        store, name = self.store_of(uri)
         size = store.size(name)
         if size is None:
             raise FileNotFoundError(f"there is no file {uri} to ingest")

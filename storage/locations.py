@@ -95,7 +95,7 @@ class FileLocations:
         """
         path = stored.path
         if is_uri(path):
-            return [self._store_of(path)]
+            return [self.store_of(path)]
         if os.path.isabs(path) and "\0" not in path:  # noqa: PTH117
             return [(self._machine, path)]
         if not is_below(path):
@@ -140,7 +140,7 @@ class FileLocations:
                 "Files that shall stay where they are, are ingested with transfer='direct'."
             )
 
-    def _store_of(self, uri: str) -> tuple[Store, str]:
+    def store_of(self, uri: str) -> tuple[Store, str]:
         """Return the store of a URI, which is reached as a root of its kind is, and the file's name there."""
         location, name = split_uri(uri)
         store = self._elsewhere.get(location)

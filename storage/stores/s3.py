@@ -1,7 +1,8 @@
 """Files in a bucket of S3, or of what speaks its language (MinIO, Ceph, Garage, …), through obstore.
 
 Objects appear whole: in one conditional request, or, from `LARGE` on, in many whose result gets its name by a
-conditional copy within the bucket. Requests that the network breaks are repeated with growing pauses.
+conditional copy within the bucket. Beyond `HUGE`, which cannot be copied so, an empty object takes the name first, and
+gives way to the whole. Requests that the network breaks are repeated with growing pauses.
 """
 
 import os
@@ -17,12 +18,17 @@ from ...model.errors import ConfigError, ReadOnlyError, StoreUnavailableError
 from ..atomic import TEMPORARY_PREFIX
 from .store import ListedFile, Store
 
-__all__ = ["LARGE", "S3Store"]
+__all__ = ["HUGE", "LARGE", "S3Store"]
 
 LARGE = 64 << 20
 """Bytes from which on a file travels in parts."""
 
+HUGE = 5 << 30
+"""Bytes beyond which S3 copies nothing within a bucket in one request."""
+
 _PART = 16 << 20
+_PARTS = 9_000
+"""Parts that a file has at most: S3 takes 10,000."""
 _MARK = "skybutler-put"
 _threads_of: list[int] = []
 """The process that has obstore's threads, once a bucket has been used."""
@@ -121,31 +127,51 @@ class S3Store(Store):
     def put(self, name: str, source: Path) -> None:
         """Copy a file; see `Store.put`."""
         mark = token_hex(16)
-        large = source.stat().st_size >= LARGE
+        size = source.stat().st_size
+        copied = LARGE <= size <= HUGE
         try:
             with self._own_errors("written", name):
-                self._put_large(name, source) if large else self._put_small(name, source, mark)
+                if copied:
+                    self._put_large(name, source, size)
+                elif size < LARGE:
+                    self._put_small(name, source.read_bytes(), mark)
+                else:
+                    self._put_huge(name, source, size, mark)
         except FileExistsError:
-            if large or not self._is_mine(name, mark):
+            if copied or not self._is_mine(name, mark):
                 raise
             # The answer to our own request was lost, and the request repeated: what is there is this file.
         except BaseException:
-            if not large and self._is_mine(name, mark):
+            if not copied and self._is_mine(name, mark):
                 with suppress(OSError):  # what is told is why it was not written
                     self.remove(name)
             raise
 
-    def _put_small(self, name: str, source: Path, mark: str) -> None:
+    def _put_small(self, name: str, data: bytes, mark: str) -> None:
         """Put a file in one request."""
-        data = source.read_bytes()
         self._obstore.put(self._bucket, name, data, mode="create", use_multipart=False, attributes={_MARK: mark})
 
-    def _put_large(self, name: str, source: Path) -> None:
+    def _put_huge(self, name: str, source: Path, size: int, mark: str) -> None:
+        """Put a file in parts over an empty one, by which its name has been taken: uploads in parts ask for none."""
+        try:
+            self._put_small(name, b"", mark)
+        except self._obstore.exceptions.AlreadyExistsError:
+            if not self._is_mine(name, mark):
+                raise
+        self._put_parts(name, source, size, {_MARK: mark})
+
+    def _put_parts(self, name: str, source: Path, size: int, attributes: dict[str, str]) -> None:
+        part = max(_PART, -(-size // _PARTS))
+        self._obstore.put(
+            self._bucket, name, source, use_multipart=True, chunk_size=part, max_concurrency=4, attributes=attributes
+        )
+
+    def _put_large(self, name: str, source: Path, size: int) -> None:
         """Put a file in parts under a name of its own, and copy it within the bucket to where it belongs."""
         folder = f"{name.rpartition('/')[0]}/".removeprefix("/")
         temporary = f"{folder}{TEMPORARY_PREFIX}{token_hex(16)}"
         try:
-            self._obstore.put(self._bucket, temporary, source, use_multipart=True, chunk_size=_PART, max_concurrency=4)
+            self._put_parts(temporary, source, size, {})
             self._obstore.copy(self._bucket, temporary, name, overwrite=False)
         finally:
             with suppress(self._obstore.exceptions.BaseError, OSError):

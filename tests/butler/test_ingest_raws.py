@@ -8,10 +8,12 @@ import yaml
 
 import skybutler
 from skybutler.butler.butler import Butler
-from skybutler.butler.ingest import find_frames, ingest_raws, register_instrument
+from skybutler.butler.ingest import ingest_raws, register_instrument
+from skybutler.butler.raw_files import find_frames
 from skybutler.instruments.instrument import Instrument
 from skybutler.model.errors import ConflictingDefinitionError, FileFormatError
 from skybutler.model.region import Region
+from skybutler.storage.datastore import Datastore
 from skybutler.testing.sky_simulator import FIELD_CENTER, simulate
 
 
@@ -82,7 +84,7 @@ def test_ingesting_again_changes_nothing(empty, night):
 
 
 def test_frames_that_come_one_by_one_make_the_same_visits(empty, night, tmp_path):
-    frames = find_frames([night])
+    frames = find_frames([night], empty.datastore)
     for frame in frames:
         ingest_raws(empty, [frame], "simcam")
     whole = empty.sql("SELECT id, name, region FROM visit ORDER BY id")
@@ -190,7 +192,9 @@ def test_frames_are_found_in_order_once_and_by_every_usual_ending(tmp_path):
     for name in ("b.fits", "a.FIT", "c.fits.fz", "d.fts", "e.fits.gz", "notes.txt", "sub/f.fits"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    names = [p.relative_to(tmp_path).as_posix() for p in find_frames([tmp_path / "d.fts", tmp_path])]
+    names = [
+        p.relative_to(tmp_path).as_posix() for p in find_frames([tmp_path / "d.fts", tmp_path], Datastore(tmp_path))
+    ]
     assert names == ["d.fts", "a.FIT", "b.fits", "c.fits.fz", "e.fits.gz", "sub/f.fits"]
 
 
