@@ -6,7 +6,6 @@ area or with the box around them.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
 from itertools import pairwise
 from typing import Any, Self
 
@@ -21,18 +20,9 @@ from .mask import Mask
 from .mask_schema import renumbered
 from .masked_image import MaskedImage
 from .psf import Quadrupole
+from .span_runs import Integers, Stencil, runs_of_ellipse, runs_of_shape, sweep
 
 __all__ = ["Spans", "Stencil"]
-
-Integers = NDArray[np.int64]
-
-
-class Stencil(Enum):
-    """What is within a radius: all pixels at most so far by Euclid, on each axis, or by both axes together."""
-
-    CIRCLE = "CIRCLE"
-    BOX = "BOX"
-    MANHATTAN = "MANHATTAN"
 
 
 class Spans(LsstNames):
@@ -57,7 +47,7 @@ class Spans(LsstNames):
             given = np.array(list(runs) if runs is not None else [], np.int64).reshape(-1, 3).T
             if np.any(given[1] > given[2]):
                 raise ValueError("a run is (y, x0, x1) with x1, which is inside, not before x0")
-            made = _sweep([(given, 1)], lambda depth: depth > 0)
+            made = sweep([(given, 1)], lambda depth: depth > 0)
         self._runs = made
 
     @classmethod
@@ -65,16 +55,7 @@ class Spans(LsstNames):
         cls, radius: int, stencil: Stencil = Stencil.CIRCLE, center: Point2I | tuple[int, int] = (0, 0)
     ) -> Self:
         """Make the set of pixels within a radius of one."""
-        if radius < 0:
-            raise ValueError(f"a radius is 0 or more, not {radius}")
-        rows = np.arange(-radius, radius + 1)
-        reach = {
-            Stencil.CIRCLE: [math.isqrt(radius * radius - int(y) * int(y)) for y in rows],
-            Stencil.BOX: [radius] * len(rows),
-            Stencil.MANHATTAN: [radius - abs(int(y)) for y in rows],
-        }[stencil]
-        x, y = Point2I(center)
-        return cls._of(np.stack([rows + y, x - np.array(reach), x + np.array(reach)]))
+        return cls._of(runs_of_shape(radius, stencil, Point2I(center)))
 
     @classmethod
     def from_ellipse(cls, shape: Quadrupole, center: Point2D | tuple[float, float] = (0.0, 0.0)) -> Self:
@@ -88,16 +69,7 @@ class Spans(LsstNames):
         center
             The middle of the ellipse.
         """
-        x, y = center
-        reach = math.sqrt(max(shape.iyy, 0.0))
-        rows = np.arange(math.ceil(y - reach), math.floor(y + reach) + 1)
-        height = (rows - y) / reach if reach else np.zeros(len(rows))
-        middle = x + (rows - y) * (shape.ixy / shape.iyy if shape.iyy else 0.0)
-        widest = math.sqrt(max(shape.ixx - (shape.ixy**2 / shape.iyy if shape.iyy else 0.0), 0.0))
-        half = widest * np.sqrt(np.maximum(1.0 - height**2, 0.0))
-        tiny = 1e-12 * (1.0 + np.abs(middle) + half)  # what rounding may take off a pixel upon the edge
-        runs = np.stack([rows, np.ceil(middle - half - tiny), np.floor(middle + half + tiny)]).astype(np.int64)
-        return cls._of(runs[:, runs[1] <= runs[2]])
+        return cls._of(runs_of_ellipse(shape, center))
 
     @classmethod
     def from_array(cls, inside: ArrayLike, xy0: Point2I | tuple[int, int] = (0, 0)) -> Self:
@@ -137,7 +109,7 @@ class Spans(LsstNames):
     def merged(cls, sets: "Iterable[Spans]") -> Self:
         """Make the union of any number of sets."""
         runs = [np.zeros((3, 0), np.int64), *(one._runs for one in sets)]
-        return cls._of(_sweep([(np.concatenate(runs, axis=1), 1)], lambda depth: depth > 0))
+        return cls._of(sweep([(np.concatenate(runs, axis=1), 1)], lambda depth: depth > 0))
 
     @classmethod
     def each_of(cls, runs: Integers, bounds: Integers) -> list[Self]:
@@ -239,15 +211,15 @@ class Spans(LsstNames):
 
     def union(self, other: "Spans | Mask", planes: int | str | Iterable[str] | None = None) -> Self:
         """Return what is in either; of a mask, the pixels that have any of these planes set, or any at all."""
-        return self._of(_sweep([(self._runs, 1), (_runs(other, planes), 1)], lambda depth: depth > 0))
+        return self._of(sweep([(self._runs, 1), (_runs(other, planes), 1)], lambda depth: depth > 0))
 
     def intersect(self, other: "Spans | Mask", planes: int | str | Iterable[str] | None = None) -> Self:
         """Return what is in both; of a mask, as `union` has it."""
-        return self._of(_sweep([(self._runs, 1), (_runs(other, planes), 1)], lambda depth: depth == 2))
+        return self._of(sweep([(self._runs, 1), (_runs(other, planes), 1)], lambda depth: depth == 2))
 
     def intersect_not(self, other: "Spans | Mask", planes: int | str | Iterable[str] | None = None) -> Self:
         """Return what is in this set, but not in the other; of a mask, as `union` has it."""
-        return self._of(_sweep([(self._runs, 1), (_runs(other, planes), 2)], lambda depth: depth == 1))
+        return self._of(sweep([(self._runs, 1), (_runs(other, planes), 2)], lambda depth: depth == 1))
 
     __or__, __and__, __sub__ = union, intersect, intersect_not
 
@@ -270,7 +242,7 @@ class Spans(LsstNames):
         """Return every pixel within a radius, or that another set reaches when it is put upon each pixel in turn."""
         other = by if isinstance(by, Spans) else Spans.from_shape(by, stencil)
         reached = (self._runs[:, :, np.newaxis] + other._runs[:, np.newaxis, :]).reshape(3, -1)
-        return self._of(_sweep([(reached, 1)], lambda depth: depth > 0))
+        return self._of(sweep([(reached, 1)], lambda depth: depth > 0))
 
     def eroded(self, by: "int | Spans", stencil: Stencil = Stencil.CIRCLE) -> Self:
         """Return the pixels around which a radius, or another set put upon it, lies wholly inside."""
@@ -413,21 +385,3 @@ class Spans(LsstNames):
 def _runs(other: Spans | Mask, planes: int | str | Iterable[str] | None) -> Integers:
     """Return the runs of a set, or of the pixels of a mask that have any of some planes."""
     return (Spans.from_mask(other, planes) if isinstance(other, Mask) else other).runs
-
-
-def _sweep(groups: list[tuple[Integers, int]], keep: Callable[[Integers], NDArray[np.bool_]]) -> Integers:
-    """Return the runs of the pixels whose depth, the weights of all runs that cover them, is to be kept."""
-    runs = np.concatenate([group for group, _ in groups], axis=1)
-    if not runs.size:
-        return np.zeros((3, 0), np.int64)
-    weights = np.concatenate([np.full(group.shape[1], weight) for group, weight in groups])
-    y, x0, x1 = runs
-    low_x, low_y = int(x0.min()), int(y.min())
-    stride = int(x1.max()) - low_x + 2  # rows one after another, with a pixel between them that nothing covers
-    begin = (y - low_y) * stride + x0 - low_x
-    places, which = np.unique(np.concatenate([begin, begin + x1 - x0 + 1]), return_inverse=True)
-    steps = np.bincount(which.ravel(), np.concatenate([weights, -weights])).astype(np.int64)
-    kept = np.diff(keep(np.cumsum(steps)).astype(np.int8), prepend=np.int8(0))
-    first, last = places[kept == 1], places[kept == -1] - 1
-    row, column = np.divmod(first, stride)
-    return np.stack([row + low_y, column + low_x, column + low_x + last - first])
