@@ -3,8 +3,8 @@
 
 Each formula is one function, of numbers as of arrays. Where numba is installed (``skybutler[fast]``) and the image is
 large, loops over the pixels are compiled from it (`compiled`); otherwise numpy evaluates it on blocks that stay in the
-cache. Both give the same bits. Nothing as large as an image is ever allocated, unless operands overlap in memory in a
-way that needs a copy.
+cache. Both give the same bits. Sums in one type are numpy's own, plane by plane: nothing is faster. Nothing as large as
+an image is ever allocated, unless operands overlap in memory in a way that needs a copy.
 
 Formulas are computed in float64, so that no intermediate value overflows where the result fits; one operation on two
 numbers of the same type in that type, which rounds to the same.
@@ -27,7 +27,7 @@ Pixels: TypeAlias = NDArray[Any]
 Formula: TypeAlias = Callable[..., Any]
 
 _SUM_PIXELS = 262_144
-"""Blocks of sums of one type, for which nothing has to stay in the cache: fewer of them are faster."""
+"""Blocks of sums of one type, which are numpy's own: nothing has to stay in the cache, and fewer of them are faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +201,14 @@ def run(arithmetic: Arithmetic, operands: Operands) -> None:
     ):
         _merge_masks(o.mask, o.right_mask, o.right_moves)
         o = replace(o, right_mask=None)
+    if arithmetic.variance is sum_variance and _single_type(o) is not None:
+        for_blocks(o.image.shape, _SUM_PIXELS, lambda some: _run_blocks(arithmetic, o, factor, some))
+        return
     planes = (o.image, o.right, o.variance, o.right_variance, o.mask, o.right_mask)
     if compiled.serves(planes):
         compiled.run(arithmetic.name, planes, factor, o.no_data)
         return
-    alone = arithmetic.variance is sum_variance and _single_type(o) is not None  # nothing is kept between two planes
-    for_blocks(
-        o.image.shape, _SUM_PIXELS if alone else BLOCK_PIXELS, lambda some: _run_blocks(arithmetic, o, factor, some)
-    )
+    for_blocks(o.image.shape, BLOCK_PIXELS, lambda some: _run_blocks(arithmetic, o, factor, some))
 
 
 def _merge_masks(mask: Pixels, right: Pixels, moves: list[tuple[int, int]] | None) -> None:
@@ -243,19 +243,20 @@ def _run_blocks(arithmetic: Arithmetic, o: Operands, factor: float, some: list[B
 def _combine_variances(arithmetic: Arithmetic, o: Operands, block: Block, factor: float) -> None:
     """Propagate the variances of a block."""
     assert o.variance is not None  # noqa: S101 - for the type checker; the caller has asked
+    vl, vr = o.variance[block], None if o.right_variance is None else o.right_variance[block]
+    if vr is None and arithmetic.variance_exact is None:
+        return
+    if vr is not None and arithmetic.variance is sum_variance and o.factor is None and vl.dtype == vr.dtype:
+        vl += vr
+        return
     wide = np.result_type(o.image, o.variance, np.float64)
     r = (o.right[block] if isinstance(o.right, np.ndarray) else np.asarray(o.right)).astype(wide, copy=False)
-    vl = o.variance[block]
-    if o.right_variance is None:
-        if arithmetic.variance_exact is not None:
-            np.copyto(vl, arithmetic.variance_exact(r, vl.astype(wide, copy=False), factor), casting="same_kind")
-        return
-    vr = o.right_variance[block]
-    if arithmetic.variance is sum_variance and o.factor is None and vl.dtype == vr.dtype:
-        vl += vr
+    if vr is None:
+        assert arithmetic.variance_exact is not None  # noqa: S101 - for the type checker
+        np.copyto(vl, arithmetic.variance_exact(r, vl.astype(wide, copy=False), factor), casting="same_kind")
     else:
-        values = [array.astype(wide, copy=False) for array in (o.image[block], r, vl, vr)]
-        np.copyto(vl, arithmetic.variance(*values, factor), casting="same_kind")
+        l, *variances = (array.astype(wide, copy=False) for array in (o.image[block], vl, vr))
+        np.copyto(vl, arithmetic.variance(l, r, *variances, factor), casting="same_kind")
 
 
 def _combine_masks(arithmetic: Arithmetic, o: Operands, block: Block, right: Any) -> None:
