@@ -44,7 +44,9 @@ class FigureFormatter(Formatter):
             raise no_component(component, (), storage_class)
         try:
             pixels = imread(path)
-        except (OSError, SyntaxError, ValueError) as error:
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # of a damaged or monstrous one Pillow raises whatever comes
             raise FileFormatError(f"{path} is not a PNG picture: {error}") from error
         height, width = pixels.shape[:2]
         figure = Figure(figsize=(width / 100, height / 100), dpi=100)

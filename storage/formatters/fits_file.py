@@ -120,6 +120,7 @@ class Hdu:
     def check_size(self) -> None:
         """Raise `FileFormatError` where an image cannot have as many pixels as its header says."""
         height, width = self.shape
+        _ = self._pixel_type
         self._file.must_reach(self.offset + self.data_size)
         if self.is_compressed and height * width > max(_FEW_PIXELS, _MOST_PIXELS * self.data_size):
             raise FileFormatError(
@@ -140,12 +141,17 @@ class Hdu:
         if self.is_compressed:
             return self._unpacked(slice(*whole[0]), slice(*whole[1]))
         (top, bottom), (left, right) = whole
+        dtype = self._pixel_type
+        band = self._file.values(self.offset + top * width * dtype.itemsize, (bottom - top, width), dtype, left, right)
+        return self._scaled(band)
+
+    @property
+    def _pixel_type(self) -> "np.dtype[Any]":
+        """The type of the pixels as they are stored."""
         stored = _TYPES.get(self._number("BITPIX"))
         if stored is None:
             raise FileFormatError(f"{self._file.path}: HDU {self.number} has BITPIX {self.values.get('BITPIX')!r}")
-        dtype = np.dtype(stored)
-        band = self._file.values(self.offset + top * width * dtype.itemsize, (bottom - top, width), dtype, left, right)
-        return self._scaled(band)
+        return np.dtype(stored)
 
     def _scaled(self, stored: "NDArray[Any]") -> "NDArray[Any]":
         """Return pixels as what they mean (BSCALE, BZERO and BLANK; section 4.4.2.5 of the standard)."""
