@@ -33,6 +33,9 @@ class ApCorrMap(LsstNames, Mapping[str, ChebyshevField]):
             raise KeyError(f"There is no aperture correction for {name!r}.{closest(name, self._fields)}")
         return self._fields[name]
 
+    def __setitem__(self, name: str, field: ChebyshevField) -> None:
+        self._fields[name] = field
+
     def __contains__(self, name: object) -> bool:
         return name in self._fields
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exposure"]
 
-_MUTABLE = ("background", "summary_stats")
+_MUTABLE = ("background", "ap_corr", "summary_stats")
 
 
 class Exposure(Described, ExposureComponents, Placed):

@@ -13,7 +13,7 @@ __all__ = ["Filter"]
 
 @dataclass(frozen=True, slots=True)
 class Filter(LsstNames):
-    """A filter: which piece of glass, and which band of the spectrum it stands for; ValueError where neither is said."""
+    """A filter: which piece of glass, and which band of the spectrum it stands for, or one of these."""
 
     physical: str = ""
     """Name of the glass, one for each that a camera has: ``HSC-R2``, ``sdss_r``; empty where it is not known."""

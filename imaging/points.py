@@ -206,6 +206,8 @@ def _pair_of(given: tuple[Any, ...], what: str) -> tuple[Any, Any]:
 
 def _integers(given: tuple[Any, ...], what: str) -> tuple[int, int]:
     if len(given) == 1 and isinstance(given[0], _RealPair):
+        if not (math.isfinite(given[0].x) and math.isfinite(given[0].y)):
+            raise ValueError(f"{given[0]!r} is not finite, so it lies in no pixel")
         return math.floor(given[0].x + 0.5), math.floor(given[0].y + 0.5)
     x, y = given if len(given) == 2 else _pair_of(given, what)
     try:

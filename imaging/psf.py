@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -15,12 +16,9 @@ from ..model.lsst_names import LsstNames
 from .chebyshev import chebyshev_terms
 from .geometry import Box2D, Box2I, Extent2I, Point2D, Point2I
 from .image import Image
-from .lanczos import lanczos
+from .stamps import FINE, adaptive_moments, circle_coverage, lanczos_refine, lanczos_shift
 
 __all__ = ["EmpiricalPsf", "GaussianPsf", "Psf", "Quadrupole"]
-
-_LANCZOS_ORDER = 5
-_FINE = 5  # parts that a pixel is cut into along each axis to sum over a circle; odd, so that one is at its centre
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +86,7 @@ class Psf(LsstNames, ABC):
         Psf._kinds[cls.__name__] = cls
 
     def __init__(self, width: int, height: int) -> None:
-        if width < 1 or height < 1 or width % 2 == 0 or height % 2 == 0:
-            raise ValueError(f"A PSF has a pixel at its centre, so its size must be odd, not {width}x{height}.")
-        self.dimensions = Extent2I(width, height)
+        self.dimensions = _odd(width, height)
 
     @abstractmethod
     def _kernel(self, x: float, y: float) -> NDArray[np.float64]:
@@ -134,33 +130,58 @@ class Psf(LsstNames, ABC):
         position
             Parent pixels; `average_position` by default.
         """
-        x, y = self.average_position if position is None else position
-        width, height = self.dimensions
-        return Image(self._kernel(x, y), xy0=Point2I(-(width // 2), -(height // 2)))
+        return Image(self._kernel(*self._position(position)), self.compute_kernel_bbox().min)
+
+    local_kernel = compute_kernel_image  # which `convolve` takes
 
     def compute_image(self, position: Point2D | tuple[float, float] | None = None) -> Image:
         """Return a star of flux 1 at a position, on the pixels of the parent image; float64, sum 1.
 
         Pixels are moved by the fraction of one with a Lanczos filter of order 5, which can leave tiny negatives.
         """
-        x, y = self.average_position if position is None else position
-        column, row = math.floor(x + 0.5), math.floor(y + 0.5)
-        width, height = self.dimensions
-        return Image(self._moved(x, y, x - column, y - row), xy0=Point2I(column - width // 2, row - height // 2))
+        x, y = position = self._position(position)
+        column, row = Point2I(position)
+        return Image(self._moved(x, y, x - column, y - row), self.compute_image_bbox(position).min)
+
+    def _position(self, position: Point2D | tuple[float, float] | None) -> Point2D:
+        """Return the position that is meant; ValueError where it is not finite."""
+        where = self.average_position if position is None else Point2D(*position)
+        if not (math.isfinite(where.x) and math.isfinite(where.y)):
+            raise ValueError(f"There is no PSF at {where!r}, which is not finite.")
+        return where
 
     def _moved(self, x: float, y: float, right: float, up: float) -> NDArray[np.float64]:
         """Return the model at a position, moved by fractions of a pixel; of sum 1."""
         kernel = self._kernel(x, y)
         if right or up:
             width, height = self.dimensions
-            kernel = _lanczos_shift(height, up) @ kernel @ _lanczos_shift(width, right).T
+            kernel = lanczos_shift(height, up) @ kernel @ lanczos_shift(width, right).T
             kernel /= kernel.sum()
         return kernel
 
-    def compute_bbox(self, position: Point2D | tuple[float, float] | None = None) -> Box2I:
+    def compute_kernel_bbox(self, position: Point2D | tuple[float, float] | None = None) -> Box2I:
         """Return the box of `compute_kernel_image`."""
         width, height = self.dimensions
         return Box2I(Point2I(-(width // 2), -(height // 2)), self.dimensions)
+
+    compute_bbox = compute_kernel_bbox
+
+    def compute_image_bbox(self, position: Point2D | tuple[float, float] | None = None) -> Box2I:
+        """Return the box of `compute_image`."""
+        return self.compute_kernel_bbox().shifted_by(Extent2I(Point2I(self._position(position))))
+
+    def clone(self) -> Self:
+        """Return a copy."""
+        return copy(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Psf):
+            return NotImplemented
+        mine, its = self.to_dict(), other.to_dict()
+        return mine.keys() == its.keys() and all(np.array_equal(value, its[name]) for name, value in mine.items())
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.dimensions))
 
     def compute_peak(self, position: Point2D | tuple[float, float] | None = None) -> float:
         """Return the highest pixel of the kernel."""
@@ -171,7 +192,7 @@ class Psf(LsstNames, ABC):
 
         As Bernstein & Jarvis (2002), section 3.1; a kernel whose moments do not converge gives NaN.
         """
-        return _adaptive_moments(self.compute_kernel_image(position).array)
+        return Quadrupole(*adaptive_moments(self.compute_kernel_image(position).array))
 
     def compute_aperture_flux(self, radius: float, position: Point2D | tuple[float, float] | None = None) -> float:
         """Return the fraction of the flux within a circle about the centre.
@@ -186,9 +207,9 @@ class Psf(LsstNames, ABC):
             Parent pixels; `average_position` by default.
         """
         kernel = self.compute_kernel_image(position).array
-        height, width = (size * _FINE for size in kernel.shape)
-        fine = _lanczos_refine(kernel.shape[0]) @ kernel @ _lanczos_refine(kernel.shape[1]).T
-        return float((fine * _circle_coverage(height, width, radius * _FINE)).sum() / _FINE**2)
+        height, width = (size * FINE for size in kernel.shape)
+        fine = lanczos_refine(kernel.shape[0]) @ kernel @ lanczos_refine(kernel.shape[1]).T
+        return float((fine * circle_coverage(height, width, radius * FINE)).sum() / FINE**2)
 
 
 class GaussianPsf(Psf):
@@ -306,6 +327,18 @@ class EmpiricalPsf(Psf):
         kernel = np.tensordot(chebyshev_terms(self.bbox, x, y, self.order), self.basis, axes=1)
         return np.asarray(kernel / kernel.sum(), dtype=np.float64)
 
+    def resized(self, width: int, height: int) -> EmpiricalPsf:
+        """Return the same model on images of another size: cut, or with zeros about it, and of sum 1."""
+        size, old = _odd(width, height), self.dimensions
+        basis = np.zeros((len(self.basis), height, width))
+        x, y = min(size.x, old.x) // 2, min(size.y, old.y) // 2
+        to, of = (
+            (slice(None), slice(box.y // 2 - y, box.y // 2 + y + 1), slice(box.x // 2 - x, box.x // 2 + x + 1))
+            for box in (size, old)
+        )
+        basis[to] = self.basis[of]
+        return EmpiricalPsf(self.bbox, basis)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the box as ``[x, y, width, height]`` and the basis as an array."""
         return {"kind": "EmpiricalPsf", "bbox": self.bbox.to_list(), "basis": np.array(self.basis)}
@@ -318,58 +351,8 @@ class EmpiricalPsf(Psf):
         return f"EmpiricalPsf({self.dimensions.x}x{self.dimensions.y}, order {self.order}, over {self.bbox!r})"
 
 
-def _lanczos_shift(size: int, offset: float) -> NDArray[np.float64]:
-    """Return the matrix that moves a row of pixels to the right by a fraction of one.
-
-    A Lanczos filter moves the centroid by a little less than it is asked for (0.0115 pixels of 0.25): it is asked for
-    so much that the centroid moves by the offset.
-    """
-    asked = offset
-    for _ in range(8):
-        taps = np.arange(-_LANCZOS_ORDER, _LANCZOS_ORDER + 1)
-        weights = lanczos(taps - asked, _LANCZOS_ORDER)
-        asked += offset - float((weights * taps).sum() / weights.sum())
-    total = lanczos(taps - asked, _LANCZOS_ORDER).sum()
-    return np.asarray(
-        lanczos(np.arange(size)[:, None] - np.arange(size) - asked, _LANCZOS_ORDER) / total, dtype=np.float64
-    )
-
-
-def _lanczos_refine(size: int) -> NDArray[np.float64]:
-    """Return the matrix that interpolates a row of pixels at the centres of their `_FINE` parts."""
-    places = (np.arange(size * _FINE) + 0.5) / _FINE - 0.5
-    weights = lanczos(places[:, None] - np.arange(-_LANCZOS_ORDER, size + _LANCZOS_ORDER), _LANCZOS_ORDER)
-    return np.asarray((weights / weights.sum(axis=1, keepdims=True))[:, _LANCZOS_ORDER:-_LANCZOS_ORDER])
-
-
-def _circle_coverage(height: int, width: int, radius: float, lines: int = 4) -> NDArray[np.float64]:
-    """Return how much of each pixel lies in a circle about the middle one: exact along x, by lines along y."""
-    columns = (np.arange(width) - width // 2)[None, None, :]
-    heights = (np.arange(height) - height // 2)[:, None] + (np.arange(lines) + 0.5) / lines - 0.5
-    chord = np.sqrt(np.maximum(radius**2 - heights**2, 0.0))[:, :, None]
-    covered = np.minimum(columns + 0.5, chord) - np.maximum(columns - 0.5, -chord)
-    return np.asarray(np.clip(covered, 0.0, 1.0).mean(axis=1), dtype=np.float64)
-
-
-def _adaptive_moments(kernel: NDArray[np.float64], iterations: int = 200, tolerance: float = 1e-10) -> Quadrupole:
-    """Iterate M_w(W) → (M_w⁻¹ - W⁻¹)⁻¹ from a round weight until the weight is the answer."""
-    rows, columns = (np.arange(size) - size // 2 for size in kernel.shape)
-    y, x = rows[:, None] * 1.0, columns[None, :] * 1.0
-    weight = np.eye(2) * 4.0
-    for _ in range(iterations):
-        inverse = np.linalg.inv(weight)
-        gaussian = np.exp(-0.5 * (inverse[0, 0] * x**2 + 2 * inverse[0, 1] * x * y + inverse[1, 1] * y**2))
-        weighted = kernel * gaussian
-        total = weighted.sum()
-        mixed = (weighted * x * y).sum()
-        measured = np.array([[(weighted * x**2).sum(), mixed], [mixed, (weighted * y**2).sum()]]) / total
-        if total <= 0 or np.linalg.det(measured) <= 0 or measured[0, 0] <= 0:
-            break
-        updated = np.linalg.inv(np.linalg.inv(measured) - inverse)
-        if not np.isfinite(updated).all() or np.linalg.det(updated) <= 0 or updated[0, 0] <= 0:
-            updated = 2 * measured
-        change = np.abs(updated - weight).max()
-        weight = updated
-        if change < tolerance:
-            return Quadrupole(float(weight[0, 0]), float(weight[1, 1]), float(weight[0, 1]))
-    return Quadrupole(math.nan, math.nan, math.nan)
+def _odd(width: int, height: int) -> Extent2I:
+    """Return the size of a PSF's images; ValueError where it has no middle pixel."""
+    if width < 1 or height < 1 or width % 2 == 0 or height % 2 == 0:
+        raise ValueError(f"A PSF has a pixel at its centre, so its size must be odd, not {width}x{height}.")
+    return Extent2I(width, height)

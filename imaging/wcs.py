@@ -171,6 +171,10 @@ class Wcs(LsstNames):
         x, y : `Point2D` or arrays
             Parent pixels, counted from 0; a `Point2D` for one position. NaN where the projection does not reach.
         """
+        if not hasattr(sky, "transform_to"):
+            raise TypeError(
+                f"Positions on the sky are a SkyCoord, not {sky!r}; SkyCoord(ra, dec, unit='deg') makes one."
+            )
         native = sky.transform_to(self._frame)
         spherical = native.represent_as("unitspherical")
         longitude, latitude = spherical.lon.deg, spherical.lat.deg

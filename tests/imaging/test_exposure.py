@@ -258,3 +258,11 @@ def test_the_image_on_the_sky_as_a_region_and_by_quantities(exposure):
     exposure.wcs = None
     with pytest.raises(ValueError, match="no wcs"):
         exposure.get_convex_polygon()
+
+
+def test_aperture_corrections_are_set_and_scaled_in_a_clone_alone(exposure):
+    made = exposure.clone()
+    made.ap_corr["other"] = ChebyshevField(BOX, [[2.0]])
+    made.ap_corr *= 2.0
+    assert {name: field.mean() for name, field in made.ap_corr.items()} == {"base_PsfFlux_instFlux": 2.2, "other": 4.0}
+    assert [(name, field.mean()) for name, field in exposure.ap_corr.items()] == [("base_PsfFlux_instFlux", 1.1)]

@@ -166,3 +166,9 @@ def test_areas_are_half_open_for_positions_and_closed_for_areas():
     assert Box2D() == Box2D(Point2D(1, 1), Extent2D(0, 3))
     assert area.clipped_to(Box2D(Point2D(5, 5), Extent2D(1, 1))).is_empty
     assert eval(repr(area)) == area
+
+
+def test_what_is_not_finite_lies_in_no_pixel():
+    for position in (Point2D(float("nan"), 1), Point2D(0, float("inf"))):
+        with pytest.raises(ValueError, match="lies in no pixel"):
+            Point2I(position)

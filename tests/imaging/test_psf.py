@@ -117,3 +117,40 @@ def test_every_kind_comes_back():
     with pytest.raises(ValueError, match="no PSF of the kind 'Odd'"):
         Psf.from_dict({"kind": "Odd"})
     assert repr(GaussianPsf(21, 15, 2.0)) == "GaussianPsf(21, 15, sigma=2)"
+
+
+def test_psfs_are_equal_by_their_values():
+    assert GaussianPsf(5, 5, 1.0) == GaussianPsf(5, 5, 1.0) == GaussianPsf(5, 5, 1.0).clone()
+    assert GaussianPsf(5, 5, 1.0) not in (GaussianPsf(5, 7, 1.0), GaussianPsf(5, 5, 1.5), None)
+    assert len({GaussianPsf(5, 5, 1.0), GaussianPsf(5, 5, 1.0), GaussianPsf(7, 5, 1.0)}) == 2
+    basis = np.stack([gaussian((5, 7), 1.0, 1.5)] * 3)
+    model = EmpiricalPsf(BOX, basis)
+    assert model == EmpiricalPsf(BOX, basis) == pickle.loads(pickle.dumps(model))
+    assert model != EmpiricalPsf(BOX, 2 * basis)
+    assert model != GaussianPsf(5, 7, 1.0)
+
+
+def test_boxes_and_kernels_have_the_names_of_lsst():
+    psf = GaussianPsf(5, 7, 1.0)
+    assert psf.computeKernelBBox() == psf.computeBBox() == Box2I(Point2I(-2, -3), Extent2I(5, 7))
+    position = Point2D(10.5, 20.49)
+    assert psf.computeImageBBox(position) == psf.compute_image(position).bbox == Box2I(Point2I(9, 17), Extent2I(5, 7))
+    np.testing.assert_array_equal(psf.getLocalKernel(position).array, psf.compute_kernel_image(position).array)
+
+
+def test_a_model_is_resized_about_its_centre():
+    basis = np.zeros((1, 5, 7))
+    basis[0, 2, 3], basis[0, 2, 4], basis[0, 0, 3], basis[0, 2, 0] = 4.0, 2.0, 1.0, 1.0
+    model = EmpiricalPsf(BOX, basis)
+    small = model.resized(3, 3)
+    assert small.compute_kernel_image().array.tolist() == [[0, 0, 0], [0, 4 / 6, 2 / 6], [0, 0, 0]]
+    large = model.resized(9, 3).compute_kernel_image()
+    assert (large.bbox, large[1, 0], large[Point2I(-3, 0)]) == (Box2I(Point2I(-4, -1), Extent2I(9, 3)), 2 / 7, 1 / 7)
+    with pytest.raises(ValueError, match="must be odd, not 4x3"):
+        model.resized(4, 3)
+
+
+def test_there_is_no_star_at_nan():
+    for compute in (GaussianPsf(5, 5, 1.0).compute_image, GaussianPsf(5, 5, 1.0).compute_kernel_image):
+        with pytest.raises(ValueError, match=r"no PSF at Point2D\(nan, 0.0\)"):
+            compute(Point2D(math.nan, 0))

@@ -161,3 +161,8 @@ def test_a_sky_without_a_reference_pixel_is_refused(keyword):
     del header[keyword]
     with pytest.raises(HeaderError, match=f"there is no reference pixel, {keyword}"):
         Wcs.from_header(header)
+
+
+def test_positions_on_the_sky_are_skycoords():
+    with pytest.raises(TypeError, match=r"a SkyCoord, not \(45.0, 30.0\); SkyCoord\(ra, dec, unit='deg'\) makes one"):
+        Wcs.from_header(tan_header()).sky_to_pixel((45.0, 30.0))
