@@ -270,6 +270,11 @@ def tell(error: OSError, path: str) -> NoReturn:
         raise StoreUnavailableError(
             f"{path} cannot be written: {error.strerror}. Nothing of it was kept; look after its disk, and do it again."
         ) from error
+    if error.errno == errno.ENOTDIR:
+        raise StoreUnavailableError(
+            f"{path} cannot be written: a file lies where one of its folders should. Nothing of it was kept; another "
+            "RUN's name leads elsewhere."
+        ) from error
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and not isinstance(error, ReadOnlyError):
         raise ReadOnlyError(
             f"{path} cannot be written: {error.strerror}. Its folder's owner can allow it, or files can be kept "

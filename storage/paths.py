@@ -28,7 +28,11 @@ MAX_STEM = 180
 _PER_FOLDER = 100
 """How many numbers, such as visits, share a folder."""
 
-_SAFE = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*").fullmatch
+_SAFE = re.compile(r"[A-Za-z0-9_+-](?:[A-Za-z0-9._+-]*[A-Za-z0-9_+-])?").fullmatch
+_KEPT = re.compile(
+    r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|skybutler\.yaml|.*\.(sqlite3?|db)(-.*)?", re.IGNORECASE
+).fullmatch
+"""Names that Windows keeps for devices, and a repository for itself and its database."""
 _UNSAFE_BYTE = re.compile(rb"[^A-Za-z0-9._+-]")
 _DATASET_FILE = re.compile(r"(.+)-[0-9a-f]{12}(?:-[0-9a-f]{16})?(?:\.[A-Za-z0-9._+-]{1,15})?").fullmatch
 _COMPRESSED = {".gz", ".fz", ".bz2", ".xz", ".zst"}
@@ -48,10 +52,10 @@ def escape(value: str, longest: int = MAX_NAME) -> str:
     Returns
     -------
     str
-        Only letters, digits, ``. _ + -`` and ``%XX`` (a UTF-8 byte in hexadecimal); never empty, never with a leading
-        dot.
+        Only letters, digits, ``. _ + -`` and ``%XX`` (a UTF-8 byte in hexadecimal); never empty, never with a dot at
+        its begin or end, nor a name that a system, or a repository, keeps for itself.
     """
-    if _SAFE(value) and len(value) <= longest:
+    if _SAFE(value) and len(value) <= longest and not _KEPT(value):
         return value
     if not value:
         return "%"  # a lone percent sign stands for nothing else: others are followed by two digits or a minus
@@ -59,6 +63,10 @@ def escape(value: str, longest: int = MAX_NAME) -> str:
     name = _UNSAFE_BYTE.sub(lambda match: b"%%%02X" % match[0][0], encoded).decode("ascii")
     if name[0] == ".":
         name = "%2E" + name[1:]
+    if name[-1] == ".":
+        name = name[:-1] + "%2E"
+    if _KEPT(name):
+        name = f"%{ord(name[0]):02X}{name[1:]}"
     return _shortened(name, encoded, longest)
 
 

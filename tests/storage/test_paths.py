@@ -68,3 +68,12 @@ def test_equal_data_ids_of_two_datasets_never_share_a_file():
 )  # fmt: skip
 def test_the_suffix_tells_the_format(name, suffix):
     assert file_suffix(name) == suffix
+
+
+def test_no_name_is_one_that_is_kept_for_something_else():
+    names = ["CON", "con.txt", "nul", "Com1", "skybutler.yaml", "registry.sqlite3", "x.sqlite3-wal", "end.", "a.db"]
+    for name in names:
+        assert "%" in escape(name)
+    assert len({escape(name) for name in [*names, *map(str.upper, names)]}) == 2 * len(names) - 1
+    for name in ("content", "console.1", "skybutler.yaml.fits", "sqlite3", "w_2024.1", "adb"):
+        assert escape(name) == name
