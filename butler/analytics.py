@@ -7,6 +7,7 @@ pyarrow.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
@@ -37,6 +38,9 @@ __all__ = ["DatasetQuery"]
 DataIdColumns: TypeAlias = bool | Iterable[str]
 
 T = TypeVar("T")
+
+_READ_AHEAD = 4
+"""Batches of a catalog that are read before they are wanted: for more, Arrow takes up ever new memory, and is slower."""
 
 _ALSO: dict[str, Callable[[DatasetRef], str]] = {"run": lambda ref: ref.run, "dataset_id": lambda ref: str(ref.id)}
 
@@ -180,6 +184,7 @@ class DatasetQuery(RegistryQuery):
         """Return the catalogs, and what reads them: with data IDs, if it is `lazy` or the filter speaks of any."""
         from ..storage.filters import AskedNames, row_filter
         from ..storage.formatters.parquet import chosen_columns
+        from .catalog_files import PLACE
 
         opened = self._open(data_id, lambda ids: lazy or any(name in str(filters) for name in ids))
         names = opened.names
@@ -190,7 +195,12 @@ class DatasetQuery(RegistryQuery):
         dataset = _said_plainly(lambda: opened.dataset(needed, fill_missing, condition), filters)
         if wanted is not None:
             wanted = [*opened.id_columns, *(name for name in wanted if name not in opened.ids)]
-        scanner = _said_plainly(lambda: dataset.scanner(columns=wanted, filter=condition), filters)
+        if opened.added_last:
+            wanted = [*(dataset.schema.names if wanted is None else wanted), PLACE]
+        scanner = _said_plainly(
+            lambda: dataset.scanner(columns=wanted, filter=condition, batch_readahead=_READ_AHEAD,
+                                    fragment_readahead=os.cpu_count()), filters
+        )  # fmt: skip
         return opened, scanner
 
     def _open(self, data_id: DataIdColumns, filtered: Callable[[Iterable[str]], bool]) -> CatalogFiles:

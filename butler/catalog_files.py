@@ -22,8 +22,10 @@ from ..model.errors import FileFormatError, StorageClassError
 from ..storage.formatters.parquet_parts import fetch_footers, fetch_parts
 from .progress import track
 
-__all__ = ["CatalogFiles"]
+__all__ = ["PLACE", "CatalogFiles"]
 
+PLACE = "__fragment_index"
+"""The column in which Arrow says which of a dataset's files a row is from."""
 _AT_ONCE = 50
 """Files that a thread opens before it takes others."""
 
@@ -53,8 +55,7 @@ class CatalogFiles:
         self, refs: Sequence[DatasetRef], sources: Sequence[Any], ids: Mapping[str, Sequence[Any]], filtered: bool
     ):
         self.refs = refs
-        here = all(isinstance(source, Path) for source in sources)
-        self._known = filtered or not here or len(set(sources)) < len(sources)
+        self._known = filtered
         options = pds.ParquetFragmentScanOptions(pre_buffer=False)  # all is near, or in memory
         self._format = pds.ParquetFileFormat(default_fragment_scan_options=options)
         self.ids = dict(ids)
@@ -106,6 +107,11 @@ class CatalogFiles:
     def id_columns(self) -> list[str]:
         """The data-ID columns that the dataset has."""
         return list(self.ids) if self._known else []
+
+    @property
+    def added_last(self) -> bool:
+        """Whether `table` adds the data-ID columns, by the column `PLACE` that must have been read for it."""
+        return bool(self.ids) and not self._known
 
     @property
     def names(self) -> list[str]:
@@ -160,16 +166,15 @@ class CatalogFiles:
 
     def table(self, scanner: pds.Scanner) -> pa.Table:
         """Return all that a scanner reads, showing on a terminal how far it is, with the data-ID columns."""
-        if (self._known or not self.ids) and not sys.stderr.isatty():
-            return scanner.to_table()
-        tagged = list(track(scanner.scan_batches(), "Reading catalogs"))
-        batches = [each.record_batch for each in tagged]
-        table = pa.Table.from_batches(batches, schema=scanner.projected_schema)
-        if self._known or not self.ids:
+        if sys.stderr.isatty():
+            batches = [each.record_batch for each in track(scanner.scan_batches(), "Reading catalogs")]
+            table = pa.Table.from_batches(batches, schema=scanner.projected_schema)
+        else:
+            table = scanner.to_table()
+        if not self.added_last:
             return table
-        numbers = {fragment.path: number for number, fragment in enumerate(self._fragments)}
-        which = np.asarray([numbers[each.fragment.path] for each in tagged], int)
-        rows = np.repeat(which, [batch.num_rows for batch in batches])
+        rows = table[PLACE].to_numpy()
+        table = table.drop_columns([PLACE])
         for place, (name, values) in enumerate(self.ids.items()):
             table = table.add_column(place, name, _repeated(values, rows))
         return table

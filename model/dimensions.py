@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -382,22 +382,28 @@ def _pixel_element(name: str) -> Element | None:
                    has_region=True, pixels=(match[1], int(match[2])))  # fmt: skip
 
 
-@lru_cache(maxsize=16)
 def universe_from_json(text: str | None) -> DimensionUniverse:
     """Return the universe of a definition, the default one for None.
 
     One object a process, so that its groups compare by identity wherever it was read.
     """
-    if text is None or text == default_universe().to_json():
-        return default_universe()
+    return default_universe() if text is None else _universe_of(text)
+
+
+@cache
+def _universe_of(text: str) -> DimensionUniverse:
     return DimensionUniverse(json.loads(text))
 
 
 @lru_cache(maxsize=1)
 def default_universe() -> DimensionUniverse:
-    """Return the universe that a repository has unless it is created with another."""
+    """Return the universe that a repository has unless it is created with another.
+
+    A repository is opened without it: what it says of itself is read sooner than YAML.
+    """
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = files(__package__).joinpath("dimensions.yaml").read_text(encoding="utf-8")
-    return DimensionUniverse(yaml.load(text, Loader=loader))  # noqa: S506 - a safe loader, whichever it is
+    definition = yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader, whichever it is
+    return _universe_of(json.dumps(definition))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -40,10 +41,6 @@ class Trash:
     def __init__(self, registry: Registry):
         self._registry = registry
         self._database = registry.database
-        stored, trash, file = registry.tables.stored_file, registry.tables.trash, registry.tables.trash_file
-        going = sa.and_(trash.c.dataset_id == file.c.dataset_id, trash.c.state == sa.bindparam("state"))
-        again = sa.select(*stored.c).join_from(stored, file, file.c.path == stored.c.path).join(trash, going)
-        self._guard = Prepared(self._database, sa.insert(stored).from_select([c.name for c in stored.c], again))
 
     # Into the trash
 
@@ -340,6 +337,14 @@ class Trash:
         A statement that inserts nothing mostly, and asks for no answer: it costs no journey.
         """
         cursor.execute(self._guard.sql, self._guard.parameters({"state": GOING}))
+
+    @cached_property
+    def _guard(self) -> Prepared:
+        tables = self._registry.tables
+        stored, trash, file = tables.stored_file, tables.trash, tables.trash_file
+        going = sa.and_(trash.c.dataset_id == file.c.dataset_id, trash.c.state == sa.bindparam("state"))
+        again = sa.select(*stored.c).join_from(stored, file, file.c.path == stored.c.path).join(trash, going)
+        return Prepared(self._database, sa.insert(stored).from_select([c.name for c in stored.c], again))
 
 
 def of_ids(table: sa.Table, ids: Sequence[uuid.UUID]) -> sa.Select[Any]:

@@ -91,10 +91,15 @@ class ParquetFormatter(Formatter):
         check_parameters(parameters, _PARAMETERS, storage_class)
         parts = None if isinstance(path, Path) else fetch_footers([path])[0]
         try:
-            with pq.ParquetFile(parts.open() if parts else path, memory_map=parts is None) as file:
-                if component is not None:
-                    return _component(file, component, storage_class)
-                table = _read_table(file, path, parts, storage_class, parameters)
+            if component is None and parameters.get("filters") is not None:
+                table = _read_filtered(path, parts, storage_class, parameters)
+            else:
+                with pq.ParquetFile(parts.open() if parts else path, memory_map=parts is None) as file:
+                    if component is not None:
+                        return _component(file, component, storage_class)
+                    columns = _wanted_columns(file.schema_arrow, path, storage_class, parameters)
+                    table = _some_rows(file, parts, columns, _wanted_rows(parameters))
+                    table = as_was_written(table, file.metadata.metadata)
         except (FileNotFoundError, SkyButlerError):
             raise
         except (pa.ArrowException, OSError) as error:
@@ -141,50 +146,60 @@ def _component(file: pq.ParquetFile, component: str, storage_class: "StorageClas
     raise no_component(component, _COMPONENTS, storage_class)
 
 
-def _read_table(
-    file: pq.ParquetFile,
+def _wanted_columns(
+    schema: pa.Schema, path: "Path | RemoteFile", storage_class: "StorageClass", parameters: Mapping[str, Any]
+) -> list[str] | None:
+    """Return the names of the columns that parameters ask for; None of all."""
+    asked = parameters.get("columns")
+    if asked is None:
+        return None
+    where = PurePath(str(path)).name
+    if isinstance(asked, Mapping):
+        columns = _of_levels(asked, schema, where)
+    else:
+        columns = chosen_columns(asked, schema.names, where)
+    if storage_class.name == "DataFrame":
+        columns += [name for name in index_columns(schema) if name not in columns]
+    return columns
+
+
+def _wanted_rows(parameters: Mapping[str, Any]) -> slice | None:
+    """Return the rows that parameters ask for; None of all."""
+    rows: slice | None = parameters.get("rows")
+    if rows is not None and not isinstance(rows, slice):
+        raise InvalidQueryError(f"rows={rows!r} is not a slice; for the first hundred rows give slice(100)")
+    return rows
+
+
+def _read_filtered(
     path: "Path | RemoteFile",
     parts: ParquetParts | None,
     storage_class: "StorageClass",
     parameters: Mapping[str, Any],
 ) -> pa.Table:
-    """Read what the parameters ask for, and no other columns or row groups; fetch these where the file is far away."""
-    schema = file.schema_arrow
-    columns = None
-    if parameters.get("columns") is not None:
-        asked = parameters["columns"]
-        where = PurePath(str(path)).name
-        if isinstance(asked, Mapping):
-            columns = _of_levels(asked, schema, where)
-        else:
-            columns = chosen_columns(asked, schema.names, where)
-        if storage_class.name == "DataFrame":
-            columns += [name for name in index_columns(schema) if name not in columns]
-    rows = parameters.get("rows")
-    if rows is not None and not isinstance(rows, slice):
-        raise InvalidQueryError(f"rows={rows!r} is not a slice; for the first hundred rows give slice(100)")
-    filters = parameters.get("filters")
-    if filters is None:
-        table = _some_rows(file, parts, columns, rows)
-    else:
-        names = AskedNames(schema.names)
-        expression = row_filter(filters, names)
-        try:
-            if parts is not None:
-                import pyarrow.dataset as pds
+    """Read the rows that pass a filter, and no row groups without such; fetch these where the file is far away."""
+    import pyarrow.dataset as pds
+    from pyarrow.fs import LocalFileSystem
 
-                fragment = pds.ParquetFileFormat().make_fragment(parts.open()).subset(expression)
-                needed = None if columns is None or not names.asked else {*columns, *names.asked}
-                fetch_parts([(parts, needed, {group.id for group in fragment.row_groups})])
-            table = pq.read_table(
-                parts.open() if parts else path, columns=columns, filters=expression, memory_map=parts is None,
-                partitioning=None,
-            )  # fmt: skip
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-            raise InvalidQueryError(f"filters={filters!r} cannot be applied to {path}: {error}") from error
-        if rows is not None:
-            table = _taken(table, range(table.num_rows)[rows])
-    return as_was_written(table, file.metadata.metadata)
+    options = pds.ParquetFragmentScanOptions(pre_buffer=False)  # all is near, or in memory
+    parquet = pds.ParquetFileFormat(default_fragment_scan_options=options)
+    where = (parts.open(),) if parts else (str(path), LocalFileSystem())
+    file = parquet.make_fragment(*where)
+    schema, metadata = file.physical_schema, file.metadata
+    columns, rows = _wanted_columns(schema, path, storage_class, parameters), _wanted_rows(parameters)
+    filters = parameters["filters"]
+    names = AskedNames(schema.names)
+    condition = row_filter(filters, names)
+    try:
+        if parts is not None:
+            needed = None if columns is None or not names.asked else {*columns, *names.asked}
+            fetch_parts([(parts, needed, {group.id for group in file.subset(condition).row_groups})])
+        table = file.to_table(columns=columns, filter=condition, use_threads=metadata.num_rows > FEW_ROWS)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise InvalidQueryError(f"filters={filters!r} cannot be applied to {path}: {error}") from error
+    if rows is not None:
+        table = _taken(table, range(table.num_rows)[rows])
+    return as_was_written(table, metadata.metadata)
 
 
 def _some_rows(
