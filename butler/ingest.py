@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from ..instruments.headers import read_headers
 from ..instruments.instrument import Instrument
 from ..instruments.translate import Observation
-from ..model.collections import CollectionType
+from ..model.collections import CollectionType, new_run_name
 from ..model.datasets import DatasetRef, DatasetType, FileDataset, dataset_uuid
 from ..model.errors import ArgumentError, SkyButlerError
 from ..model.region import Region
@@ -114,7 +113,7 @@ def register_instrument(butler: Butler, instrument: Instrument) -> list[str]:
     known = {name: butler.find_dataset(name, instrument=instrument.name, collections=runs) for name in now}
     changed = [name for name, ref in known.items() if ref is not None and butler.get(ref) != now[name]]
     if changed:
-        runs.insert(0, f"{first}/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
+        runs.insert(0, new_run_name(first))
     with butler.transaction():
         butler.collections.register(runs[0], CollectionType.RUN, doc)
         for name, ref in known.items():

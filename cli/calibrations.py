@@ -84,10 +84,12 @@ def decertify(
 def _timespan(begin: str | None, end: str | None) -> Timespan:
     from ..model.timespan import Timespan
 
-    try:
-        timespan = Timespan.from_isot(begin, end, scale="utc")
-    except ValueError as error:
-        raise click.UsageError(f"--begin and --end are times like 2019-05-03T12:00:00: {error}.") from error
+    for option, text in (("--begin", begin), ("--end", end)):
+        try:
+            Timespan.from_isot(text, None, scale="utc")
+        except ValueError:
+            raise click.UsageError(f"{option} {text!r} is no time; write it (UTC) like 2019-05-03T12:00:00.") from None
+    timespan = Timespan.from_isot(begin, end, scale="utc")
     if timespan.is_empty:
         raise click.UsageError(f"--end {end} is not after --begin {begin}.")
     return timespan

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import find_all_option, found_datasets, only_where_option
+from .output import counted
 
 if TYPE_CHECKING:
     from ..butler import Butler
@@ -87,7 +88,7 @@ def tag(
         with butler.transaction():
             butler.collections.register(collection, "TAGGED")
             butler.collections.tag(collection, refs)
-    click.echo(f"{len(refs)} datasets are tagged in {collection}")
+    click.echo(f"tagged {counted(len(refs), 'dataset')} in {collection}")
     return 0
 
 
@@ -107,7 +108,7 @@ def untag(repo: str, collection: str, dataset_types: tuple[str, ...], where: str
     with Butler(repo, writeable=True) as butler:
         refs, _ = found_datasets(butler, dataset_types, [collection], where, find_all=False)
         butler.collections.untag(collection, refs)
-    click.echo(f"{len(refs)} datasets were taken out of {collection}")
+    click.echo(f"took {counted(len(refs), 'dataset')} out of {collection}")
     return 0 if refs else 1
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .options import collections_option, find_all_option, found_datasets, split_names, where_option
+from .output import counted
 
 if TYPE_CHECKING:
     from ..butler import Butler
@@ -107,7 +108,9 @@ def export(
             target, refs, collections=named, elements=split_names(elements) or None,
             transfer=None if transfer == "none" else transfer,
         )  # fmt: skip
-        said = "all datasets" if refs is None and named is None else f"{len(refs)} datasets" if refs else "datasets"
+        said = (
+            "all datasets" if refs is None and named is None else counted(len(refs), "dataset") if refs else "datasets"
+        )
     click.echo(f"Wrote {said} to {path}")
 
 
@@ -212,4 +215,4 @@ def retrieve(
             butler.retrieve_zip(refs, target, overwrite=overwrite)
         else:
             butler.retrieve(refs, target, overwrite=overwrite, preserve_path=not flat)
-    click.echo(f"Copied the files of {len(refs)} datasets to {target}")
+    click.echo(f"Copied the files of {counted(len(refs), 'dataset')} to {target}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import time_span
-from .output import readable_size
+from .output import counted, readable_size
 
 if TYPE_CHECKING:
     from ..butler.verify import Verification
@@ -81,8 +81,9 @@ def _print(found: Verification) -> None:
     for note in found.notes:
         click.echo(f"note: {note}")
     read = f", {found.checksums} of them read" if found.checksums else ""
-    click.echo(f"{found.datasets} datasets, {found.files} files{read}, {readable_size(found.size)}")
+    sums = f"{counted(found.datasets, 'dataset')}, {counted(found.files, 'file')}{read}, {readable_size(found.size)}"
+    click.echo(sums)
     left = sum(not one.done for one in found.findings)
     done = len(found.findings) - left
-    mended = f"{done} faults were mended. " if done else ""
-    click.echo(f"{mended}All is sound." if not left else f"{mended}{left} faults are left.")
+    mended = f"{counted(done, 'fault')} mended. " if done else ""
+    click.echo(f"{mended}All is sound." if not left else f"{mended}{counted(left, 'fault')} left.")

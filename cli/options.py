@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "collections_option",
+    "confirm",
     "find_all_option",
     "found_datasets",
     "only_where_option",
@@ -90,6 +92,25 @@ def found_datasets(
                 empty = butler.query_datasets(name, searched, where=where, find_first=not find_all)
             why |= dict.fromkeys(reasons(empty) or empty.explain().splitlines()[-1:])
     return list(refs), list(why)
+
+
+def confirm(question: str) -> None:
+    """Ask whether to go on; return where the answer is yes.
+
+    Raises
+    ------
+    click.ClickException
+        The answer is no, or nobody is there to give one.
+    """
+    try:
+        agreed = click.confirm(question)
+    except click.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise
+        click.echo(err=True)
+        raise click.UsageError("nobody answers, as there is no terminal: pass --yes to do it without asking.") from None
+    if not agreed:
+        raise click.ClickException("nothing was done.")
 
 
 def time_span(text: str) -> timedelta:

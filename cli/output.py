@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["format_option", "print_rows", "readable_size"]
+__all__ = ["counted", "format_option", "print_rows", "readable_size"]
 
 _FOLDED = 12  # a table's column is folded to no less than so many characters
 
@@ -63,6 +63,11 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], output: str)
         _print_table(list(names), [[_text(value) for value in row] for row in rows])
 
 
+def counted(count: int, noun: str) -> str:
+    """Return how many of something there are: ``1 dataset``, ``2 datasets``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def readable_size(size: int) -> str:
     """Return bytes as people say them: ``1.5 GB``."""
     amount, unit = float(size), "B"
@@ -83,7 +88,7 @@ def _print_table(names: list[str], rows: list[list[str]]) -> None:
         for line in lines:
             cells = zip(line, widths, numeric, strict=True)
             click.echo("  ".join(f"{cell:{'>' if right else '<'}{width}}" for cell, width, right in cells).rstrip())
-    click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+    click.echo(counted(len(rows), "row"))
 
 
 def _print_on_terminal(names: list[str], rows: list[list[str]], numeric: list[bool]) -> None:

@@ -129,4 +129,4 @@ def _draw(
             return obj.plot(ax, planes)
         case SourceCatalog():
             return obj.plot(*columns, ax)
-    raise TypeError(f"A {type(obj).__name__} cannot be drawn; exposures, images, masks and source catalogs can.")
+    raise TypeError(f"{type(obj).__name__} objects cannot be drawn; exposures, images, masks and source catalogs can.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import collections_option, find_all_option, found_datasets, only_where_option, time_span
-from .output import format_option, print_rows, readable_size
+from .options import collections_option, confirm, find_all_option, found_datasets, only_where_option, time_span
+from .output import counted, format_option, print_rows, readable_size
 
 if TYPE_CHECKING:
     from ..butler import Butler
@@ -56,14 +56,15 @@ def remove(
             click.echo(f"nothing to remove: no {', '.join(runs or dataset_types)} was found", err=True)
             return 1
         what = f"RUNs {', '.join(names)}: " if names else ""
-        click.echo(f"{what}{len(ids)} datasets, {readable_size(size_of(butler.registry, ids))}")
+        click.echo(f"{what}{counted(len(ids), 'dataset')}, {readable_size(size_of(butler.registry, ids))}")
         for_good = purge or not butler.trash.window
         if not yes:
-            click.confirm("Remove them for good?" if for_good else "Move them to the trash?", abort=True)
+            confirm("Remove them for good?" if for_good else "Move them to the trash?")
         with butler.transaction():
             count = sum(butler.remove_run(name, unlink_from_chains=unlink, purge=purge) for name in names)
             count += butler.remove_datasets(refs, purge=purge) if refs else 0
-    click.echo(f"removed {count} datasets" if for_good else f"moved {count} datasets to the trash")
+    datasets = counted(count, "dataset")
+    click.echo(f"removed {datasets}" if for_good else f"moved {datasets} to the trash")
     return 0
 
 
@@ -154,7 +155,7 @@ def trash_restore(repo: str, ids: tuple[Any, ...], dataset_type: str, run: str |
         done = butler.trash.restore(ids, dataset_type=dataset_type, run=run, skip_conflicts=skip_conflicts)
     for text in [*(f"not restored: {conflict}" for conflict in done.conflicts), *(f"lost: {one}" for one in done.lost)]:
         click.echo(text, err=True)
-    click.echo(f"restored {len(done.refs)} datasets")
+    click.echo(f"restored {counted(len(done.refs), 'dataset')}")
     return 0 if done.refs and not done.conflicts else 1
 
 
@@ -176,9 +177,9 @@ def trash_empty(repo: str, older_than: str | None, yes: bool) -> None:
         if not yes and found:
             size = readable_size(sum(one.size for one in found))
             what = "them" if age is None else f"what has been there for {older_than}"
-            click.confirm(f"{len(found)} datasets, {size}, are in the trash. Remove {what} for good?", abort=True)
+            confirm(f"{counted(len(found), 'dataset')} in the trash, {size}. Remove {what} for good?")
         count = butler.trash.empty(age)
-    click.echo(f"removed {count} datasets for good")
+    click.echo(f"removed {counted(count, 'dataset')} for good")
 
 
 @click.command("du")
@@ -189,7 +190,7 @@ def trash_empty(repo: str, older_than: str | None, yes: bool) -> None:
     type=click.Choice(["run", "dataset_type", "collection"]),
     default="run",
     show_default=True,
-    help="What room is counted by; collections overlap.",
+    help="What room is counted by; a dataset in several collections counts in each.",
 )
 @format_option
 def du(repo: str, name: str, by: Any, output: str) -> None:
@@ -213,7 +214,12 @@ def du(repo: str, name: str, by: Any, output: str) -> None:
     rows = [[u.name, u.datasets, u.files, readable_size(u.size) if readable else u.size] for u in found]
     print_rows([by.replace("_", " "), "datasets", "files", "size" if readable else "bytes"], rows, output)
     if readable:
-        click.echo(f"in all {readable_size(sum(usage.size for usage in whole))}", nl=not removed)
+        if by == "collection" and rows:
+            click.echo("a dataset in several collections counts in each of them")
+        said = f"in the whole repository {readable_size(sum(usage.size for usage in whole))}"
         if removed:
             size = readable_size(sum(one.size for one in removed))
-            click.echo(f", and {size} in the trash ({len(removed)} datasets)")
+            said += f", and {size} in the trash ({counted(len(removed), 'dataset')})"
+        click.echo(said)
+    if not rows and name != "*":
+        click.echo(f"nothing found: no {by.replace('_', ' ')} with datasets is called {name!r}", err=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum
 
 from .errors import CollectionTypeError
 
-__all__ = ["CollectionInfo", "CollectionType"]
+__all__ = ["CollectionInfo", "CollectionType", "new_run_name"]
 
 
 class CollectionType(IntEnum):
@@ -37,6 +38,11 @@ class CollectionType(IntEnum):
             return cls[str(name).upper()]
         except KeyError:
             raise CollectionTypeError(f"no collection type {name!r}; there are {', '.join(cls.__members__)}.") from None
+
+
+def new_run_name(parent: str) -> str:
+    """Return the name of a new RUN below a name: the time (UTC) to the microsecond, as several may begin at once."""
+    return f"{parent}/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
 
 
 @dataclass(frozen=True, slots=True)

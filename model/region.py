@@ -55,11 +55,6 @@ class Region:
             raise ValueError(f"not a region: {text!r} (its southern edge lies north of its northern one)")
 
     @classmethod
-    def from_ivoa(cls, text: str) -> Region:
-        """Make one from IVOA text."""
-        return cls(text)
-
-    @classmethod
     def polygon(cls, vertices: Sequence[Sequence[float]]) -> Region:
         """Make the convex hull of vertices ``[(ra, dec), …]`` (degrees)."""
         return cls("POLYGON " + " ".join(f"{float(ra)!r} {float(dec)!r}" for ra, dec in vertices))

@@ -267,7 +267,10 @@ def translated(error: Exception, where: object, timeout: float) -> SkyButlerErro
     if isinstance(cause, psycopg.ProgrammingError) and "connection option" in first:
         return ConfigError(f"the URL of {where} cannot be used: {first}.")
     if isinstance(cause, psycopg.OperationalError) and state[:2] in ("", "28", "3D"):
-        return RegistryUnavailableError(f"{where} cannot be reached: {first}.")
+        return RegistryUnavailableError(
+            f"{where} cannot be reached: {first}. See whether it runs, and whether host, port, database and user are "
+            "right in its URL: `registry` in skybutler.yaml."
+        )
     return None
 
 

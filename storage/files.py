@@ -104,8 +104,14 @@ def write(obj: Any, path: str | os.PathLike[str], *, compression: str | None = N
     ------
     StorageClassError
         If nothing writes such an object, not into a file with this ending, or not with this compression.
+    FileNotFoundError
+        If the folder is not there; none is made, as its name may be misspelt.
     """
     target = Path(path).absolute()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {str(target.parent)!r} to write {target.name} into; make it first."
+        )
     kind = storage_class_of(_PLAIN_DATA[type(obj)]) if type(obj) in _PLAIN_DATA else storage_class_for(obj)
     chosen = formatter_for(kind)
     asked = _BY_SUFFIX.get(file_suffix(target.name).lower())
@@ -115,7 +121,8 @@ def write(obj: Any, path: str | os.PathLike[str], *, compression: str | None = N
         chosen = formatter("fits_catalog")
     elif asked != chosen.name or file_suffix(target.name).lower() in (".fits.gz", ".fits.fz", ".fz"):
         raise StorageClassError(
-            f"a {kind.name} is written to a file whose name ends in {chosen.suffix}, not to {target.name}"
+            f"what is of storage class {kind.name} is written to a file whose name ends in {chosen.suffix}, not to "
+            f"{target.name}"
         )
     if compression is not None:
         chosen = chosen.compressing(compression)

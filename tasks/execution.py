@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model.collections import CollectionType
+from ..model.collections import CollectionType, new_run_name
 from ..model.errors import CollectionTypeError, ConfigError, DatasetTypeNotFoundError, PipelineError
 from .executors.in_process import InProcessExecutor
 from .graph import build_graph
@@ -99,7 +98,7 @@ def run_pipeline(
         _check_configurations(chosen)
         searched = _flat(opened, [inputs] if isinstance(inputs, str) else list(inputs))
         before = _earlier(opened, output)
-        run = f"{output}/{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"  # to the microsecond: runs may begin at the same time
+        run = new_run_name(output)
         graph = build_graph(opened, chosen, inputs=searched, run=run, where=where)
         report = RunReport(output, run, graph)
         if not len(graph):

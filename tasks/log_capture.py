@@ -15,7 +15,6 @@ from ..model.errors import SkyButlerError
 
 __all__ = ["captured_log", "error_place", "exception_entry"]
 
-_PACKAGE = Path(__file__).parent.parent
 _STANDARD_LIBRARY = Path(traceback.__file__).parent
 _ROOT = "skybutler"
 
@@ -80,18 +79,22 @@ def captured_log(level: int = logging.INFO) -> Iterator[list[dict[str, Any]]]:
 def error_place(error: BaseException) -> str:
     """Return ``" (file.py, line 7)"``: where an error was raised; "" for our own errors, which say what is wrong.
 
-    Of an error within a library it is the line of the task that called it.
+    Of an error within a library, or within SkyButler, it is the user's own line that led there, where there is one.
     """
     if isinstance(error, SkyButlerError):
         return ""
-    frames = traceback.extract_tb(error.__traceback__)
-    near = [frame for frame in frames if not _is_of_a_library(Path(frame.filename))] or frames
-    return f" ({Path(near[-1].filename).name}, line {near[-1].lineno})" if near else ""
+    found = [
+        (Path(frame.f_code.co_filename), line, str(frame.f_globals.get("__name__")))
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    ours = [one for one in found if one[2].partition(".")[0] == _ROOT]
+    users = [one for one in found if one not in ours and not _is_of_a_library(one[0])]
+    for file, line, _ in reversed(users or ours or found):
+        return f" ({file.name}, line {line})"
+    return ""
 
 
 def _is_of_a_library(file: Path) -> bool:
-    if file.is_relative_to(_PACKAGE):
-        return False
     return "site-packages" in file.parts or file.is_relative_to(_STANDARD_LIBRARY)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ from ...model.errors import InvalidQueryError
 from . import tree
 from .expression import parse
 
-__all__ = ["Limit", "Where", "conditions", "names", "values_of", "yes_or_no"]
+__all__ = ["Limit", "Where", "check_bound", "conditions", "names", "values_of", "yes_or_no"]
 
 Where: TypeAlias = str | Iterable[str] | None
 """An expression, or several of which all must hold."""
@@ -97,6 +97,20 @@ def values_of(
             if node is not None:
                 waiting += tree.parts(node)
     return {n: v for n, v in values.items() if n in spoken}, {n: v for n, v in values.items() if n not in spoken}
+
+
+def check_bound(where: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Raise where a value is given that no expression names: a misspelt name, mostly, or a forgotten condition.
+
+    Raises
+    ------
+    InvalidQueryError
+        There is one; it is named.
+    """
+    texts, given = [text for text, _ in where], {name: None for _, bind in where for name in bind}
+    if given and (unused := values_of(texts, given, ())[1]):
+        shown = ", ".join(f":{name}" for name in unused)
+        raise InvalidQueryError(f"bind gives {shown}, which is not named in {' AND '.join(texts)!r}; leave it out.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,9 @@ def _unexpected(source: Source, token: Token, expected: set[str]) -> Exception:
     hint = ""
     if found := next((d for d in _DATE.finditer(source.text) if d.start() < at < d.end()), None):
         return source.error(found.start(), _bare_date(found[0]))
-    if token.type in ("COMPARISON", "OVERLAPS") and not value_is_missing:
+    if re.search(r"\bIN\s*$", source.text[:at], re.IGNORECASE) and token.type != "$END":
+        hint = f" IN takes its values in parentheses: IN ({token})."
+    elif token.type in ("COMPARISON", "OVERLAPS") and not value_is_missing:
         hint = " Comparisons do not chain: write 1 < detector AND detector < 3."
     elif token.type == "RPAR" and "RANGE" in expected:
         hint = " IN wants at least one value."

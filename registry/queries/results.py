@@ -16,7 +16,7 @@ from ...model.data_id import DataId
 from ...model.datasets import DatasetRef
 from ...model.records import DimensionRecord
 from . import rows
-from .arguments import Limit, Where, conditions, names, values_of
+from .arguments import Limit, Where, check_bound, conditions, names, values_of
 from .display import SHOWN, html_table
 from .explain import explain
 from .plan import Plan, plan
@@ -55,6 +55,7 @@ class Query(ABC, Generic[T]):
         self._request = request
         # A mistake shows where it was made, not where the results are first looked at.
         self._made = plan(registry, request)
+        check_bound(request.where)
 
     def _plan(self) -> Plan:
         if self._made.catalog is not self._registry.catalog:  # collections came or went, or records were looked at

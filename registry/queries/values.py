@@ -7,10 +7,12 @@ beside it as parameters: no value is ever part of SQL text.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Set, ValuesView
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ...model.errors import closest
@@ -33,6 +35,7 @@ _REGION_FUNCTIONS = {"POINT": "ra, dec", "CIRCLE": "ra, dec, radius", "BOX": "ra
                      "POLYGON": "ra1, dec1, ra2, dec2, ra3, dec3, …", "REGION": "'POS string'"}  # fmt: skip
 _FUNCTIONS = {**_REGION_FUNCTIONS, "GLOB": "column, 'pattern'", "UUID": "'hexadecimal digits'"}
 _UNBOUNDED = Timespan(None, None)
+_ORDERED = (Kind.INT, Kind.FLOAT, Kind.TIME, Kind.STRING)
 
 
 class Lifter:
@@ -98,9 +101,7 @@ class _Lift:
             case tree.Compare() | tree.Arithmetic():
                 return replace(node, left=self.node(node.left), right=self.node(node.right))
             case tree.Between():
-                return replace(
-                    node, operand=self.node(node.operand), low=self.node(node.low), high=self.node(node.high)
-                )
+                return self.between(node)
             case tree.Like():
                 return self.like(node)
             case tree.In():
@@ -111,6 +112,15 @@ class _Lift:
                 return self.pair(node)
             case _:
                 return node
+
+    def between(self, node: tree.Between) -> tree.Node:
+        low, high = self.node(node.low), self.node(node.high)
+        if isinstance(low, tree.Value) and isinstance(high, tree.Value) and low.kind is high.kind:
+            values = self.into.values
+            if low.kind in _ORDERED and values[low.index] > values[high.index]:
+                said = "is always true" if node.negated else "finds nothing"
+                _warn(f"{self.source.text!r}: BETWEEN wants the smaller value first; as it stands, it {said}.")
+        return replace(node, operand=self.node(node.operand), low=low, high=high)
 
     def is_bound(self, name: tree.Name) -> bool:
         return name.text in self.bind and not self.into.is_column(name)
@@ -365,7 +375,15 @@ class _Lift:
                 raise self.source.error(
                     part.at, "A timespan is written (begin, end), of two times: T'…', :name or NULL."
                 )
-        return self.value((Kind.TIMESPAN, Timespan(*bounds)), node.at)
+        if (span := Timespan(*bounds)).is_empty:
+            _warn(f"{self.source.text!r}: a timespan that does not end after it begins overlaps nothing.")
+        return self.value((Kind.TIMESPAN, span), node.at)
+
+
+@lru_cache(maxsize=256)
+def _warn(text: str) -> None:
+    """Tell of what is allowed and hardly meant: once, though a query is read each time that it is asked something."""
+    logging.getLogger(__name__).warning("%s", text)
 
 
 def _is_many(value: Any) -> bool:

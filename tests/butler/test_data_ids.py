@@ -10,6 +10,7 @@ from skybutler.model.datasets import DatasetType
 from skybutler.model.dimensions import DimensionUniverse
 from skybutler.model.errors import DataIdError, DatasetNotFoundError
 from skybutler.model.timespan import Timespan
+from skybutler.testing.small_repository import fill_repository
 
 HERE = {"instrument": "SmallCam"}
 NIGHT = 20250103
@@ -227,3 +228,29 @@ def test_the_only_detector_of_an_instrument_follows(noted):
     for name in ("visit", "exposure"):
         group = noted.universe.conform([name, "detector"])
         assert resolve(group, {**one, name: 1})["detector"] == 4
+
+
+def test_data_of_a_camera_of_one_detector_need_not_name_it():
+    """Datasets are put, found and read without it, and calibrations by the visit that they are for."""
+    with Butler.in_memory() as butler:
+        fill_repository(butler, detectors=1)
+        butler.register_dataset_type("stars", ["visit", "detector"], "Dict")
+        butler.register_dataset_type("dome", ["detector"], "Dict", is_calibration=True)
+        ref = butler.put("stars", {"n": 1}, visit=2)
+        assert ref.data_id == {"instrument": "SmallCam", "visit": 2, "detector": 0}
+        assert butler.get("stars", visit=2) == butler.get("stars", {"visit": "SC-0002"}) == {"n": 1}
+        assert butler.get("stars", exposure=2) == {"n": 1}
+        assert butler.find_dataset("stars", visit=2) == ref
+        assert butler.exists("stars", visit=2)
+        assert not butler.exists("stars", visit=1)
+        assert butler.get_uri("stars", visit=2) == butler.get_uri(ref)
+        assert butler.get_deferred("stars", visit=2).get() == {"n": 1}
+        assert butler.query_datasets("stars", visit=2).count() == 1
+        butler.put("dome", {"n": 2})
+        butler.collections.register("certified", "CALIBRATION")
+        butler.collections.certify("certified", butler.query_datasets("dome"), Timespan(None, None))
+        assert butler.get("dome", visit=2, collections="certified") == {"n": 2}
+        with pytest.raises(DatasetNotFoundError, match=r"visit: 3, detector: 0\}.*There is .*visit: 2"):
+            butler.get("stars", visit=3)
+        with pytest.raises(DataIdError, match="detector"):
+            butler.get("stars", visit=2, detector=1)

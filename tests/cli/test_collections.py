@@ -61,7 +61,12 @@ def test_a_chain_is_made_and_edited(skybutler, small):
         (["remove-collections", "user", "--runs", "--yes"], 1, "is held by defaults"),
         (["describe-collection", "aa"], 1, "no collection 'aa'"),
         (["decertify", "a", "table"], 1, "datasets are decertified in CALIBRATION collections"),
-        (["decertify", "calib", "table", "--begin", "soon"], 2, "--begin and --end are times"),
+        (
+            ["decertify", "calib", "table", "--begin", "soon"],
+            2,
+            "--begin 'soon' is no time; write it (UTC) like 2019-05",
+        ),
+        (["certify", "a", "calib", "table", "--end", "then"], 2, "--end 'then' is no time"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(skybutler, small, contents, words, code, message):
@@ -74,10 +79,10 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(skybutler, small, conte
 
 def test_datasets_are_tagged_and_untagged(skybutler, small):
     told = skybutler("tag", small, "good", "note", "-c", "b", "-c", "a", "-w", "detector = 0")
-    assert told.out == "2 datasets are tagged in good\n"
+    assert told.out == "tagged 2 datasets in good\n"
     with Butler(small, collections="good") as butler:
         assert [butler.get("note", visit=v, detector=0)["run"] for v in (1, 2)] == ["b", "a"]
-    assert skybutler("untag", small, "good", "*", "-w", "visit = 1").out == "1 datasets were taken out of good\n"
+    assert skybutler("untag", small, "good", "*", "-w", "visit = 1").out == "took 1 dataset out of good\n"
     assert skybutler("untag", small, "good", "*", "-w", "visit = 1").code == 1
 
 

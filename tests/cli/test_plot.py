@@ -72,7 +72,7 @@ def test_a_catalog_over_an_exposure_and_by_its_columns(skybutler, repository, tm
         ((*ISR,), 2, "--output"),
         ((*ISR, "-o", "a.png", "--planes", "SAD"), 1, "no mask plane 'SAD'"),
         (("postISRCCD", "exposure=1004^1005", "detector=0", "-o", "a.png"), 2, "2 data IDs; name one."),
-        (("postISRCCD.wcs", *ISR[1:], "-o", "a.png"), 1, "A Wcs cannot be drawn"),
+        (("postISRCCD.wcs", *ISR[1:], "-o", "a.png"), 1, "Wcs objects cannot be drawn"),
         (("postISRCD", *ISR[1:], "-o", "a.png"), 1, "Did you mean 'postISRCCD'?"),
         ((*ISR, "-o", "a.png", "--sources", "src"), 1, "src"),
         ((*ISR, "-o", "a.png", "--box", "0", "0", "9999", "5"), 1, "9999"),

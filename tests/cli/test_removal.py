@@ -37,7 +37,7 @@ def test_datasets_are_removed_listed_and_restored(repo, skybutler):
     assert [row["data ID"][-18:] for row in listed] == [f"visit=1 detector={d}"[-18:] for d in range(3)]
     assert skybutler("trash", "list", repo, "--run", "u/b").out.endswith("0 rows\n")
     one = skybutler("trash", "restore", repo, listed[0]["id"])
-    assert (one.code, one.out) == (0, "restored 1 datasets\n")
+    assert (one.code, one.out) == (0, "restored 1 dataset\n")
     done = skybutler("trash", "restore", repo, "--run", "u/*")
     assert (done.code, done.out) == (0, "restored 2 datasets\n")
     assert skybutler("query-datasets", repo, "note", "-c", "u/a").out.endswith("6 rows\n")
@@ -74,7 +74,8 @@ def test_nothing_is_removed_unless_one_says_yes(repo, skybutler, contents, monke
     before = contents(repo)
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
     for words in (["remove", repo, "note", "-c", "u/a"], ["remove", repo, "--run", "u/a"]):
-        assert skybutler(*words).code == 130
+        done = skybutler(*words)
+        assert (done.code, done.err) == (1, "Error: nothing was done.\n")
     assert contents(repo)[0] == before[0]
     for words in (
         ["remove", repo],
@@ -97,6 +98,18 @@ def test_a_restoration_of_nothing_says_what_there_is(repo, skybutler):
     assert "there is note of 'u/a'." in skybutler("trash", "restore", repo, "--type", "nope").err
 
 
+def test_where_nobody_can_be_asked_it_is_said_what_does_without(repo, skybutler, monkeypatch):
+    def ended(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", ended)
+    skybutler("remove", repo, "note", "-c", "u/a", "-w", "visit = 1", "--yes")
+    for words in (["remove", repo, "note", "-c", "u/a"], ["trash", "empty", repo]):
+        done = skybutler(*words)
+        assert (done.code, "pass --yes to do it without asking" in done.err) == (2, True)
+    assert len(list(repo.rglob("*.json"))) == 6
+
+
 def test_the_trash_is_emptied(repo, skybutler):
     skybutler("remove", repo, "note", "-c", "u/a", "-w", "visit = 1", "--yes")
     assert skybutler("trash", "empty", repo, "--older-than", "1 hour", "--yes").out == "removed 0 datasets for good\n"
@@ -108,9 +121,13 @@ def test_room_is_told(repo, skybutler):
     skybutler("remove", repo, "note", "-c", "u/a", "-w", "visit = 1 AND detector = 0", "--yes")
     out = skybutler("du", repo).out
     assert "u/a         5      5  40 B" in out
-    assert out.endswith("in all 40 B, and 8 B in the trash (1 datasets)\n")
+    assert out.endswith("in the whole repository 40 B, and 8 B in the trash (1 dataset)\n")
     rows = json.loads(skybutler("du", repo, "u/*", "--by", "collection", "--format", "json").out)
     assert rows == [{"collection": "u/a", "datasets": 5, "files": 5, "bytes": 40}]
+    some = skybutler("du", repo, "u/*", "--by", "collection").out
+    assert "a dataset in several collections counts in each of them\nin the whole repository 40 B" in some
+    none = skybutler("du", repo, "zz*")
+    assert none.err == "nothing found: no run with datasets is called 'zz*'\n"
     sizes = [readable_size(n) for n in (999, 1000, 999_600, 1_234_567, 10**12)]
     assert sizes == [
         "999 B",
@@ -133,7 +150,7 @@ def test_fsck_exits_with_0_only_when_all_is_sound(repo, skybutler):
     assert f"missing: file://{gone} is gone" in found.out
     assert "perhaps being written just now" in found.out
     assert "not ours, left alone" in found.out
-    assert found.out.endswith("1 faults are left.\n")
+    assert found.out.endswith("1 fault left.\n")
     found = skybutler("fsck", repo, "--repair", "--older-than", "0", "--json")
     report = json.loads(found.out)
     assert (found.code, report["sound"]) == (1, False)

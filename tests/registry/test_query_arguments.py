@@ -207,7 +207,9 @@ class TestExplanations:
         ],
     )  # fmt: skip
     def test_name_the_condition_that_lets_nothing_through(self, filled, where, data_id, reasons):
-        query = filled.query_datasets("note", "user", where=where, bind={"none": []}, **data_id)
+        query = filled.query_datasets(
+            "note", "user", where=where, bind={"none": []} if ":none" in where else {}, **data_id
+        )
         assert list(query) == []
         lines = query.explain().splitlines()
         assert [line[4:] for line in lines if line.startswith("  - ")] == reasons
@@ -224,3 +226,45 @@ class TestExplanations:
         assert "limit is 0" in filled.query_datasets("note", limit=0).explain()
         assert "There are results." in filled.query_datasets("note").explain()
         assert "No dataset type of that name" in filled.query_all_datasets("none*").explain()
+
+
+class TestWhatIsHardlyMeant:
+    @pytest.mark.parametrize(
+        ("where", "bind", "told"),
+        [
+            ("visit BETWEEN 1020 AND 1010", {}, "wants the smaller value first; as it stands, it finds nothing"),
+            ("visit NOT BETWEEN :high AND :low", {"high": 3, "low": 1}, "it is always true"),
+            ("visit.timespan OVERLAPS (T'2025-01-05', T'2025-01-03')", {}, "overlaps nothing"),
+        ],
+    )
+    def test_what_runs_backwards_is_told_once(self, butler, caplog, where, bind, told):
+        query = butler.query_dimension_records("visit", where=where, bind=bind)
+        assert query.count() == len(list(query.limit(100)))
+        assert [told in record.message for record in caplog.records] == [True]
+
+    def test_what_runs_forwards_is_not(self, butler, caplog):
+        butler.query_dimension_records(
+            "visit", where="visit BETWEEN 1 AND 1 AND exposure_time BETWEEN 1 AND 1e9"
+        ).count()
+        assert not caplog.records
+
+    @pytest.mark.parametrize("where", ["visit = 1", "", "visit = 1 AND detector = :d"])
+    def test_a_value_that_no_expression_names_is_told(self, butler, where):
+        bind = {"visits": [1, 2]} | ({"d": 1} if ":d" in where else {})
+        with pytest.raises(InvalidQueryError, match="bind gives :visits, which is not named in"):
+            butler.query_datasets("note", where=where, bind=bind)
+        with pytest.raises(InvalidQueryError, match="bind gives :visits"):
+            butler.query_datasets("note").where(where, bind)
+
+    def test_a_misspelt_name_is_told_first(self, butler):
+        with pytest.raises(InvalidQueryError, match=r"No value is bound to :vists. Did you mean 'visits'\?"):
+            butler.query_datasets("note", where="visit IN (:vists)", bind={"visits": [1]})
+
+    def test_values_may_be_of_any_of_several_expressions(self, butler):
+        both = butler.query_datasets("note", where=["visit = :v", "detector = :d"], bind={"v": 1, "d": 2})
+        assert both.where("visit = :v", v=1).count() == 0
+
+    @pytest.mark.parametrize("given", [":visits", "1", "'x'"])
+    def test_in_without_parentheses_is_told(self, butler, given):
+        with pytest.raises(InvalidQueryError, match="IN takes its values in parentheses: IN \\("):
+            butler.query_datasets("note", where=f"visit IN {given}", bind={"visits": [1]})

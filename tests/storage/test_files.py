@@ -123,6 +123,12 @@ def test_what_cannot_be_read_or_written_is_said(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xyz"]
 
 
+def test_no_folder_is_made_that_may_be_misspelt(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"no folder '.*/nihgt' to write a.json into; make it first"):
+        files.write({"a": 1}, tmp_path / "nihgt" / "a.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_formatter_of_ones_own_is_found_by_its_storage_class():
     class Shouting(Formatter):
         name = "shouting"

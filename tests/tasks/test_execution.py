@@ -22,6 +22,7 @@ from skybutler.model.errors import (
     NoWorkFound,
     PipelineError,
 )
+from skybutler.model.region import Region
 from skybutler.tasks import (
     Field,
     InitOutput,
@@ -37,6 +38,7 @@ from skybutler.tasks import (
 )
 from skybutler.tasks.executors.blas_threads import blas_threads, limited_blas_threads
 from skybutler.tasks.graph import build_graph
+from skybutler.tasks.log_capture import error_place
 
 FRAME = ("instrument", "exposure", "detector")
 PIXELS = ("instrument", "detector")
@@ -658,3 +660,11 @@ def test_files_tell_of_which_datasets_they_were_made(butler):
     assert [(one.id, one.dataset_type) for one in told["double"].inputs] == [(told["counts"].id, "counts")]
     made = butler.sql("SELECT label, id FROM quantum WHERE label = 'double'")[1]
     assert told["double"].quantum in [uuid.UUID(bytes=key) if isinstance(key, bytes) else key for _, key in made]
+
+
+def test_an_error_within_skybutler_is_placed_where_the_user_led_there():
+    with pytest.raises(ValueError, match="not a region") as caught:
+        Region("SQUARE 1 2 3")
+    lines = Path(__file__).read_text().splitlines()
+    place = next(number for number, line in enumerate(lines, 1) if line.strip() == 'Region("SQUARE 1 2 3")')
+    assert error_place(caught.value) == f" (test_execution.py, line {place})"
