@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["VisitInfo", "Weather"]
 
+_UNITS = {
+    "exposure_time": "s", "dark_time": "s", "begin": "TAI", "ut1": "MJD", "era": "deg", "boresight_ra": "deg",
+    "boresight_dec": "deg", "boresight_azimuth": "deg", "boresight_altitude": "deg", "boresight_rotation_angle": "deg",
+    "longitude": "deg", "latitude": "deg", "elevation": "m", "air_temperature": "°C", "air_pressure": "Pa",
+    "humidity": "%", "focus_z": "mm",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Weather(LsstNames):
@@ -224,4 +231,5 @@ class VisitInfo(Described, LsstNames):
         return [f"{name}={value!r}" for name, value in self.to_dict().items()]
 
     def _parts(self) -> Iterable[Part]:
-        return (Facts({name.replace("_", " "): str(value) for name, value in self.to_dict().items()}),)
+        said = {name: f"{v:.10g}" if isinstance(v, float) else str(v) for name, v in self.to_dict().items()}
+        return (Facts({name.replace("_", " "): f"{v} {_UNITS.get(name, '')}".rstrip() for name, v in said.items()}),)

@@ -197,12 +197,15 @@ def test_cameras_and_detectors():
 def test_lines_say_what_is_known_and_no_more():
     assert repr(VisitInfo(id=5, airmass=1.2)) == "VisitInfo(id=5, airmass=1.2)"
     assert repr(VisitInfo()) == "VisitInfo()"
+    assert "exposure time  30 s" in str(VisitInfo(exposure_time=30.0).describe())
     background = Background(BOX, np.ones((1, 1)), np.ones((1, 1)))
     assert repr(BackgroundList([background])) == f"BackgroundList([{background!r}])"
     field = ChebyshevField(BOX, [[1.0]])
     assert repr(ApCorrMap(dict.fromkeys("abcdefgh", field))) == "ApCorrMap(a, b, c, d, e, f, … 2 more)"
     assert repr(MaskSchema.from_dict({"BAD": 0})) == "MaskSchema.from_dict({'BAD': 0})"
-    assert f"{LEFT}BAD</td><td>0</td>{LEFT}the sensor is known to be bad here</td>" in MaskSchema.default()._repr_html_()
+    assert (
+        f"{LEFT}BAD</td><td>0</td>{LEFT}the sensor is known to be bad here</td>" in MaskSchema.default()._repr_html_()
+    )
 
 
 def test_every_public_class_has_a_repr_of_its_own():
