@@ -58,6 +58,8 @@ def from_polars(frame: "pl.DataFrame") -> pa.Table:
     for name, kind in frame.schema.items():
         if kind == pl.Object:
             raise StorageClassError(f"column {name!r} holds Python objects, which a table cannot keep")
+        if kind == pl.Int128:
+            raise StorageClassError(f"column {name!r} has numbers of 128 bits, which Arrow lacks; cast them to Int64")
     table = frame.to_arrow()
     said = {}
     for number, field in enumerate(table.schema):

@@ -19,8 +19,16 @@ _ARROW_SCHEMA = b"ARROW:schema"
 
 
 def as_parquet_has_it(table: pa.Table) -> pa.Table:
-    """Return a table whose fields say the values of their dictionaries, where Parquet keeps no dictionary of such."""
+    """Return a table whose fields say the values of their dictionaries, where Parquet keeps no dictionary of such.
+
+    Values that are kept by the lengths of their runs become plain ones, which Parquet compresses so by itself.
+    """
+    table = _without_views(table)
     for number, field in enumerate(table.schema):
+        if types.is_run_end_encoded(field.type):
+            values = pc.run_end_decode(table.column(number))
+            table = table.set_column(number, field.with_type(values.type), values)
+            continue
         if not types.is_dictionary(field.type) or _is_text(field.type.value_type):
             continue
         column = table.column(number).unify_dictionaries()
@@ -36,6 +44,7 @@ def as_parquet_has_it(table: pa.Table) -> pa.Table:
 
 def as_was_written(table: pa.Table, file_metadata: Mapping[bytes, bytes] | None) -> pa.Table:
     """Return what was read from a file in the types that were written into it."""
+    table = _without_views(table)
     if not any(_may_have_changed(field) for field in table.schema):
         return table
     try:
@@ -50,6 +59,30 @@ def as_was_written(table: pa.Table, file_metadata: Mapping[bytes, bytes] | None)
         texts = {key: text for key, text in (field.metadata or {}).items() if key != _CATEGORIES}
         table = table.set_column(number, pa.field(field.name, column.type, field.nullable, texts or None), column)
     return table
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Return a table whose text, bytes and lists are such as all readers know: few know Arrow's views of these."""
+    for number, field in enumerate(table.schema):
+        if "_view" in str(field.type):  # or in what a list or struct is of
+            plain, column = _without_view(field), table.column(number)
+            if "list_view" in str(field.type):  # pyarrow 26 casts these to lists that are broken
+                column = pa.chunked_array([pa.array(column.to_pylist(), plain.type)])
+            table = table.set_column(number, plain, column.cast(plain.type))
+    return table
+
+
+def _without_view(field: pa.Field) -> pa.Field:
+    kind = field.type
+    if types.is_string_view(kind) or types.is_binary_view(kind):
+        kind = pa.string() if types.is_string_view(kind) else pa.binary()
+    elif types.is_list_view(kind) or types.is_list(kind):
+        kind = pa.list_(_without_view(kind.value_field))
+    elif types.is_large_list_view(kind) or types.is_large_list(kind):
+        kind = pa.large_list(_without_view(kind.value_field))
+    elif types.is_struct(kind):
+        kind = pa.struct([_without_view(part) for part in kind])
+    return field.with_type(kind)
 
 
 def _was(column: pa.ChunkedArray, field: pa.Field, kind: pa.DataType) -> pa.ChunkedArray:

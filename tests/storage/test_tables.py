@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from astropy import units
@@ -267,3 +268,54 @@ def test_any_records_survive_any_way(given_records, way):
         else:
             assert again[name].dtype == expected.dtype.newbyteorder("=")
             np.testing.assert_array_equal(np.ma.getdata(again[name]), expected)
+
+
+NASTY = {
+    "views of text, bytes and lists": lambda: pa.table(
+        {
+            "text": pa.array(["a", None], pa.string_view()),
+            "list": pa.array([[1], None], pa.list_view(pa.int8())),
+            "nested": pa.array([[{"a": "x"}], []], pa.list_(pa.struct([("a", pa.string_view())]))),
+        }
+    ),
+    "runs": lambda: pa.table({"r": pc.run_end_encode(pa.array([1, 1, 2]))}),
+    "nulls alone": lambda: pa.table({"n": pa.nulls(2), "i": pa.array([None, None], pa.int64())}),
+    "no columns": lambda: pa.table({}),
+    "no rows": lambda: pa.table({"a": pa.array([], pa.float32()), "s": pa.array([], pa.string())}),
+    "odd names": lambda: pa.table({"a.b": [1], "a b": [2], "ü\n": [3], "__index_level_0__": [4], "a`b": [5]}),
+    "times": lambda: pa.table(
+        {
+            "ns": pa.array([1, None], pa.timestamp("ns")),
+            "span": pa.array([5, None], pa.duration("ns")),
+        }
+    ),
+    "the largest numbers": lambda: pa.table({"u": pa.array([2**64 - 1, None], pa.uint64())}),
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("kind", ["DataFrame", "PolarsFrame", "AstropyTable", "NumpyRecords"])
+def test_nasty_tables_go_through_every_kind(datastore, name, kind):
+    whole = NASTY[name]()
+    there = through_file(datastore, whole, kind)
+    again = through_file(datastore, there, "ArrowTable")
+    if whole.num_columns:
+        assert again.to_pydict().keys() >= whole.to_pydict().keys()
+        for column in whole.column_names:
+            back = pd.Series(again[column].to_pylist(), dtype=object)
+            given = pd.Series(whole[column].to_pylist(), dtype=object)
+            pd.testing.assert_series_equal(back, given, check_names=False)
+
+
+@pytest.mark.parametrize(
+    ("obj", "said"),
+    [
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "several columns 'a'"),
+        (pd.DataFrame({"o": [1, "a", None]}), "column o"),
+        (np.zeros(1, [("a", [("x", "i4")])]), "column 'a' is of the numpy type"),
+        (np.zeros(1, [("wide", "g")]), "column 'wide' is of the numpy type"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused_by_its_column(datastore, obj, said):
+    with pytest.raises(StorageClassError, match=said):
+        datastore.write(obj, REF, storage_class_for(obj))
