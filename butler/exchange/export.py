@@ -23,6 +23,7 @@ from ...model.datasets import DatasetRef, StoredFile
 from ...model.errors import ConflictingDefinitionError, FileFormatError
 from ...storage.atomic import write_whole
 from ...storage.bundles import member_of
+from ...storage.paths import escape
 from ..progress import track
 from .places import Within, name_of
 from .tables import from_tables, to_tables
@@ -35,6 +36,8 @@ __all__ = ["TRANSFERS", "find_export", "read_export", "read_table", "write_expor
 
 TRANSFERS = ("copy", "link", "direct", None)
 _NAME = "export.yaml"
+_LONGEST = 200
+"""Bytes of a file's name, without its ending."""
 _DENSEST = 200
 """How many times larger than its file a table of a stranger may be in memory."""
 _SMALL = 1 << 26
@@ -71,13 +74,18 @@ def write_export(
     head, tables = to_tables(contents)
     head["files"] = {"copy": files_in.name, "link": files_in.name, "direct": "direct", None: "repository"}[transfer]
     for name, table in tables.items():
-        place = tables_in / f"{name}.parquet"
+        place = tables_in / _file_of(name)
         write_whole(str(place), partial(_write_table, table), durable=False)
     import yaml
 
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=120)
     write_whole(str(path), partial(_write_text, text), durable=False)
     return path
+
+
+def _file_of(table: str) -> str:
+    """Return the name of a table's file; a dataset type's own may be too long for one."""
+    return "/".join(part if len(part) <= _LONGEST else escape(part, _LONGEST) for part in table.split("/")) + ".parquet"
 
 
 def _write_text(text: str, sink: Any) -> None:
@@ -129,7 +137,7 @@ def read_export(path: Path, head: Any, registry: Registry) -> tuple[Contents, Pa
     if not isinstance(listed, dict) or not isinstance(files, str):
         raise FileFormatError(f"{path} is no export of SkyButler's: it does not say which tables and files it has.")
     for name, rows in listed.items():
-        tables[name] = read_table(within(f"{name}.parquet"))
+        tables[name] = read_table(within(_file_of(name)))
         if tables[name].num_rows != rows:
             raise FileFormatError(f"{folder / name}.parquet has {tables[name].num_rows} rows; {path} says {rows!r}.")
     contents = from_tables(head, tables, registry, str(path))
