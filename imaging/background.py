@@ -25,9 +25,28 @@ STYLES = (*INTERPOLATIONS, "CHEBYSHEV")
 """Surfaces; CONSTANT has the value of the nearest cell. Those that are interpolated fall back on the next one where
 there are fewer cells than they need."""
 
+_UNDERSAMPLED = ("REDUCE_INTERP_ORDER", "THROW_EXCEPTION")
 
-@dataclass(frozen=True)
-class BackgroundControl(LsstNames):
+
+class _Checked:
+    """What refuses values that make no sense when they are set."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "style" and value not in STYLES:
+            raise ValueError(f"There is no background style {value!r}, only {', '.join(STYLES)}.")
+        if name in ("nx_sample", "ny_sample", "bin_size") and value is not None and value < 1:
+            raise ValueError("A background needs one cell or more along each axis.")
+        if name == "statistic" and value not in ("MEANCLIP", "MEAN", "MEDIAN"):
+            raise ValueError(f"The statistic of a cell is MEANCLIP, MEAN or MEDIAN, not {value!r}.")
+        if name == "undersample_style" and value not in _UNDERSAMPLED:
+            raise ValueError(f"undersample_style is {' or '.join(_UNDERSAMPLED)}, not {value!r}.")
+        super().__setattr__(name, value)
+
+
+@dataclass(slots=True)
+class BackgroundControl(LsstNames, _Checked):
     """How a background is measured."""
 
     nx_sample: int = 10
@@ -46,14 +65,8 @@ class BackgroundControl(LsstNames):
     """How; 3 passes of 3 sigma by default. An `and_mask` of its own replaces `ignored_mask_planes`."""
     ignored_mask_planes: tuple[str, ...] = ("BAD", "SAT", "EDGE", "DETECTED", "DETECTED_NEGATIVE", "NO_DATA")
     """Pixels with any of these are left out; planes that a mask does not have are ignored."""
-
-    def __post_init__(self) -> None:
-        if self.style not in STYLES:
-            raise ValueError(f"There is no background style {self.style!r}, only {', '.join(STYLES)}.")
-        if min(self.nx_sample, self.ny_sample, self.bin_size or 1) < 1:
-            raise ValueError("A background needs one cell or more along each axis.")
-        if self.statistic not in ("MEANCLIP", "MEAN", "MEDIAN"):
-            raise ValueError(f"The statistic of a cell is MEANCLIP, MEAN or MEDIAN, not {self.statistic!r}.")
+    undersample_style: str = "REDUCE_INTERP_ORDER"
+    """What is done where there are too few cells for the style: REDUCE_INTERP_ORDER, or THROW_EXCEPTION."""
 
 
 def make_background(image: MaskedImage | Image | ArrayLike, control: BackgroundControl | None = None) -> Background:
@@ -74,7 +87,7 @@ def make_background(image: MaskedImage | Image | ArrayLike, control: BackgroundC
     Raises
     ------
     ValueError
-        If no cell has a good pixel.
+        If no cell has a good pixel, or there are too few cells and `undersample_style` is THROW_EXCEPTION.
     """
     control = control or BackgroundControl()
     plane = image if isinstance(image, Image | MaskedImage) else Image(np.asarray(image))
@@ -83,6 +96,10 @@ def make_background(image: MaskedImage | Image | ArrayLike, control: BackgroundC
     if control.bin_size is not None:
         nx, ny = math.ceil(box.width / control.bin_size), math.ceil(box.height / control.bin_size)
     nx, ny = min(nx, box.width), min(ny, box.height)
+    if control.undersample_style == "THROW_EXCEPTION" and min(nx, ny) < (
+        needed := INTERPOLATIONS.get(control.style, 1)
+    ):
+        raise ValueError(f"{control.style} needs {needed} cells along each axis, not {nx}x{ny} in all.")
     statistics = control.statistics_control or StatisticsControl()
     if isinstance(plane, MaskedImage) and not statistics.and_mask:
         names = [name for name in control.ignored_mask_planes if name in plane.mask.schema]
@@ -145,6 +162,17 @@ class Background(LsstNames):
     def mean(self) -> float:
         """The mean of the cells."""
         return float(np.nanmean(self.values))
+
+    @property
+    def stats_image(self) -> MaskedImage:
+        """The cells as pixels: their values and the squares of their errors; NO_DATA where there is no value."""
+        made = MaskedImage(self.values.copy(), variance=self.errors**2)
+        made.mask.array[np.isnan(self.values)] = made.mask.plane_bit_mask("NO_DATA")
+        return made
+
+    def approximate(self, order: int) -> Background:
+        """Return the same cells with a polynomial fitted to them, CHEBYSHEV, of a highest total degree."""
+        return Background(self.bbox, self.values, self.errors, style="CHEBYSHEV", order=order)
 
     def image(self, bbox: Box2I | None = None, *, dtype: DTypeLike = "float32") -> Image:
         """Return the surface at every pixel.

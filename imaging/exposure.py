@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .components import COMPONENTS, ExposureComponents
 from .describe import Described, Part
@@ -190,6 +190,10 @@ class Exposure(Described, ExposureComponents, Placed):
             if name in made._components:
                 made._components[name] = copy.deepcopy(made._components[name])
         return made
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Return a copy with image pixels of another type; components are shared."""
+        return self._with(self._masked_image.astype(dtype))
 
     def get_cutout(
         self, center: Point2D | Point2I | SkyCoord | Box2I, size: Extent2I | tuple[int, int] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..model.lsst_names import LsstNames
 from .geometry import PARENT, Box2I, Extent2I, ImageOrigin, Point2I
@@ -14,12 +14,13 @@ __all__ = ["Placed"]
 
 
 class Placed(LsstNames):
-    """What covers a box of pixels. A kind of its own has `dimensions`, and `xy0` that can be set."""
+    """What covers a box of pixels. A kind of its own has `dimensions`, `astype`, and `xy0` that can be set."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
 
+        def astype(self, dtype: DTypeLike) -> Self: ...
         @property
         def dimensions(self) -> Extent2I:
             """Width and height."""
@@ -65,6 +66,14 @@ class Placed(LsstNames):
     def bbox(self) -> Box2I:
         """The pixels that this covers, in PARENT coordinates."""
         return Box2I(self.xy0, self.dimensions)
+
+    def convert_f(self) -> Self:
+        """LSST's name of ``astype("float32")``."""
+        return self.astype("float32")
+
+    def convert_d(self) -> Self:
+        """LSST's name of ``astype("float64")``."""
+        return self.astype("float64")
 
     def get_bbox(self, origin: ImageOrigin = PARENT) -> Box2I:
         """Return the pixels that this covers, in PARENT or in LOCAL coordinates."""

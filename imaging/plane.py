@@ -274,7 +274,10 @@ class Plane(Described, Placed):
         return self._like(self._array.copy())
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Return a copy with pixels of another type."""
+        """Return a copy with pixels of another type; TypeError where it is none for these, as floats for a mask."""
+        kinds, meant = self._PIXELS
+        if np.dtype(dtype).kind not in kinds:
+            raise TypeError(f"{type(self).__name__} is made of {meant}, not of {np.dtype(dtype)}")
         return self._like(self._array.astype(dtype))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:

@@ -124,3 +124,53 @@ def test_misuse_is_told():
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match="has a good pixel"):
             make_background(Image(np.full((10, 10), np.nan)))
+
+
+def test_controls_are_set_and_checked_at_once():
+    control = BackgroundControl()
+    control.setNxSample(3)
+    control.setStyle("CUBIC_SPLINE")
+    assert (control.getNxSample(), control.style) == (3, "CUBIC_SPLINE")
+    with pytest.raises(ValueError, match="one cell or more"):
+        control.setNySample(0)
+    with pytest.raises(ValueError, match="REDUCE_INTERP_ORDER or THROW_EXCEPTION, not 'INCREASE_NXNYSAMPLE'"):
+        control.undersample_style = "INCREASE_NXNYSAMPLE"
+    with pytest.raises(AttributeError, match="nxsample"):
+        control.nxsample = 3
+
+
+def test_too_few_cells_reduce_the_order_or_are_refused():
+    image = Image(np.add.outer(np.arange(12.0), 2 * np.arange(12.0)))
+    plain = make_background(image, BackgroundControl(2, 2)).image(dtype="float64")
+    np.testing.assert_allclose(plain.array, image.array, atol=1e-12)
+    for style, enough in (("AKIMA_SPLINE", 5), ("NATURAL_SPLINE", 3), ("LINEAR", 2)):
+        control = BackgroundControl(enough, enough, style, undersample_style="THROW_EXCEPTION")
+        np.testing.assert_allclose(
+            make_background(image, control).image(dtype="float64").array, image.array, atol=1e-12
+        )
+        control.nx_sample -= 1
+        with pytest.raises(
+            ValueError, match=f"{style} needs {enough} cells along each axis, not {enough - 1}x{enough}"
+        ):
+            make_background(image, control)
+
+
+def test_cubic_and_natural_splines_are_the_same():
+    image = Image(np.add.outer(np.arange(30.0) ** 2, np.sqrt(np.arange(30.0))))
+    natural, cubic = (
+        make_background(image, BackgroundControl(4, 4, style)).image() for style in ("NATURAL_SPLINE", "CUBIC_SPLINE")
+    )
+    np.testing.assert_array_equal(natural.array, cubic.array)
+
+
+def test_cells_are_seen_as_pixels_and_fitted_by_a_polynomial():
+    background = Background(BOX, [[1.0, np.nan], [3.0, 4.0]], [[0.5, np.nan], [2.0, 1.0]])
+    cells = background.getStatsImage()
+    np.testing.assert_array_equal(cells.image.array, background.values)
+    np.testing.assert_array_equal(cells.variance.array, [[0.25, np.nan], [4.0, 1.0]])
+    assert cells.mask.array.tolist() == [[0, 256], [0, 0]]
+    cells.image.array[...] = 0
+    assert background.values[1, 1] == 4.0
+    flat = background.getApproximate(0)
+    assert (flat.style, flat.order) == ("CHEBYSHEV", 0)
+    np.testing.assert_allclose(flat.getImage().array, (1 * 4 + 3 / 4 + 4) / (4 + 1 / 4 + 1), rtol=1e-6)

@@ -266,3 +266,12 @@ def test_aperture_corrections_are_set_and_scaled_in_a_clone_alone(exposure):
     made.ap_corr *= 2.0
     assert {name: field.mean() for name, field in made.ap_corr.items()} == {"base_PsfFlux_instFlux": 2.2, "other": 4.0}
     assert [(name, field.mean()) for name, field in exposure.ap_corr.items()] == [("base_PsfFlux_instFlux", 1.1)]
+
+
+def test_pixels_are_converted_by_lsst_names(exposure):
+    counts = Exposure(MaskedImage.full(BOX, (7, "BAD", 2.0), dtype="int32"), exposure.wcs)
+    for made, dtype in ((counts.convertF(), "float32"), (counts.convertD(), "float64")):
+        assert (made.image.dtype, made[100, 50], made.wcs) == (dtype, (7.0, 1, 2.0), exposure.wcs)
+        assert counts.masked_image.astype(dtype).dtype == counts.image.convertD().astype(dtype).dtype == dtype
+    with pytest.raises(TypeError, match="Mask is made of integers, not of float32"):
+        counts.mask.convertF()
