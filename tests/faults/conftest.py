@@ -189,6 +189,17 @@ SCENARIOS = {
 }  # fmt: skip
 
 
+ON_SERVERS = {
+    "put_many",
+    "ingest by move",
+    "nested transactions",
+    "remove and put anew",
+    "remove a run for good",
+    "import",
+}
+"""The scenarios that every run of the tests strikes on PostgreSQL, too."""
+
+
 class Struck:
     """A repository that one fault after the other strikes.
 
@@ -385,6 +396,17 @@ class Chosen:
 def chosen(backend) -> Chosen:
     """The steps that a test strikes at."""
     return Chosen(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out most of the scenarios on servers, which take their time, unless ``SKYBUTLER_FAULTS`` is set."""
+    if not os.environ.get("SKYBUTLER_FAULTS"):
+        items[:] = [item for item in items if not is_left_out(getattr(item, "callspec", None))]
+
+
+def is_left_out(callspec) -> bool:
+    given = {} if callspec is None else callspec.params
+    return "scenario" in given and given["scenario"] not in ON_SERVERS and given["backend"] != "sqlite"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
