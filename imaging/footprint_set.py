@@ -105,6 +105,8 @@ class FootprintSet(LsstNames):
     """The box that was searched."""
 
     def __init__(self, footprints: Iterable[Footprint], region: Box2I) -> None:
+        if isinstance(footprints, Image | MaskedImage | Mask):
+            raise TypeError("a FootprintSet is of footprints; FootprintSet.detect(image, threshold) finds them")
         self.footprints, self.region = list(footprints), region
 
     @classmethod

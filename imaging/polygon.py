@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ class Polygon(LsstNames):
     Parameters
     ----------
     vertices
-        Of shape ``(n, 2)``, (x, y) in either sense of rotation, the first not repeated; at least three.
+        Of shape ``(n, 2)``, (x, y) in either sense of rotation, the first not repeated; at least three. Or a box.
 
     Raises
     ------
@@ -30,7 +30,10 @@ class Polygon(LsstNames):
 
     VERSION: ClassVar[int] = 1
 
-    def __init__(self, vertices: ArrayLike) -> None:
+    def __init__(self, vertices: ArrayLike | Box2D) -> None:
+        if isinstance(vertices, Box2D):
+            (x0, y0), (x1, y1) = vertices.min, vertices.max
+            vertices = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         self.vertices: NDArray[np.float64] = np.array(vertices, dtype=np.float64)
         shape = self.vertices.shape
         if len(shape) != 2 or shape[1] != 2 or shape[0] < 3 or not np.isfinite(self.vertices).all():
@@ -48,8 +51,16 @@ class Polygon(LsstNames):
         """The smallest box around it."""
         return Box2D(Point2D(*self.vertices.min(axis=0)), Point2D(*self.vertices.max(axis=0)))
 
-    def contains(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
-        """Return whether positions are inside, by the parity of the edges to their right."""
+    @overload
+    def contains(self, x: Point2D) -> bool: ...
+    @overload
+    def contains(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]: ...
+    def contains(self, x: ArrayLike | Point2D, y: ArrayLike | None = None) -> NDArray[np.bool_] | bool:
+        """Return whether positions, or a point, are inside, by the parity of the edges to their right."""
+        if isinstance(x, Point2D):
+            return bool(self.contains(x.x, x.y))
+        if y is None:
+            raise TypeError("a polygon contains a Point2D, or positions given as x and y")
         px, py = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
         inside = np.zeros(px.shape, dtype=bool)
         for (x0, y0), (x1, y1) in zip(self.vertices, np.roll(self.vertices, -1, axis=0), strict=True):

@@ -84,6 +84,15 @@ class Field(LsstNames):
         return np.dtype("float64" if self.type == "Angle" else self.type)
 
     @property
+    def key(self) -> Self:
+        """Itself, which is all the key that it needs; LSST's code asks for ``schema.find(name).key``."""
+        return self
+
+    def as_key(self) -> Self:
+        """Return itself, as `key`."""
+        return self
+
+    @property
     def is_flag(self) -> bool:
         """Whether the column holds booleans."""
         return self.type == "bool"

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from skybutler.imaging import SourceCatalog
 from skybutler.imaging.schema import AliasMap, Field, Schema
 
 
@@ -100,3 +101,10 @@ def test_dictionaries_bring_it_back(schema):
     schema.define_slot("PsfFlux", "base_PsfFlux")
     assert Schema.from_dict(schema.to_dict()) == schema
     assert ["ap", "float32[3]", "count", "apertures"] in [line.split() for line in repr(schema).splitlines()]
+
+
+def test_a_field_is_its_own_key_as_lsst_code_asks_for_one():
+    schema = SourceCatalog.minimal_schema()
+    key = schema.find("id").key
+    assert key == schema["id"].asKey() == schema.find("id").getKey() == schema["id"]
+    assert SourceCatalog(schema, {"id": [7]})[0].get(key) == 7
