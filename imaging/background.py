@@ -96,9 +96,8 @@ def make_background(image: MaskedImage | Image | ArrayLike, control: BackgroundC
     if control.bin_size is not None:
         nx, ny = math.ceil(box.width / control.bin_size), math.ceil(box.height / control.bin_size)
     nx, ny = min(nx, box.width), min(ny, box.height)
-    if control.undersample_style == "THROW_EXCEPTION" and min(nx, ny) < (
-        needed := INTERPOLATIONS.get(control.style, 1)
-    ):
+    needed = INTERPOLATIONS.get(control.style, 1)
+    if control.undersample_style == "THROW_EXCEPTION" and min(nx, ny) < needed:
         raise ValueError(f"{control.style} needs {needed} cells along each axis, not {nx}x{ny} in all.")
     statistics = control.statistics_control or StatisticsControl()
     if isinstance(plane, MaskedImage) and not statistics.and_mask:

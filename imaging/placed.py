@@ -20,7 +20,10 @@ class Placed(LsstNames):
 
     if TYPE_CHECKING:
 
-        def astype(self, dtype: DTypeLike) -> Self: ...
+        def astype(self, dtype: DTypeLike) -> Self:
+            """Return a copy with pixels of another type."""
+            ...
+
         @property
         def dimensions(self) -> Extent2I:
             """Width and height."""
