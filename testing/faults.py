@@ -12,6 +12,7 @@ what is tested knows of it. Steps differ with what strikes:
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import signal
@@ -28,7 +29,7 @@ __all__ = ["Fail", "Fault", "Interrupt", "Kill", "Outcome", "run_to"]
 _CHANGES = frozenset(
     {"open", "write", "close", "fsync", "link", "rename", "replace", "unlink", "remove", "mkdir", "rmdir", "symlink"}
 )
-_PATIENCE = 60  # seconds until a child that hangs is ended, by SIGALRM
+_PATIENCE = 180  # seconds until a child that hangs tells where, and is ended
 _IN_CHILD = 70  # exit code of a child whose work raised
 
 
@@ -177,7 +178,7 @@ def _be_child(fault: Fault, work: Callable[[], tuple[Callable[[], object], ...]]
     write = os.write
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.alarm(_PATIENCE)
+        faulthandler.dump_traceback_later(_PATIENCE, exit=True, file=writing)
         warnings.simplefilter("default")  # the harm that is done is not to be taken for what a warning says of it
         *parts, afterwards = work()
         error = _do_parts(fault, parts, writing)
