@@ -63,7 +63,8 @@ def plot(
     """Draw one DATASET of REPO, named by its type and a data ID of key=value pairs, into a file.
 
     Exposures are drawn with their mask in colours, the sky's grid and, with --sources, a catalog over them; images and
-    masks by themselves; of catalogs one column over another. It needs matplotlib: pip install 'skybutler[plots]'.
+    masks by themselves; of catalogs one column over another; of a camera its detectors. It needs matplotlib:
+    pip install 'skybutler[plots]'.
 
     \b
       skybutler plot demo calexp visit=20190503091040 detector=0 -o m13.png --sources src
@@ -113,6 +114,7 @@ def _draw(
 ) -> Axes:
     """Draw what an object is."""
     from ..imaging.catalog import SourceCatalog
+    from ..imaging.detector import Camera
     from ..imaging.exposure import Exposure
     from ..imaging.image import Image
     from ..imaging.mask import Mask
@@ -129,4 +131,8 @@ def _draw(
             return obj.plot(ax, planes)
         case SourceCatalog():
             return obj.plot(*columns, ax)
-    raise TypeError(f"{type(obj).__name__} objects cannot be drawn; exposures, images, masks and source catalogs can.")
+        case Camera():
+            return obj.plot(ax)
+    raise TypeError(
+        f"{type(obj).__name__} objects cannot be drawn; exposures, images, masks, source catalogs and cameras can."
+    )

@@ -30,6 +30,13 @@ def test_an_exposure_and_its_planes(skybutler, shared_repository, tmp_path, part
     assert 800 < height < 1000
 
 
+def test_the_detectors_of_a_camera(skybutler, shared_repository, tmp_path):
+    path = tmp_path / "camera.png"
+    done = skybutler("plot", shared_repository, "camera", "-o", path)
+    assert (done.code, done.out, done.err) == (0, f"wrote {path}\n", "")
+    assert min(size_of(path)) > 100
+
+
 @pytest.mark.parametrize("suffix", ["pdf", "svg"])
 def test_a_part_in_other_formats_and_colours(skybutler, shared_repository, tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
