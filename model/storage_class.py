@@ -44,7 +44,7 @@ class StorageClass:
     formatter: str = ""
     """What writes it: the name of a formatter of SkyButler's (``"yaml"``), or the dotted path of a `Formatter` class;
     empty where SkyButler knows by itself."""
-    keyed: bool = False
+    keyed: bool = field(default=False, compare=False)
     """Whether each key of an object, or each place in a list, is a component, too."""
     origin: str = field(default="", compare=False)
     """The file, or the name in a package, that defines it."""

@@ -38,7 +38,7 @@ class StorageClasses:
             known = shipped_storage_class(kind.name)
             if known not in (None, kind):
                 raise StorageClassError(
-                    f"storage class {kind.name!r} is SkyButler's own, of {known.pytype} ({known.origin}), and "
+                    f"storage class {kind.name!r} is SkyButler's own, of {known.pytype}, and "
                     f"{kind.origin} describes another: give that another name."
                 )
 

@@ -97,7 +97,7 @@ def test_a_class_may_have_parts_of_other_classes_of_its_repository(tmp_path):
         butler.register_dataset_type("night", [], "Night")
         butler.put("night", {"notes": {"a": 1}})
         assert butler.get("night.notes") == {"a": 1}
-        with pytest.raises(StorageClassError, match="no component 'nots'. Did you mean 'notes'"):
+        with pytest.raises(StorageClassError, match=r"no component 'nots'; it has notes\. Did you mean 'notes'"):
             butler.get("night.nots")
 
 

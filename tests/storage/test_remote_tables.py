@@ -38,7 +38,7 @@ def test_tables_far_away_are_read_as_one(shelf):
     datastore, refs, files = shelf
     sources = [datastore.source(file) for file in files]
     assert not any(isinstance(source, Path) for source in sources)
-    opened = CatalogFiles(refs, sources, {"visit": [1, 2, 3]}, filtered=False)
+    opened = CatalogFiles(refs, sources, {"visit": [1, 2, 3]}, filtered=True)
     table = opened.table(opened.dataset(None, fill_missing=False).scanner(columns=["visit", "a"]))
     assert table.num_rows == 750_000
     assert table["visit"].to_numpy()[[0, 250_000, -1]].tolist() == [1, 2, 3]
