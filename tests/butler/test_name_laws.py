@@ -17,7 +17,7 @@ from skybutler.testing.small_repository import INSTRUMENT
 
 pytestmark = pytest.mark.sqlite
 
-EXAMPLES = int(os.environ.get("SKYBUTLER_EXAMPLES") or 5)
+EXAMPLES = int(os.environ.get("SKYBUTLER_EXAMPLES") or 2)
 """How many groups of names are tried."""
 
 NASTY = [

@@ -49,7 +49,7 @@ from skybutler.storage.formatters import fits_file
 from skybutler.storage.formatters.fits_exposure import FitsFormatter
 from skybutler.storage.stores.local import LocalStore
 
-EXAMPLES = int(os.environ.get("SKYBUTLER_EXAMPLES") or 12)
+EXAMPLES = int(os.environ.get("SKYBUTLER_EXAMPLES") or 8)
 """How many damaged files of each kind are read."""
 
 NASTY = [
