@@ -36,6 +36,8 @@ class ApCorrMap(LsstNames, Mapping[str, ChebyshevField]):
     def __setitem__(self, name: str, field: ChebyshevField) -> None:
         self._fields[name] = field
 
+    set = __setitem__  # LSST's name
+
     def __contains__(self, name: object) -> bool:
         return name in self._fields
 

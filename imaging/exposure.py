@@ -203,31 +203,20 @@ class Exposure(Described, ExposureComponents, Placed):
         Parameters
         ----------
         center
-            Parent pixel, or a position on the sky; within the image. Or a box alone, whose centre is.
+            Parent pixel, or a position on the sky; within the image. Or a box alone, of which some part is.
         size
             Width and height.
 
         Raises
         ------
         ValueError
-            If the size is not positive, the centre is outside, or the sky is asked for and there is no WCS.
+            If the size is not positive, the centre or all of the box is outside, or the sky is asked for and there is
+            no WCS.
         """
-        if isinstance(center, Box2I):
-            size, center = center.dimensions, center.center
-        if size is None:
-            raise TypeError("A cutout about a position needs a size, Extent2I(width, height).")
-        size = Extent2I(*size)
-        if size.x <= 0 or size.y <= 0:
-            raise ValueError(f"A cutout has one pixel or more each way, not {size.x}x{size.y}.")
-        position = Point2D(*center) if isinstance(center, tuple) else self._position_of(center)
-        # written so that NaN, a position off the projection, is outside
-        inside = (
-            self.x0 - 0.5 <= position.x <= self.x0 + self.width - 0.5
-            and self.y0 - 0.5 <= position.y <= self.y0 + self.height - 0.5
-        )
-        if not inside:
-            raise ValueError(f"The centre {position} is outside the image, which covers {self.bbox}.")
-        box = Box2I.make_centered_box(position, size)
+        if not isinstance(center, Box2I):
+            box = self._box_around(center, size)
+        elif not (box := center).overlaps(self.bbox):
+            raise ValueError(f"{box} is outside the image, which covers {self.bbox}.")
         image, mask, variance = self.image, self.mask, self.variance
         nothing = np.nan if np.issubdtype(image.dtype, np.floating) else 0
         schema = mask.schema.with_plane("NO_DATA")
@@ -321,6 +310,23 @@ class Exposure(Described, ExposureComponents, Placed):
         made = type(self)(masked_image, metadata=self.metadata)
         made._components = dict(self._components)
         return made
+
+    def _box_around(self, center: Point2D | Point2I | SkyCoord, size: Extent2I | tuple[int, int] | None) -> Box2I:
+        """Return the box of a size about a position, which must lie within the image."""
+        if size is None:
+            raise TypeError("A cutout about a position needs a size, Extent2I(width, height).")
+        size = Extent2I(*size)
+        if size.x <= 0 or size.y <= 0:
+            raise ValueError(f"A cutout has one pixel or more each way, not {size.x}x{size.y}.")
+        position = Point2D(*center) if isinstance(center, tuple) else self._position_of(center)
+        # written so that NaN, a position off the projection, is outside
+        inside = (
+            self.x0 - 0.5 <= position.x <= self.x0 + self.width - 0.5
+            and self.y0 - 0.5 <= position.y <= self.y0 + self.height - 0.5
+        )
+        if not inside:
+            raise ValueError(f"The centre {position} is outside the image, which covers {self.bbox}.")
+        return Box2I.make_centered_box(position, size)
 
     def _position_of(self, sky: SkyCoord) -> Point2D:
         found = self._require_wcs().sky_to_pixel(sky)

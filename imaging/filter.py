@@ -26,6 +26,24 @@ class Filter(LsstNames):
         if not (self.physical or self.band):
             raise ValueError("A filter has a physical name, a band, or both.")
 
+    @property
+    def band_label(self) -> str:
+        """LSST's name of `band`; ValueError where there is none."""
+        return _said("band", self.band)
+
+    @property
+    def physical_label(self) -> str:
+        """LSST's name of `physical`; ValueError where it is not known."""
+        return _said("physical name", self.physical)
+
+    def has_band_label(self) -> bool:
+        """Whether there is a band."""
+        return bool(self.band)
+
+    def has_physical_label(self) -> bool:
+        """Whether the physical name is known."""
+        return bool(self.physical)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the two names."""
         return {"physical": self.physical, "band": self.band}
@@ -37,3 +55,9 @@ class Filter(LsstNames):
 
     def __str__(self) -> str:
         return f"{self.physical} ({self.band})" if self.band and self.physical else self.physical or self.band
+
+
+def _said(what: str, name: str) -> str:
+    if not name:
+        raise ValueError(f"The filter has no {what}.")
+    return name

@@ -229,6 +229,9 @@ def test_a_cutout_of_a_box_is_that_box(exposure):
     assert np.isposinf(cutout.variance[140, 70])
     with pytest.raises(ValueError, match="outside the image"):
         exposure.get_cutout(box.shifted_by(Extent2I(5, 0)))
+    assert exposure.get_cutout(box.shifted_by(Extent2I(4, 9))).image[139, 79] == 1199.0  # its centre is outside
+    with pytest.raises(ValueError, match="outside the image"):
+        exposure.get_cutout(Box2I())
     with pytest.raises(TypeError, match="needs a size"):
         exposure.get_cutout(Point2D(110, 60))
 
@@ -262,7 +265,8 @@ def test_the_image_on_the_sky_as_a_region_and_by_quantities(exposure):
 
 def test_aperture_corrections_are_set_and_scaled_in_a_clone_alone(exposure):
     made = exposure.clone()
-    made.ap_corr["other"] = ChebyshevField(BOX, [[2.0]])
+    made.ap_corr["other"] = ChebyshevField(BOX, [[1.0]])
+    made.ap_corr.set("other", ChebyshevField(BOX, [[2.0]]))
     made.ap_corr *= 2.0
     assert {name: field.mean() for name, field in made.ap_corr.items()} == {"base_PsfFlux_instFlux": 2.2, "other": 4.0}
     assert [(name, field.mean()) for name, field in exposure.ap_corr.items()] == [("base_PsfFlux_instFlux", 1.1)]

@@ -59,6 +59,14 @@ def test_a_filter_has_glass_and_band():
     assert str(Filter("white")) == "white"
     red = Filter(band="r")
     assert (red.physical, red.band, str(red), Filter.from_dict(red.to_dict())) == ("", "r", "r", red)
+    assert (red.bandLabel, red.hasBandLabel(), red.hasPhysicalLabel(), sdss_r.physicalLabel) == (
+        "r",
+        True,
+        False,
+        "sdss_r",
+    )
+    with pytest.raises(ValueError, match="has no physical name"):
+        red.getPhysicalLabel()
     with pytest.raises(ValueError, match="a physical name, a band, or both"):
         Filter()
 
