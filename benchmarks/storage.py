@@ -4,8 +4,11 @@ One function a job; each yields rows (name, raw action, SkyButler's action, aim)
 the median of the ratios of each turn, are printed.
 
     python benchmarks/storage.py [--rounds 7] [--catalogs 1000] [--files 10000] [--side 4096] [--only WORD]
+    python benchmarks/storage.py --at-size 100000 [--transfer link] [--postgresql URL]
 
-What several processes put at once, `registry.py` measures.
+The second way does each thing once with so many files, and tells time and memory. What several processes put at once,
+`registry.py` measures. Where the machine has other work, ``chrt -r 1`` before it keeps a core free, and TMPDIR=/dev/shm
+leaves the disk out.
 """
 
 import argparse
@@ -271,15 +274,59 @@ def many_catalogs(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
     yield f"{name}, all columns", raw, query.read, "1.3 x"
 
 
-def a_butler(root: Path, visits: int) -> Butler:
+def a_butler(root: Path, visits: int, url: str | None = None) -> Butler:
     """Make a repository with so many visits and a dataset type of tables."""
-    butler = Butler.create(root)
+    butler = Butler.create(root, registry=url)
     fill_repository(butler, visits=visits)
     butler.register_dataset_type("stars", ["visit", "detector"], "ArrowTable")
     return butler
 
 
 JOBS = (conversions, tables, exposures, quanta, ingest, many_catalogs)
+
+
+def at_size(count: int, transfer: str, url: str | None, folder: Path) -> None:
+    """Print what many files take at once: microseconds each, and memory."""
+    source = folder / ("here/files" if transfer == "in_place" else "files")
+    if not (child := os.fork()):  # what is made there takes up no memory here
+        butler = a_butler(folder / "here", count, url)
+        butler.register_dataset_type("note", ["visit", "detector"], "Dict")
+        butler.close()
+        source.mkdir()
+        for n in range(count):
+            (source / f"{n}.json").write_text(json.dumps(FACTS))
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    def step(name: str, action: Callable[[], Any]) -> Any:
+        Path("/proc/self/clear_refs").write_text("5")  # the highest mark of memory begins anew
+        before, wall, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
+        result = action()
+        wall, cpu = ((now - then) / count * 1e6 for now, then in
+                     ((time.perf_counter(), wall), (time.process_time(), cpu)))  # fmt: skip
+        print(f"{name:<20}{wall:>9.1f}{cpu:>9.1f}{memory('VmHWM') - before:>8.0f} MB", flush=True)
+        return result
+
+    print(f"{'job (us a file)':<20}{'wall':>9}{'CPU':>9}{'memory':>11}")
+    with Butler(folder / "here") as butler:
+        kind = butler.dataset_type("note")
+        ids = [{"instrument": "SmallCam", "visit": n + 1, "detector": 0} for n in range(count)]
+        refs = [DatasetRef(kind, data_id, "run") for data_id in ids]
+        files = [FileDataset(source / f"{n}.json", [ref]) for n, ref in enumerate(refs)]
+        step(f"ingest by {transfer}", lambda: butler.ingest(files, transfer, checksums=False))
+        step("fsck", butler.verify)
+        step("export by links", lambda: butler.export(folder / "export", refs, transfer="link"))
+        with Butler.create(folder / "imported") as other:
+            step("import by links", lambda: other.import_(folder / "export", transfer="link"))
+        with Butler.create(folder / "transferred") as other:
+            step("transfer", lambda: other.transfer_from(butler, refs))
+        step("purge", lambda: butler.remove_run("run", purge=True))
+
+
+def memory(name: str) -> float:
+    """Return what Linux says of this process's memory, MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 def timed(action: Callable[[], Any]) -> float:
@@ -297,7 +344,14 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10_000, help="how many are ingested at once")
     parser.add_argument("--side", type=int, default=4096, help="pixels of an exposure's side")
     parser.add_argument("--only", default="", help="jobs whose function's name has this in it")
+    parser.add_argument("--at-size", type=int, help="do each once with so many files instead")
+    parser.add_argument("--transfer", default="link", help="how these are ingested")
+    parser.add_argument("--postgresql", help="URL of a database in which a schema for these may be made")
     args = parser.parse_args()
+    if args.at_size:
+        with tempfile.TemporaryDirectory() as folder:
+            at_size(args.at_size, args.transfer, args.postgresql, Path(folder))
+        return
     print(f"{'job (ms)':<36}{'raw':>10}{'SkyButler':>11}{'of raw':>9}   aim")
     for job in JOBS:
         if args.only not in job.__name__:

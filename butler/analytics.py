@@ -40,7 +40,7 @@ DataIdColumns: TypeAlias = bool | Iterable[str]
 T = TypeVar("T")
 
 _READ_AHEAD = 4
-"""Batches of a catalog that are read before they are wanted: for more, Arrow takes up ever new memory, and is slower."""
+"""Batches of a catalog that are read before they are wanted: for more, Arrow takes up ever new memory: slower."""
 
 _ALSO: dict[str, Callable[[DatasetRef], str]] = {"run": lambda ref: ref.run, "dataset_id": lambda ref: str(ref.id)}
 
