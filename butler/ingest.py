@@ -20,6 +20,7 @@ from ..model.collections import CollectionType, new_run_name
 from ..model.datasets import DatasetRef, DatasetType, FileDataset, dataset_uuid
 from ..model.errors import ArgumentError, SkyButlerError
 from ..model.region import Region
+from ..model.wording import counted
 from .butler import Butler
 from .header_values import HeaderKeys
 from .progress import track
@@ -54,7 +55,10 @@ class IngestReport:
     """The RUN that keeps the camera as it is described now, where it was described otherwise before."""
 
     def __str__(self) -> str:
-        parts = [f"{len(self.ingested)} raw frames ingested into {self.run!r}", f"{self.visits} visits defined"]
+        parts = [
+            f"{counted(len(self.ingested), 'raw frame')} ingested into {self.run!r}",
+            f"{counted(self.visits, 'visit')} defined",
+        ]
         if self.camera:
             parts.append(f"the camera is described anew: {self.camera!r}")
         if self.known:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..model.wording import counted
 from .options import find_all_option, found_datasets, only_where_option
-from .output import counted
 
 if TYPE_CHECKING:
     from ..butler import Butler

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..model.wording import counted
 from .options import collections_option, find_all_option, found_datasets, split_names, where_option
-from .output import counted
 
 if TYPE_CHECKING:
     from ..butler import Butler

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..model.wording import counted
 from .options import time_span
-from .output import counted, readable_size
+from .output import readable_size
 
 if TYPE_CHECKING:
     from ..butler.verify import Verification

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["counted", "format_option", "print_rows", "readable_size"]
+from ..model.wording import counted
+
+__all__ = ["format_option", "print_rows", "readable_size"]
 
 _FOLDED = 12  # a table's column is folded to no less than so many characters
 
@@ -61,11 +63,6 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], output: str)
         writer.writerows([str(v) if isinstance(v, float) else _text(v) for v in row] for row in rows)
     else:
         _print_table(list(names), [[_text(value) for value in row] for row in rows])
-
-
-def counted(count: int, noun: str) -> str:
-    """Return how many of something there are: ``1 dataset``, ``2 datasets``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def readable_size(size: int) -> str:

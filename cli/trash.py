@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..model.wording import counted
 from .options import collections_option, confirm, find_all_option, found_datasets, only_where_option, time_span
-from .output import counted, format_option, print_rows, readable_size
+from .output import format_option, print_rows, readable_size
 
 if TYPE_CHECKING:
     from ..butler import Butler

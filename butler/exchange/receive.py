@@ -20,6 +20,7 @@ from ...model.errors import (
 )
 from ...model.records import DimensionRecord
 from ...model.timespan import Timespan
+from ...model.wording import counted
 from ...registry import bulk
 from ...registry.dimension_records import differing
 from ...storage.atomic import FolderFlushes
@@ -61,10 +62,9 @@ class Received:
             else ""
         )
         there = f" ({self.known} were there already)" if self.known else ""
-        return (
-            f"{self.datasets} datasets{there}, {self.records} dimension records, {self.dataset_types} dataset types, "
-            f"{self.collections} collections{locked}"
-        )
+        others = {"dimension record": self.records, "dataset type": self.dataset_types, "collection": self.collections}
+        said = ", ".join(counted(count, noun) for noun, count in others.items())
+        return f"{counted(self.datasets, 'dataset')}{there}, {said}{locked}"
 
 
 Taken = tuple[StoredFile, TakenFile]
