@@ -57,7 +57,9 @@ def test_an_object_of_another_type_is_refused_by_its_name():
 
 def test_a_class_may_be_registered_again_but_not_otherwise():
     register_storage_class(storage_class("Dict"))
-    with pytest.raises(StorageClassError, match=r"'Dict' is builtins.dict .*storage_class; .*test_storage_class.py .*list"):
+    with pytest.raises(
+        StorageClassError, match=r"'Dict' is builtins.dict .*storage_class; .*test_storage_class.py .*list"
+    ):
         register_storage_class(StorageClass("Dict", "builtins.list"))
 
 
