@@ -204,11 +204,17 @@ def records_for(
 def records_by_key(registry: Registry, element: Element, keys: Iterable[Key]) -> dict[Key, DimensionRecord]:
     """Return the records of an element that are there, of some keys (values of what it requires, its own last)."""
     table = registry.tables.dimension[element.name]
-    own = sa.tuple_(*(table.c[element.column_of(name)] for name in element.required))
+    columns = [table.c[element.column_of(name)] for name in element.required]
     found: dict[Key, DimensionRecord] = {}
     with registry.database.read() as connection:
         for chunk in _chunks(sorted(keys)):
-            for row in connection.execute(sa.select(table).where(own.in_(chunk))).mappings():
+            # For tuples alone SQLite looks through the whole table, not through the index.
+            near = [
+                column.in_(sorted(set(values)))
+                for column, values in zip(columns, zip(*chunk, strict=True), strict=True)
+            ]
+            query = sa.select(table).where(*near, sa.tuple_(*columns).in_(chunk))
+            for row in connection.execute(query).mappings():
                 record = record_from_row(element, dict(row))
                 found[record.values[: len(element.required)]] = record
     return found
