@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
-from ..model.datasets import DatasetRef
+from ..model.datasets import DatasetRef, StoredFile
 from ..model.errors import (
     DatasetNotFoundError,
     FileFormatError,
@@ -22,6 +22,7 @@ from ..model.errors import (
     StorageClassError,
     closest,
 )
+from ..registry import bulk
 from ..registry.queries import DatasetQuery as RegistryQuery
 
 if TYPE_CHECKING:
@@ -216,13 +217,13 @@ class DatasetQuery(RegistryQuery):
         if not refs:
             raise DatasetNotFoundError(f"{self} finds no dataset; its explain() says what lets none through.")
         ids = self._id_values(refs, data_id)
-        return CatalogFiles(refs, [self._source(ref) for ref in refs], ids, filtered(ids))
+        files = bulk.files_of(self._registry, refs)
+        return CatalogFiles(refs, [self._source(ref, files.get(ref.id)) for ref in refs], ids, filtered(ids))
 
-    def _source(self, ref: DatasetRef) -> Any:
+    def _source(self, ref: DatasetRef, stored: StoredFile | None) -> Any:
         """Return what reads a dataset's file."""
         from ..storage.bundles import member_of
 
-        stored = next((file for file in self._registry.datasets.files(ref.id) if not file.component), None)
         if stored is None:
             raise DatasetNotFoundError(f"{ref} is registered, but no file of it is kept.")
         if member_of(stored.formatter)[0] != "parquet":

@@ -127,6 +127,7 @@ def _records(registry: Registry, rows: Mapping[uuid.UUID, RowMapping]) -> tuple[
                 sa.select(edge.quantum_id, edge.is_output, edge.dataset_id, t.dataset.c.id)
                 .outerjoin_from(t.quantum_dataset, t.dataset, t.dataset.c.id == edge.dataset_id)
                 .where(edge.quantum_id.in_(ids[start : start + _CHUNK]))
+                .order_by(edge.dataset_id)
             ):
                 (outputs if made else inputs).setdefault(quantum, []).append(dataset)
                 if made and there is None:

@@ -39,6 +39,7 @@ QUOTED = {
     ("registry/postgres.py", "__init__"): "a compiled statement, behind the name of a cursor that is ours",
     ("registry/postgres.py", "_fetch"): "numbers, and the name of a cursor that is ours",
     ("registry/postgres.py", "close"): "the name of a cursor that is ours",
+    ("registry/sqlite.py", "begin_writing"): "a number of milliseconds",
     ("registry/views.py", "_create"): "a name quoted by the dialect, and a query of constants compiled by SQLAlchemy",
     ("registry/tables.py", "_calib_table"): "names of columns, which are those of dimensions: letters and digits",
     ("registry/queries/dialect.py", "rows"): "numbers of columns",

@@ -72,7 +72,7 @@ def state(butler: Butler) -> dict[str, object]:
         "datasets": [(str(ref), ref.id) for ref in refs],
         "files": [(files[ref.id].storage_class, b"".join(butler.datastore.stream(files[ref.id]))) for ref in refs],
         "collections": [butler.collections.info(name) for name in butler.collections.list()],
-        "dates": butler.sql("SELECT id, ingest_date FROM dataset ORDER BY id")[1],
+        "dates": bulk.ingest_dates_of(butler.registry, refs),
         "quanta": butler.registry.quanta_of(ref.id for ref in refs),
         "annotations": [butler.annotations(ref) for ref in refs],
         "records": {name: sorted(map(repr, butler.query_dimension_records(name))) for name in elements},

@@ -63,7 +63,7 @@ def test_what_was_not_valid_is_not_found(skybutler, calibrated):
         (("u/first", "calib", "bias"), 1, "nothing was certified: no bias is in u/first"),
         (("u/first", "calib", "postISRCCD"), 1, "only calibrations are certified; 'postISRCCD'"),
         (("made", "u/first", "bias"), 1, "collection 'u/first' is CHAINED already, not CALIBRATION"),
-        (("made", "calib", "bias", "--begin", "yesterday"), 2, "times like 2019-05-03T12:00:00"),
+        (("made", "calib", "bias", "--begin", "yesterday"), 2, "write it (UTC) like 2019-05-03T12:00:00"),
         (("made", "calib", "bias", "--begin", "2020-01-02", "--end", "2020-01-01"), 2, "is not after --begin"),
         (("made", "calib"), 2, "Missing argument"),
     ],
