@@ -32,6 +32,8 @@ _PARTS = 9_000
 _MARK = "skybutler-put"
 _threads_of: list[int] = []
 """The process that has obstore's threads, once a bucket has been used."""
+_METADATA_SERVER = "169.254.169.254"
+"""Where machines in Amazon's cloud are given credentials; it is asked where none are set."""
 _NO_BUCKET = re.compile("NoSuchBucket|bucket does not exist")
 
 
@@ -226,6 +228,12 @@ class S3Store(Store):
                 raise StoreUnavailableError(
                     f"{uri} cannot be {done}: there is no such bucket. Make it, or correct the datastore in "
                     "skybutler.yaml."
+                ) from error
+            if _METADATA_SERVER in str(error):
+                raise StoreUnavailableError(
+                    f"{uri} cannot be {done}: there are no credentials. Set AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY (no server that gives them to this machine answers); a public bucket is "
+                    "read with anonymous: true."
                 ) from error
             if isinstance(error, FileNotFoundError):
                 raise FileNotFoundError(f"there is no {uri}") from error

@@ -200,6 +200,13 @@ def test_a_bucket_that_is_not_there_and_a_server_that_refuses_are_said_so(bucket
             read(refusing)
 
 
+def test_missing_credentials_are_said_so():
+    store = s3.S3Store("s3://anybody", region="us-east-1", retries=0)
+    told = r"there are no credentials\. Set AWS_ACCESS_KEY_ID"
+    with pytest.raises(StoreUnavailableError, match=told), store._own_errors("read", "a.bin"):
+        raise store._obstore.exceptions.GenericError("PUT http://169.254.169.254/latest/api/token - 403")
+
+
 def test_a_process_forked_after_a_bucket_was_used_is_told_so_and_does_not_hang(bucket):
     code = (
         "import os, sys\n"
