@@ -9,7 +9,7 @@ written                means
 ``obj.getX()``         ``obj.get_x()`` where that is a method, else the value of ``obj.x``
 ``obj.getX(args)``     ``obj.x(args)`` where ``x`` is a method
 ``obj.setX(value)``    ``obj.set_x(value)`` where that is a method, else ``obj.x = value``
-``obj.isX()``          ``obj.is_x``, called where it is a method; else ``bool(obj.x)``
+``obj.isX()``          ``obj.is_x``, called where it is a method (else ``obj.isX`` is it, too); else ``bool(obj.x)``
 ``obj.hasX()``         ``obj.has_x``, called where it is a method; else ``obj.x is not None``
 ``obj.anyOtherName``   ``obj.any_other_name``
 ``obj.doX = value``    ``obj.do_x = value``
@@ -140,7 +140,9 @@ def _resolve(obj: Any, name: str) -> Any:
     verb, _, noun = twin.partition("_")
     if verb in ("is", "has") and _has(obj, twin):
         asked = getattr(obj, twin)
-        return asked if isinstance(_static(obj, twin), _METHODS) else lambda: asked
+        if isinstance(_static(obj, twin), _METHODS):
+            return asked
+        return _Answer(asked) if isinstance(asked, bool) else lambda: asked
     if not noun or not _has(obj, noun):
         return _NOTHING
     if verb == "set":
@@ -152,6 +154,13 @@ def _resolve(obj: Any, name: str) -> Any:
         "has": lambda: getattr(obj, noun) is not None,
     }
     return meanings.get(verb, _NOTHING)
+
+
+class _Answer(int):
+    """What ``obj.isX`` is, true or false, and what ``obj.isX()`` gives: LSST's code has both."""
+
+    def __call__(self) -> bool:
+        return bool(self)
 
 
 def _value(obj: object, noun: str, name: str, given: object) -> Any:

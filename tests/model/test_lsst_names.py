@@ -190,3 +190,8 @@ def test_what_is_a_value_takes_no_arguments_and_says_so():
     thing.broad = 3
     with pytest.raises(TypeError, match=r"getBroad\(\) of a Thing takes no arguments: it is the value of \.broad"):
         thing.getBroad(1)
+
+
+def test_what_is_true_or_false_is_asked_with_and_without_a_call():
+    assert Thing().isEmpty() is False
+    assert not Thing().isEmpty
