@@ -223,12 +223,12 @@ class Database:
         except (sa.exc.SQLAlchemyError, self._driver_error) as error:
             self._tell(error)
         except AssertionError as error:  # SQLAlchemy finds itself not as it should be after Ctrl-C
-            if _was_interrupted(error):
+            if postgres.was_interrupted(error):
                 raise KeyboardInterrupt from error
             raise
 
     def _tell(self, error: Exception) -> NoReturn:
-        if _was_interrupted(error):
+        if postgres.was_interrupted(error):
             raise KeyboardInterrupt from error
         translated = sqlite.translated if self.dialect_name == "sqlite" else postgres.translated
         own = translated(error, self, BUSY_TIMEOUT)
@@ -475,10 +475,3 @@ def _forget_inherited() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_inherited)
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether an error is only that something cannot go on after Ctrl-C."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__context__
-    return error is not None

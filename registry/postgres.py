@@ -48,6 +48,7 @@ __all__ = [
     "schema_of",
     "session",
     "translated",
+    "was_interrupted",
     "was_undone",
     "with_schema",
 ]
@@ -169,13 +170,15 @@ def _refuse_closed(connection: Any, record: object, pooled: object) -> None:
 @cache
 def _connection_class() -> type[psycopg.Connection[Any]]:
     import psycopg
+    from psycopg import waiting
 
     class SettledConnection(psycopg.Connection[Any]):
         """A connection that Ctrl-C does not leave in the midst of a query, its transaction open and its locks held."""
 
-        def wait(self, *arguments: Any, **keywords: Any) -> Any:
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+            """Wait for the server; the driver's own way of heeding Ctrl-C gets out of step with a pipeline."""
             try:
-                return super().wait(*arguments, **keywords)
+                return waiting.wait(gen, self.pgconn.socket, interval=interval, timeout=timeout)
             except BaseException as error:
                 if not isinstance(error, Exception) and not self.pgconn.pipeline_status:
                     _give_up(self)  # a pipeline gives it up at its end
@@ -225,6 +228,13 @@ def session(schema: str | None, *, writeable: bool, timeout: float) -> dict[str,
 
 
 # Errors
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error is only that something cannot go on after Ctrl-C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _of_driver(error: BaseException | None) -> Any:
@@ -401,12 +411,11 @@ def pipelined(connection: Any, *, alone: bool) -> Iterator[Any]:
                     pipeline.command_queue.clear()
                     pipeline.result_queue.clear()
                     raise
-    except Exception:
-        if not connection.closed:
+    except BaseException as error:
+        if not isinstance(error, Exception) or was_interrupted(error):
+            _give_up(connection)
+        elif not connection.closed:
             connection.rollback()
-        raise
-    except BaseException:
-        _give_up(connection)
         raise
 
 

@@ -119,9 +119,8 @@ def _changes_something(called: Any) -> bool:
 
 
 def _asks_server(frame: Any) -> bool:
-    """Whether a function is psycopg's that sends something to a server and waits for its answer."""
-    name, file = str(frame.f_code.co_name), str(frame.f_code.co_filename)
-    return name == "wait" and file.endswith(("psycopg/connection.py", "psycopg\\connection.py"))
+    """Whether a function sends something to a PostgreSQL server and waits for its answer."""
+    return frame.f_code.co_name == "wait" and hasattr(frame.f_locals.get("self"), "pgconn")
 
 
 @dataclass(frozen=True, slots=True)

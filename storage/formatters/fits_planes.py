@@ -228,7 +228,11 @@ class PlaneReader:
 
     def masked_image(self, box: Box2I | None) -> MaskedImage:
         """Read image, mask and variance, or a box of them."""
-        return MaskedImage(self.image(box), self.mask(box), self.image(box, "VARIANCE"))
+        planes = self.image(box), self.mask(box), self.image(box, "VARIANCE")
+        try:
+            return MaskedImage(*planes)
+        except ValueError as error:  # they do not lie on the same pixels
+            raise FileFormatError(f"{self.path}: {error}") from error
 
     @property
     def _whole_box(self) -> Box2I:

@@ -1,5 +1,6 @@
 """What is PostgreSQL's own: its URLs and schemas, SQL that only reads, rows in bulk, lost connections."""
 
+import gc
 import sys
 import uuid
 
@@ -284,6 +285,7 @@ def test_ctrl_c_at_any_step_of_a_write_leaves_a_database_that_goes_on(url):
     while fault.step == fault.count:  # it was reached by the one before
         fault = Interrupt(fault.step + 1)
         database.cursor()  # connected again, if need be
+        gc.collect()  # what Ctrl-C comes upon while garbage is thrown away is told to nobody
         sys.setprofile(fault)
         try:
             insert(fault.step)
